@@ -129,7 +129,7 @@ class RunFailed:
 
 @dataclass(slots=True, frozen=True)
 class ToolRequested:
-    """The model asked for a tool. ``arguments`` is its JSON text; ``parsed`` the object in it, ``{}`` if there is none."""
+    """The model asked for a tool. ``arguments`` is its JSON text; ``parsed`` the object in it, else ``{}``."""
 
     call_id: str
     name: str

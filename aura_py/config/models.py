@@ -77,12 +77,60 @@ class BedrockLLM(LLMBase):
     base_url: str | None = None
 
 
+class ScriptCall(Section):
+    """A tool call of a scripted answer; strings inside ``arguments`` are templates."""
+
+    name: str
+    arguments: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class ScriptUsage(Section):
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+
+class ScriptFailure(Section):
+    status: int = 500
+    code: str | None = None
+    message: str = "scripted failure"
+    after_chars: int | None = None
+
+
+class ScriptRule(Section):
+    """One rule (``scripted-provider.md`` §2): match keys first, then answer keys."""
+
+    user: str | None = None
+    system: str | None = None
+    role: Literal["agent", "coordinator", "worker"] | None = None
+    worker: str | None = None
+    tools: tuple[str, ...] | None = None
+    after_tool: str | None = None
+    after_error: bool | None = None
+    call: int | None = None
+    phase: Literal["plan", "continue"] | None = None
+
+    say: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ScriptCall, ...] = ()
+    as_text: bool = False
+    format: Literal["json", "hermes", "pythonic", "qwen"] = "json"
+    finish: Literal["stop", "length", "content_filter"] = "stop"
+    usage: ScriptUsage | None = None
+    delay_ms: int = 0
+    jitter_ms: int = 0
+    error: ScriptFailure | None = None
+    hang: bool = False
+    times: int | None = None
+
+
 class ScriptedLLM(LLMBase):
-    """``scripted-provider.md`` §1. ``rules`` are the raw rule tables (from ``script`` or inline), already validated."""
+    """``scripted-provider.md`` §1. ``rules`` come from ``script`` or stand inline; the loader has validated them."""
 
     provider: Literal["scripted"] = "scripted"
     script: Path | None = None
-    rules: tuple[Mapping[str, Any], ...] = ()
+    rules: tuple[ScriptRule, ...] = ()
     tokens_per_second: float = 0
     first_token_ms: int = 0
     chunk_chars: int = 0
