@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
+
+from aura_py.events import Event
 
 
 class Clock(Protocol):
@@ -46,12 +48,17 @@ class RunLimits:
     inactivity: float | None = None
 
 
+def _discard(_event: Event) -> None:
+    """The side channel of a run that nobody watches."""
+
+
 @dataclass(slots=True, frozen=True)
 class RunContext:
     """One run's identity and surroundings.
 
     ``headers`` are the caller's, names in lower case (``http-api.md`` §9.8); values are credentials and are never
-    logged. ``deadline`` is on ``clock.monotonic()``.
+    logged. ``deadline`` is on ``clock.monotonic()``. ``emit`` puts an event into the run's stream at once and never
+    waits; a runnable uses it while it awaits tools or workers, and yields everything else.
     """
 
     run_id: str
@@ -67,6 +74,7 @@ class RunContext:
     deadline: float | None = None
     clock: Clock = field(default_factory=SystemClock)
     random: random.Random = field(default_factory=random.Random)
+    emit: Callable[[Event], None] = _discard
 
     def remaining(self) -> float | None:
         """Seconds left of the run's budget, not below 0; ``None`` without a budget."""

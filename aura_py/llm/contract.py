@@ -6,7 +6,7 @@ stream into deltas. It makes exactly one call: retries, fallback and deadlines a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -160,7 +160,7 @@ class ChatModel(Protocol):
     context_window: int | None
     capabilities: Capabilities
 
-    def stream(self, request: ChatRequest) -> AsyncIterator[list[Delta]]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         """Makes one call and yields everything that arrived together.
 
         Ends with :class:`Finish`. Closing the iterator or cancelling the task closes the socket.

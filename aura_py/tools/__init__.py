@@ -1,1 +1,34 @@
-"""TODO."""
+"""Tools: their contract, the toolset of one run, and the only executor."""
+
+from aura_py.tools.contract import (
+    Annotations,
+    BuiltinTool,
+    CallContext,
+    Invocation,
+    Middleware,
+    Next,
+    Tool,
+    ToolOutcome,
+    failure,
+    success,
+)
+from aura_py.tools.runner import ToolRunner, parse_arguments
+from aura_py.tools.toolset import Toolset, permitted, unmatched
+
+__all__ = [
+    "Annotations",
+    "BuiltinTool",
+    "CallContext",
+    "Invocation",
+    "Middleware",
+    "Next",
+    "Tool",
+    "ToolOutcome",
+    "ToolRunner",
+    "Toolset",
+    "failure",
+    "parse_arguments",
+    "permitted",
+    "success",
+    "unmatched",
+]

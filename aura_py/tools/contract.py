@@ -31,8 +31,8 @@ class ToolOutcome:
 
     ``text`` is what the model reads, on failure too. ``structured`` is the raw structured content, ``attachments``
     are parts that are not text. ``code`` is a JSON-RPC error code. ``meta`` carries facts from stage to stage
-    (``artifact``: file name of the stored output; ``parked``: the scratchpad's file; ``raw_digest``: SHA-256 of the
-    untouched text) so that nothing has to be parsed back out of text.
+    (``artifact``: file name of the stored output; ``parked``: the scratchpad's file; ``raw_digest``: hash of the
+    untouched text within this process) so that nothing has to be parsed back out of text.
     """
 
     ok: bool

@@ -1,0 +1,205 @@
+"""The only place that starts a run.
+
+Every entry, a chat completion, ``aura run``, later a schedule or a resumed wait, goes through :meth:`Engine.start`
+and consumes one stream of events. Here are the budget, cancellation, usage and the live registry; nothing gets round
+them. A run lives in a task of its own with one cancel scope: when that scope is cancelled, everything the run has
+started is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from aura_py.agent.contract import Runnable, Turn
+from aura_py.context import RunContext
+from aura_py.errors import AuraError, RunCancelled, RunTimeout, Unavailable
+from aura_py.events import Event, ModelCallCompleted, RunFailed, RunFinished
+from aura_py.messages import Usage
+from aura_py.run.stream import EventStream
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10.0
+"""How long cancelled runs may take to clean up at shutdown (``http-api.md`` B16)."""
+
+
+class Run:
+    """One run: its identity, its stream of events and the handle to stop it."""
+
+    def __init__(self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int) -> None:
+        self.agent = agent
+        self.context = replace(context, emit=self._emit)
+        self._runnable = runnable
+        self._turn = turn
+        self._stream = EventStream(buffer)
+        self._scope = anyio.CancelScope()
+        self._closed = anyio.Event()
+        self._ended_by: AuraError | None = None
+        self._calls = 0
+        self._usage = Usage()
+        self._first_input = 0
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """Everything that happened since the last time, as one list.
+
+        The last event is :class:`RunFinished` or :class:`RunFailed`. For one consumer; a slow one slows the run down
+        once the buffer is full.
+        """
+        while batch := await self._stream.take():
+            yield batch
+
+    def cancel(self, error: AuraError) -> None:
+        """Stops the run; its stream ends with :class:`RunFailed` of ``error``. Without effect on an ended run."""
+        if self._ended_by is None and not self._closed.is_set():
+            self._ended_by = error
+            self._scope.cancel(error.message)
+
+    def abandon(self) -> None:
+        """Says that nobody reads the stream any more, so that the run never waits for a reader."""
+        self._stream.discard()
+
+    async def closed(self) -> None:
+        """Returns when everything the run has started is gone."""
+        await self._closed.wait()
+
+    # --- the run's own task ----------------------------------------------------------------------------------------
+
+    async def _drive(self) -> None:
+        end: Event | None = None
+        try:
+            with self._scope:
+                end = await self._consume()
+            if end is None:
+                error = self._ended_by or RunCancelled("The run was cancelled.")
+                end = self._failed(error)
+        except AuraError as error:
+            end = self._failed(error)
+        except Exception as error:
+            logger.exception("run `%s` of agent `%s` failed", self.context.request_id, self.agent)
+            end = self._failed(
+                AuraError("Aura failed while running the agent; the log has the details.", detail=repr(error))
+            )
+        finally:
+            if end is None:
+                end = self._failed(self._ended_by or RunCancelled("The run was cancelled."))
+            self._stream.close(end)
+            self._closed.set()
+
+    async def _consume(self) -> Event | None:
+        """Passes the runnable's events on; the closing event comes back instead of being passed on."""
+        context, end = self.context, None
+        total = context.limits.total
+        try:
+            with anyio.fail_after(total):
+                async with aclosing(self._runnable.run(self._turn, context)) as events:
+                    async for batch in events:
+                        if type(batch[-1]) is RunFinished:
+                            end = self._finished(batch.pop())  # type: ignore[arg-type]  # the exact type was tested
+                        if batch:
+                            await self._stream.put(batch)
+        except TimeoutError:
+            raise RunTimeout(
+                f"The request took longer than {total:g} seconds and was stopped; "
+                "raise STREAMING_TIMEOUT_SECS or ask for less at once."
+            ) from None
+        return end or self._failed(AuraError(f"Agent `{self.agent}` ended without an answer."))
+
+    def _emit(self, event: Event) -> None:
+        if type(event) is ModelCallCompleted:
+            if not self._calls:
+                self._first_input = event.usage.input
+            self._calls += 1
+            self._usage = self._usage + event.usage
+        self._stream.emit(event)
+
+    def _finished(self, event: RunFinished) -> RunFinished:
+        return replace(event, usage=self._usage, context_usage=self._context_usage(), elapsed_ms=self._elapsed_ms())
+
+    def _failed(self, error: AuraError) -> RunFailed:
+        log = logger.info if isinstance(error, RunCancelled | Unavailable) else logger.warning
+        log(
+            "run `%s` of agent `%s` ended: %s%s",
+            self.context.request_id,
+            self.agent,
+            error.message,
+            f" ({error.detail})" if error.detail else "",
+        )
+        return RunFailed(error, self._usage, self._context_usage(), elapsed_ms=self._elapsed_ms())
+
+    def _context_usage(self) -> Usage:
+        """Single agent: first prompt and all completions. Orchestration: the sum (``http-api.md`` §12)."""
+        if self._runnable.describe().orchestrated:
+            return self._usage
+        return Usage(input=self._first_input, output=self._usage.output)
+
+    def _elapsed_ms(self) -> int:
+        return round((self.context.clock.monotonic() - self.context.started) * 1000)
+
+
+class Engine:
+    """Starts runs and knows the live ones. One per process; leaving it cancels what is still running."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+        self._idle = anyio.Event()
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        return await self._tasks.__aexit__(kind, error, traceback)
+
+    @property
+    def live(self) -> tuple[Run, ...]:
+        """Runs that have not ended, oldest first."""
+        return tuple(self._runs.values())
+
+    def start(self, runnable: Runnable, turn: Turn, context: RunContext, *, agent: str = "", buffer: int = 400) -> Run:
+        """Starts one run and returns at once.
+
+        Args:
+            agent: The agent's effective id, for logs.
+            buffer: Events that may wait for the reader before the run does (``STREAMING_BUFFER_SIZE``).
+        """
+        assert self._tasks is not None, "the engine is not running"
+        run = Run(runnable, turn, context, agent, buffer)
+        self._runs[context.run_id] = run
+        self._tasks.start_soon(self._keep, run, name=f"run {context.request_id}")
+        return run
+
+    async def drain(self, grace: float) -> None:
+        """Waits up to ``grace`` seconds for live runs, then stops the rest and waits for their clean-up."""
+        with anyio.move_on_after(grace):
+            await self._until_idle()
+        for run in self.live:
+            run.cancel(Unavailable("The server is shutting down; ask again in a moment."))
+        with anyio.move_on_after(DRAIN_SECONDS):
+            await self._until_idle()
+
+    async def _until_idle(self) -> None:
+        while self._runs:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    async def _keep(self, run: Run) -> None:
+        try:
+            await run._drive()
+        finally:
+            self._runs.pop(run.context.run_id, None)
+            if not self._runs:
+                self._idle.set()

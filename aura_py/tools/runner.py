@@ -1,0 +1,110 @@
+"""The only place that executes a tool call.
+
+Every call, proposed by a model, recovered from text or made by ``wait_for``, goes through :meth:`ToolRunner.run`:
+look-up in the agent's own toolset, arguments, the ordered stages, the tool. Nothing it runs can raise into the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import orjson
+
+from aura_py.errors import AuraError
+from aura_py.messages import JsonObject, ToolCall
+from aura_py.tools.contract import CallContext, Invocation, Middleware, Next, ToolOutcome, failure
+from aura_py.tools.toolset import Toolset
+
+logger = logging.getLogger(__name__)
+
+
+class ToolRunner:
+    """Runs calls of one agent.
+
+    Args:
+        toolset: What this agent may call, after all filters. A name outside it is answered, never executed.
+        stages: Outermost first. The order is fixed where agents are put together (``agent.stages``).
+        unknown_tool_hint: Added to the answer for a name that does not exist.
+    """
+
+    def __init__(self, toolset: Toolset, stages: Sequence[Middleware] = (), *, unknown_tool_hint: str = "") -> None:
+        self.toolset = toolset
+        self._hint = unknown_tool_hint
+        self._chain = _chain(stages)
+
+    async def run(self, call: ToolCall, context: CallContext) -> ToolOutcome:
+        """Executes ``call`` and says what came of it. Raises nothing but cancellation."""
+        tool = self.toolset.get(call.name)
+        if tool is None:
+            return failure(f"ToolCallError: {self._unknown(call.name)}")
+        arguments = parse_arguments(call.arguments)
+        if isinstance(arguments, str):
+            return failure(f"JsonError: {arguments}", outcome="schema_error")
+        try:
+            return await self._chain(Invocation(tool, arguments), context)
+        except AuraError as error:
+            return failure(f"ToolCallError: {error.message}")
+        except Exception as error:
+            logger.exception("tool `%s` failed", call.name)
+            return failure(f"ToolCallError: `{call.name}` failed: {type(error).__name__}")
+
+    def _unknown(self, name: str) -> str:
+        names = self.toolset.names
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+        if near:
+            hint = "did you mean " + ", ".join(f"`{n}`" for n in near) + "?"
+        elif names:
+            hint = "the tools are " + ", ".join(f"`{n}`" for n in names) + "."
+        else:
+            hint = "there are no tools."
+        return " ".join(filter(None, [f"no tool is called `{name}`; {hint}", self._hint]))
+
+
+def parse_arguments(text: str) -> JsonObject | str:
+    """The object in ``text``, or a sentence saying why there is none (``mcp-tools.md`` I-13).
+
+    An empty text is an empty object; a JSON string that holds an object is unwrapped.
+    """
+    if not text.strip():
+        return {}
+    try:
+        value = orjson.loads(text)
+        if isinstance(value, str):
+            value = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        return f"the arguments are not valid JSON ({error}); send one JSON object."
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return f"the arguments are a JSON {type(value).__name__}, not an object; send one JSON object."
+    return value
+
+
+def _chain(stages: Sequence[Middleware]) -> Next:
+    async def call_tool(invocation: Invocation, context: CallContext) -> ToolOutcome:
+        try:
+            outcome = await invocation.tool.call(invocation.arguments, context)
+        except asyncio.CancelledError:
+            raise
+        except AuraError as error:
+            return failure(f"ToolCallError: {error.message}")
+        except Exception as error:
+            logger.exception("tool `%s` failed", invocation.tool.name)
+            return failure(f"ToolCallError: `{invocation.tool.name}` failed: {type(error).__name__}")
+        return replace(outcome, meta={**outcome.meta, "raw_digest": hash(outcome.text)})
+
+    following: Next = call_tool
+    for stage in reversed(stages):
+        following = _bind(stage, following)
+    return following
+
+
+def _bind(stage: Middleware, next_: Next) -> Next:
+    async def run_stage(invocation: Invocation, context: CallContext) -> ToolOutcome:
+        return await stage(invocation, context, next_)
+
+    return run_stage
