@@ -1,0 +1,174 @@
+"""What a provider's refusal means: one class and one sentence for every status, message and broken connection.
+
+Sentences name agent, provider, model and remedy; what the provider itself said goes to ``detail``, without keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import time
+
+from aura_py.errors import (
+    ContextOverflow,
+    ProviderAuthError,
+    ProviderError,
+    ProviderNotFound,
+    ProviderOverloaded,
+    ProviderProtocolError,
+    ProviderRejected,
+    ProviderUnreachable,
+    RequestError,
+    UnsupportedContent,
+)
+
+_OVERFLOW = re.compile(
+    r"context[_ ]length|context window|maximum context|max context length|context limit|prompt is too long"
+    r"|input is too long|input token count.{0,40}exceeds|prompt too long|too many input tokens"
+    r"|exceeds the (?:model's )?maximum number of tokens|reduce the length of",
+    re.IGNORECASE | re.DOTALL,
+)
+_BAD_KEY = re.compile(r"api[_ ]?key[_ ]?(?:not[_ ]valid|invalid|expired)|invalid[_ ]api[_ ]key", re.IGNORECASE)
+_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_DETAIL_CHARS = 500
+
+
+@dataclass(slots=True, frozen=True)
+class Asked:
+    """Who asked which model where; builds the errors of one dialect.
+
+    ``credentials`` says where the person finds the key to mend; ``secrets`` never appear in any text.
+    """
+
+    agent: str
+    provider: str
+    model: str
+    address: str
+    credentials: str = "`api_key` in `[agent.llm]`"
+    secrets: tuple[str, ...] = ()
+
+    def said(self, text: str | None) -> str | None:
+        """What the provider said, shortened and without the keys."""
+        if not text:
+            return None
+        for secret in self.secrets:
+            if secret:
+                text = text.replace(secret, "***")
+        text = " ".join(text.split())
+        return text if len(text) <= _DETAIL_CHARS else text[: _DETAIL_CHARS - 1] + "…"
+
+    def status(
+        self, status: int, text: str = "", headers: Mapping[str, str] | None = None, *, retry_after: float | None = None
+    ) -> ProviderError:
+        """The error for an HTTP status, or for a mid-stream error that stands for one."""
+        detail = self.said(text)
+        wait = retry_after if retry_after is not None else _retry_after(headers or {})
+        kind, what = self._judge(status, text)
+        if _HTML.match(text):
+            what = (
+                f"answered HTTP {status} with an HTML page instead of JSON; a proxy in between or a wrong address:"
+                f" check `base_url` (`{self.address}`)"
+            )
+        return kind(self._sentence(what), detail=detail, provider_status=status, retry_after=wait)
+
+    def _judge(self, status: int, text: str) -> tuple[type[ProviderError], str]:
+        if status in (401, 403) or (status == 400 and _BAD_KEY.search(text)):
+            return ProviderAuthError, f"refused the credentials (HTTP {status}); check {self.credentials}"
+        if status in (400, 413, 422) and _OVERFLOW.search(text):
+            return ContextOverflow, (
+                "cannot take a conversation of this length; start a new one, shorten it, or use a model with a larger"
+                " context window"
+            )
+        if status == 402:
+            return ProviderRejected, "wants payment first (HTTP 402); check the credit and limits of the account"
+        if status == 404:
+            return ProviderNotFound, (
+                f"knows no such model or address (HTTP 404); check `model` and `base_url` (`{self.address}`)"
+            )
+        if status == 429:
+            return ProviderOverloaded, "limits the rate of requests (HTTP 429); try again later or raise the quota"
+        if status in (408, 409, 425) or status >= 500:
+            return ProviderOverloaded, f"is overloaded or failing (HTTP {status}); try again later"
+        return ProviderRejected, (
+            f"rejected the request as malformed (HTTP {status}); check `model`, `additional_params` and the log"
+        )
+
+    def unreachable(self, cause: BaseException) -> ProviderError:
+        """No connection: refused, unknown host, timed out, or TLS."""
+        text = _chain(cause)
+        if "CERTIFICATE" in text.upper() or "SSL" in text.upper() or "TLS" in text.upper():
+            what = (
+                f"cannot be reached securely at `{self.address}` (TLS failed); check the scheme of `base_url`, the"
+                " certificate and the trusted authorities of this host"
+            )
+        else:
+            what = (
+                f"cannot be reached at `{self.address}`; check `base_url`, the network and that the service is running"
+            )
+        return ProviderUnreachable(self._sentence(what), detail=self.said(text))
+
+    def broken(self, cause: BaseException | None = None) -> ProviderError:
+        """The stream ended or broke before the provider said it was done."""
+        what = f"broke the connection in the middle of the answer (`{self.address}`); try again"
+        return ProviderUnreachable(self._sentence(what), detail=self.said(_chain(cause)) if cause else None)
+
+    def garbage(self, text: str, cause: BaseException | None = None) -> ProviderError:
+        """Something that is not the provider's protocol."""
+        if _HTML.match(text):
+            what = (
+                "answered with an HTML page instead of a stream; a proxy in between or a wrong address: check"
+                f" `base_url` (`{self.address}`)"
+            )
+        else:
+            what = (
+                "sent a stream that is not its protocol; check that `provider` fits the service behind"
+                f" `base_url` (`{self.address}`)"
+            )
+        return ProviderProtocolError(self._sentence(what), detail=self.said(text or (_chain(cause) if cause else "")))
+
+    def refuse(self, param: str, why: str) -> RequestError:
+        """A request parameter that this provider has no knob for."""
+        return RequestError(
+            f"Agent `{self.agent}`: `{param}` cannot be sent to provider `{self.provider}`, model `{self.model}`: {why}.",
+            param=param,
+        )
+
+    def refuse_content(self, what: str, remedy: str) -> UnsupportedContent:
+        """A content part that this provider cannot take."""
+        return UnsupportedContent(
+            f"Agent `{self.agent}`: provider `{self.provider}`, model `{self.model}`, cannot take {what}; {remedy}.",
+            param="messages",
+        )
+
+    def _sentence(self, what: str) -> str:
+        return f"Agent `{self.agent}`: provider `{self.provider}`, model `{self.model}`, {what}."
+
+
+def _chain(error: BaseException) -> str:
+    parts = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        parts.append(f"{type(current).__name__}: {current}" if str(current) else type(current).__name__)
+        current = current.__cause__ or current.__context__
+    return " < ".join(parts)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    lower = {name.lower(): value for name, value in headers.items()}
+    try:
+        if "retry-after-ms" in lower:
+            return max(0.0, float(lower["retry-after-ms"]) / 1000)
+        if "retry-after" in lower:
+            return max(0.0, float(lower["retry-after"]))
+    except ValueError:
+        pass
+    if "retry-after" not in lower:
+        return None
+    try:
+        return max(0.0, parsedate_to_datetime(lower["retry-after"]).timestamp() - time())
+    except ValueError:
+        return None

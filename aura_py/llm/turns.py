@@ -1,0 +1,101 @@
+"""A conversation as strict providers want it: user and assistant in turn, every tool call answered, nothing empty.
+
+OpenAI's API forgives what Anthropic, Bedrock and Gemini reject; their dialects start from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import orjson
+
+from aura_py.messages import JsonObject, Message, Part, TextPart, ToolCall, tool_result
+
+_OPENING = "(The conversation begins with the assistant.)"
+_GO_ON = "Continue."
+_UNANSWERED = "No result was recorded for this call."
+
+
+@dataclass(slots=True)
+class Turn:
+    """Messages of one side in a row. Tool results belong to the user's side and come first in it."""
+
+    role: Literal["user", "assistant"]
+    messages: list[Message] = field(default_factory=list)
+
+
+def split(messages: Sequence[Message]) -> tuple[list[str], list[Turn]]:
+    """The leading system texts, and the turns after them, repaired.
+
+    A later system message is told by the user's side, at its place, so that the cached prefix stays as it was.
+    A conversation of system messages only sends the last one as the user's.
+    """
+    count = 0
+    while count < len(messages) and messages[count].role == "system":
+        count += 1
+    systems = [message.text for message in messages[:count] if message.text.strip()]
+    rest = _answered(messages[count:])
+    turns: list[Turn] = []
+    for message in rest:
+        role: Literal["user", "assistant"] = "assistant" if message.role == "assistant" else "user"
+        if _empty(message):
+            continue
+        if not turns or turns[-1].role != role:
+            turns.append(Turn(role))
+        turns[-1].messages.append(message)
+    if not turns and systems:
+        return systems[:-1], [_user(systems[-1])]
+    if not turns or turns[0].role == "assistant":
+        turns.insert(0, _user(_OPENING if turns else _GO_ON))
+    if turns[-1].role == "assistant":
+        turns.append(_user(_GO_ON))
+    return systems, turns
+
+
+def texts(content: Iterable[Part]) -> list[Part]:
+    """The parts without blank texts."""
+    return [part for part in content if not isinstance(part, TextPart) or part.text.strip()]
+
+
+def arguments_object(call: ToolCall) -> JsonObject:
+    """A call's arguments as an object; what the model wrote wrongly is kept as text so that it sees its mistake."""
+    if not call.arguments.strip():
+        return {}
+    try:
+        value = orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        return {"invalid_arguments": call.arguments}
+    return value if isinstance(value, dict) else {"invalid_arguments": call.arguments}
+
+
+def _user(text: str) -> Turn:
+    return Turn("user", [Message("user", (TextPart(text),))])
+
+
+def _empty(message: Message) -> bool:
+    # Reasoning alone does not count: providers reject a message that ends with it.
+    return not (message.tool_calls or message.role == "tool" or texts(message.content))
+
+
+def _answered(messages: Sequence[Message]) -> list[Message]:
+    """Every assistant message with calls is followed by exactly their results, in call order; orphans are dropped."""
+    out: list[Message] = []
+    index = 0
+    while index < len(messages):
+        message = messages[index]
+        index += 1
+        if message.role == "tool":
+            continue
+        out.append(message)
+        if not message.tool_calls:
+            continue
+        results: dict[str | None, Message] = {}
+        while index < len(messages) and messages[index].role == "tool":
+            results.setdefault(messages[index].tool_call_id, messages[index])
+            index += 1
+        for call in message.tool_calls:
+            found = results.get(call.id)
+            out.append(found or tool_result(call, (TextPart(_UNANSWERED),), is_error=True))
+    return out
