@@ -8,6 +8,7 @@ started is gone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
 """How long cancelled runs may take to clean up at shutdown (``http-api.md`` B16)."""
+_ENDING_SECONDS = 1.0
 
 
 class Run:
@@ -43,6 +45,7 @@ class Run:
         self._scope = anyio.CancelScope()
         self._closed = anyio.Event()
         self._ended_by: AuraError | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._calls = 0
         self._usage = Usage()
         self._first_input = 0
@@ -57,10 +60,15 @@ class Run:
             yield batch
 
     def cancel(self, error: AuraError) -> None:
-        """Stops the run; its stream ends with :class:`RunFailed` of ``error``. Without effect on an ended run."""
+        """Stops the run; its stream ends with :class:`RunFailed` of ``error``. Without effect on an ended run.
+
+        The reader gets its ending within a second even when clean-up (a slow MCP server) takes longer.
+        """
         if self._ended_by is None and not self._closed.is_set():
             self._ended_by = error
             self._scope.cancel(error.message)
+            timer = asyncio.get_running_loop().call_later(_ENDING_SECONDS, self._end_stream)
+            self._timer = timer
 
     def abandon(self) -> None:
         """Says that nobody reads the stream any more, so that the run never waits for a reader."""
@@ -90,8 +98,14 @@ class Run:
         finally:
             if end is None:
                 end = self._failed(self._ended_by or RunCancelled("The run was cancelled."))
+            if self._timer is not None:
+                self._timer.cancel()
             self._stream.close(end)
             self._closed.set()
+
+    def _end_stream(self) -> None:
+        assert self._ended_by is not None
+        self._stream.close(self._failed(self._ended_by))
 
     async def _consume(self) -> Event | None:
         """Passes the runnable's events on; the closing event comes back instead of being passed on."""
@@ -101,7 +115,7 @@ class Run:
             with anyio.fail_after(total):
                 async with aclosing(self._runnable.run(self._turn, context)) as events:
                     async for batch in events:
-                        if type(batch[-1]) is RunFinished:
+                        if batch and type(batch[-1]) is RunFinished:
                             end = self._finished(batch.pop())  # type: ignore[arg-type]  # the exact type was tested
                         if batch:
                             await self._stream.put(batch)

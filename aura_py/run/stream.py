@@ -27,7 +27,7 @@ class EventStream:
 
     async def put(self, batch: list[Event]) -> None:
         """Appends a batch; waits while more than the limit is unread."""
-        if self._discarding:
+        if self._discarding or self._closed:
             return
         self._pending += batch
         self._wake_reader()
@@ -48,7 +48,9 @@ class EventStream:
         self._wake_reader()
 
     def close(self, last: Event) -> None:
-        """Appends the closing event; :meth:`take` answers with an empty list after it."""
+        """Appends the closing event; :meth:`take` answers with an empty list after it. Only the first call counts."""
+        if self._closed:
+            return
         self._pending.append(last)
         self._closed = True
         self._wake_reader()

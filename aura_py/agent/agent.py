@@ -1,0 +1,217 @@
+"""A single agent: one model, its prompt, its tools, its limits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, fields, replace
+
+from aura_py.agent.client_tools import offered
+from aura_py.agent.contract import Description, Turn
+from aura_py.agent.duplicates import DuplicateGuard
+from aura_py.agent.history import repaired
+from aura_py.agent.loop import Conversation, LoopSpec
+from aura_py.agent.nudges import TurnNudges
+from aura_py.agent.parking import Parking
+from aura_py.agent.prompt import system_prompt
+from aura_py.config.models import AgentConfig
+from aura_py.context import RunContext
+from aura_py.events import Event, McpStatus, RunFinished, ScratchpadUsage, SessionInfo
+from aura_py.llm.contract import CallInfo, ChatModel, NamedTool, Sampling, ToolChoice, ToolSpec
+from aura_py.mcp import McpAttachment, McpPool
+from aura_py.tools.contract import Middleware, Tool
+from aura_py.tools.filesystem import filesystem_tools
+from aura_py.tools.runner import ToolRunner
+from aura_py.tools.toolset import Toolset, permitted, unmatched
+
+logger = logging.getLogger(__name__)
+
+RESERVED_NAMES = frozenset(
+    {
+        *("head", "slice", "grep", "schema", "item_schema", "get_in", "iterate_over", "read"),
+        *("load_skill", "read_skill_file", "read_file", "list_directory", "read_artifact", "submit_result"),
+        *("request_approval", "wait_for", "create_plan", "respond_directly", "request_clarification"),
+        *("list_tools", "inspect_tool_params", "list_prior_runs"),
+    }
+)
+"""Names of built-in tools; an MCP tool of such a name is offered under its server's prefix (``mcp-tools.md`` I-8)."""
+
+
+@dataclass(slots=True)
+class _Equipment:
+    """What one run of the agent works with."""
+
+    toolset: Toolset
+    stages: tuple[Middleware, ...]
+    client_tools: tuple[ToolSpec, ...]
+    system: str
+    turn_depth: int
+    parking: Parking | None
+
+
+class Agent:
+    """Runs one agent file without orchestration. Safe for concurrent runs; all state of a run is local to it."""
+
+    def __init__(self, config: AgentConfig, *, model: ChatModel, mcp: McpPool) -> None:
+        self._config = config
+        self._model = model
+        self._mcp = mcp
+        self._warned_filters = False
+
+    def describe(self) -> Description:
+        model = self._model
+        return Description(self._config.id, model.provider, model.model, model.context_window, orchestrated=False)
+
+    async def run(self, turn: Turn, context: RunContext) -> AsyncGenerator[list[Event], None]:
+        """See :class:`~aura_py.agent.contract.Runnable`."""
+        model = self._model
+        yield [SessionInfo(f"{model.provider}/{model.model}", model.context_window)]
+        if turn.side:
+            async with aclosing(self._converse(turn, context, self._bare(turn))) as events:
+                async for batch in events:
+                    yield batch
+            return
+        attachment = await self._attach(context)
+        try:
+            if attachment is not None and attachment.statuses:
+                yield [McpStatus(attachment.statuses)]
+            equipment = await self._equip(turn, context, attachment)
+            try:
+                async with aclosing(self._converse(turn, context, equipment)) as events:
+                    async for batch in events:
+                        yield batch
+            finally:
+                if equipment.parking is not None:
+                    await equipment.parking.close()
+        finally:
+            if attachment is not None:
+                await attachment.release()
+
+    async def _converse(
+        self, turn: Turn, context: RunContext, equipment: _Equipment
+    ) -> AsyncGenerator[list[Event], None]:
+        agent, parking = self._config.agent, equipment.parking
+        messages = repaired(turn.messages)
+        if parking is not None:
+            parking.seed(message.text for message in messages)
+        conversation = Conversation(
+            LoopSpec(
+                model=self._model,
+                system=equipment.system,
+                runner=ToolRunner(equipment.toolset, equipment.stages),
+                turn_depth=equipment.turn_depth,
+                info=CallInfo("side" if turn.side else "agent", agent.name),
+                sampling=turn.sampling if turn.side else self._sampling(turn),
+                parallel_tool_calls=turn.parallel_tool_calls if equipment.client_tools else None,
+                client_tools=equipment.client_tools,
+                tool_choice=_choice(turn.tool_choice, equipment.client_tools),
+                on_usage=parking.observe if parking is not None else lambda _usage: None,
+            ),
+            messages,
+            context,
+        )
+        async with aclosing(conversation.run()) as events:
+            async for batch in events:
+                yield batch
+        result = conversation.result
+        closing: list[Event] = []
+        if parking is not None:
+            intercepted, extracted = parking.usage()
+            if intercepted or extracted:
+                closing.append(ScratchpadUsage(intercepted, extracted))
+        closing.append(
+            RunFinished(
+                finish_reason=result.finish_reason,
+                usage=result.usage,
+                context_usage=result.usage,
+                answer=result.answer,
+                reasoning=result.reasoning,
+                client_calls=result.client_calls,
+                turn_limit=result.turn_limit,
+            )
+        )
+        yield closing
+
+    # --- putting a run together ------------------------------------------------------------------------------------
+
+    def _bare(self, turn: Turn) -> _Equipment:
+        return _Equipment(Toolset(), (), (), "", 0, None)
+
+    async def _attach(self, context: RunContext) -> McpAttachment | None:
+        servers = self._config.mcp.servers
+        if not servers:
+            return None
+        return await self._mcp.attach(
+            servers,
+            headers=context.headers,
+            sanitize=self._config.mcp.sanitize_schemas,
+            reserved=RESERVED_NAMES,
+        )
+
+    async def _equip(self, turn: Turn, context: RunContext, attachment: McpAttachment | None) -> _Equipment:
+        config, agent = self._config, self._config.agent
+        discovered: tuple[Tool, ...] = attachment.tools if attachment is not None else ()
+        mcp_tools = permitted(discovered, agent.mcp_filter)
+        self._warn_unmatched(discovered, attachment)
+        tools: list[Tool] = list(mcp_tools)
+        if config.tools.filesystem:
+            tools += filesystem_tools(config.tools.filesystem_root)
+        base = system_prompt(
+            agent.system_prompt, agent.context, [attachment.unavailable_note if attachment is not None else None]
+        )
+        parking = await Parking.open(config, self._model, mcp_tools, base, context)
+        if parking is not None:
+            tools += parking.tools
+        toolset = Toolset(tools)
+        stages: list[Middleware] = []
+        nudges = TurnNudges(last_turn=bool(agent.nudge_last_turn), remaining=agent.nudge_turns_remaining)
+        if nudges.active:
+            stages.append(nudges)
+        limits = config.orchestration
+        stages.append(
+            DuplicateGuard(nudge=limits.duplicate_call_nudge_threshold, block=limits.duplicate_call_block_threshold)
+        )
+        if parking is not None:
+            stages.append(parking.middleware)
+        client_tools = offered(
+            turn.client_tools,
+            enabled=agent.enable_client_tools,
+            patterns=agent.client_tool_filter,
+            taken=toolset.names,
+        )
+        return _Equipment(
+            toolset=toolset,
+            stages=tuple(stages),
+            client_tools=client_tools,
+            system=system_prompt(base, (), [parking.prompt if parking is not None else None]),
+            turn_depth=agent.turn_depth + (parking.turn_depth_bonus if parking is not None else 0),
+            parking=parking,
+        )
+
+    def _sampling(self, turn: Turn) -> Sampling:
+        """The caller's sampling, reduced to what the file lets it override."""
+        allowed = frozenset(self._config.agent.request_overrides)
+        asked = turn.sampling
+        kept = {f.name: getattr(asked, f.name) for f in fields(Sampling) if f.name in allowed}
+        return replace(Sampling(), **kept)
+
+    def _warn_unmatched(self, tools: tuple[Tool, ...], attachment: McpAttachment | None) -> None:
+        """``WARN-FI01``, once per agent and only when every server is there."""
+        if self._warned_filters or attachment is None:
+            return
+        if any(status.status != "connected" for status in attachment.statuses):
+            return
+        self._warned_filters = True
+        for pattern in unmatched(tools, self._config.agent.mcp_filter):
+            logger.warning("WARN-FI01 agent `%s`: `%s` in `mcp_filter` matches no tool", self._config.id, pattern)
+
+
+def _choice(choice: ToolChoice, client_tools: tuple[ToolSpec, ...]) -> Callable[[int], ToolChoice]:
+    names = {tool.name for tool in client_tools}
+    applies = bool(names) and (not isinstance(choice, NamedTool) or choice.name in names)
+
+    def choose(turn: int) -> ToolChoice:
+        return choice if applies and turn == 1 else "auto"
+
+    return choose

@@ -1,0 +1,36 @@
+"""Tools that the caller runs itself (``http-api.md`` §10): which of them the model gets to see."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+from aura_py.agent.contract import ClientTool
+from aura_py.globs import Glob
+from aura_py.llm.contract import ToolSpec
+from aura_py.messages import JsonObject
+
+logger = logging.getLogger(__name__)
+
+_NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
+
+
+def offered(
+    tools: Sequence[ClientTool], *, enabled: bool, patterns: Sequence[str] | None, taken: Collection[str]
+) -> tuple[ToolSpec, ...]:
+    """The client tools that pass the agent's filter and clash with no server tool.
+
+    An absent or empty filter lets all of them through (``config.md`` §17).
+    """
+    if not enabled:
+        return ()
+    globs = [Glob(pattern) for pattern in patterns or ()]
+    kept: dict[str, ToolSpec] = {}
+    for tool in tools:
+        if globs and not any(glob.matches(tool.name) for glob in globs):
+            continue
+        if tool.name in taken:
+            logger.warning("client tool `%s` is left out: the server has a tool of that name", tool.name)
+            continue
+        kept.setdefault(tool.name, ToolSpec(tool.name, tool.description, tool.parameters or _NO_PARAMETERS))
+    return tuple(kept.values())
