@@ -27,7 +27,7 @@ class TurnSequence:
 
     def __init__(self, requested: Sequence[ToolRequested], emit: Callable[[Event], None]) -> None:
         self._emit = emit
-        self._slots = {r.call_id: _Slot(starts=r.kind == "mcp") for r in requested}
+        self._slots = {r.call_id: _Slot(starts=r.kind == "mcp") for r in requested if r.kind != "client"}
         for request in requested:
             emit(request)
 
