@@ -1,0 +1,203 @@
+"""Ollama's ``/api/chat``: newline-delimited JSON (``config.md`` §8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import orjson
+
+from aura_py import ids
+from aura_py.llm.contract import (
+    Capabilities,
+    ChatModel,
+    ChatRequest,
+    Delta,
+    Finish,
+    Text,
+    Thinking,
+    ThinkingBlock,
+    ToolCallFragment,
+    ToolCallReady,
+    UsageReport,
+)
+from aura_py.llm.failures import Asked
+from aura_py.llm.ollama_body import PROVIDER, build_body
+from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
+
+if TYPE_CHECKING:
+    import httpx
+
+    from aura_py.config.models import OllamaLLM
+
+CAPABILITIES = Capabilities(
+    images=True,
+    tool_images=True,
+    reasoning=True,
+    parallel_tools=True,
+    tool_choice=False,
+    seed=True,
+    stop=True,
+    response_format=True,
+    reasoning_effort=True,
+    prompt_cache=False,
+    notes=(
+        "images only as `data:` URLs",
+        "images of tool results follow the results in a message of the user's side",
+        "a forced tool call is refused; `tool_choice = none` leaves the tools out",
+        "`reasoning_effort` is `think`: a level for `gpt-oss`, otherwise on or off",
+        "tool calls arrive whole and without ids; ids are made up",
+    ),
+)
+_CONNECT_SECONDS = 10.0
+_LINE_LIMIT = 8 * 1024 * 1024
+
+
+def build(config: OllamaLLM, *, agent: str) -> ChatModel:
+    """A model behind an Ollama server. Imports the `ollama` package."""
+    return _Ollama(config, agent)
+
+
+class _Ollama:
+    def __init__(self, config: OllamaLLM, agent: str) -> None:
+        import httpx
+        import ollama
+
+        class Client(ollama.AsyncClient):
+            @asynccontextmanager
+            async def opened(self, path: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+                content = orjson.dumps(body)
+                async with self._client.stream("POST", path, content=content) as response:
+                    yield response
+
+        self.provider = PROVIDER
+        self.model = config.model
+        self.context_window = config.context_window
+        self.capabilities = CAPABILITIES
+        self._config = config
+        key = config.api_key.get_secret_value() if config.api_key else ""
+        self._asked = Asked(
+            agent=agent,
+            provider=PROVIDER,
+            model=config.model,
+            address=config.base_url,
+            missing=f"run `ollama pull {config.model}` on that server, or check `model`",
+            secrets=(key,),
+        )
+        self._httpx = httpx
+        self._client = Client(
+            host=config.base_url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        )
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        body = build_body(
+            request,
+            asked=self._asked,
+            max_tokens=self._config.max_tokens,
+            temperature=self._config.temperature,
+            additional_params=dict(self._config.additional_params),
+        )
+        reader = _OllamaStream(self._asked)
+        connected = False
+        try:
+            async with self._client.opened("/api/chat", body) as response:
+                connected = True
+                if response.status_code != 200:
+                    raise self._asked.status(
+                        response.status_code, (await response.aread()).decode(errors="replace"), response.headers
+                    )
+                async for chunk in response.aiter_bytes():
+                    deltas = reader.feed(chunk)
+                    if deltas:
+                        yield deltas
+                    if reader.done:
+                        return
+        except self._httpx.InvalidURL as error:
+            raise self._asked.unreachable(error) from error
+        except self._httpx.HTTPError as error:
+            raise (self._asked.broken(error) if connected else self._asked.unreachable(error)) from error
+        raise reader.unfinished()
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._client.close()  # type: ignore[no-untyped-call]
+
+
+class _OllamaStream:
+    """Splits lines and turns each into deltas; ``done`` after the line that says so."""
+
+    __slots__ = ("_asked", "_buffer", "_calls", "_thinking", "done")
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._buffer = b""
+        self._calls = 0
+        self._thinking: list[str] = []
+        self.done = False
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        lines = (self._buffer + chunk).split(b"\n")
+        self._buffer = lines.pop()
+        if len(self._buffer) > _LINE_LIMIT:
+            raise self._asked.garbage(self._buffer[:200].decode(errors="replace"))
+        out: list[Delta] = []
+        for line in lines:
+            self._line(line, out)
+        return out
+
+    def unfinished(self) -> Exception:
+        """What to raise when the body ended without a last line."""
+        rest = self._buffer.strip()
+        if rest and not rest.startswith(b"{"):
+            return self._asked.garbage(rest.decode(errors="replace"))
+        return self._asked.broken()
+
+    def _line(self, line: bytes, out: list[Delta]) -> None:
+        if not line.strip() or self.done:
+            return
+        try:
+            event = orjson.loads(line)
+            if "error" in event:
+                status = event.get("status_code")
+                raise self._asked.status(status if isinstance(status, int) else 500, str(event["error"]))
+            self._message(event.get("message") or {}, out)
+            if event.get("done"):
+                self._finish(event, out)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise self._asked.garbage(line.decode(errors="replace"), error) from error
+
+    def _message(self, message: dict[str, Any], out: list[Delta]) -> None:
+        thinking = message.get("thinking")
+        if thinking:
+            self._thinking.append(thinking)
+            out.append(Thinking(thinking))
+        content = message.get("content")
+        if content:
+            self._close_thinking(out)
+            out.append(Text(content))
+        for entry in message.get("tool_calls") or ():
+            self._close_thinking(out)
+            function = entry["function"]
+            arguments = function.get("arguments")
+            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
+            call = ToolCall(entry.get("id") or ids.tool_call_id(), function["name"], text or "{}")
+            out.append(ToolCallFragment(self._calls, call.id, call.name, call.arguments))
+            out.append(ToolCallReady(call))
+            self._calls += 1
+
+    def _close_thinking(self, out: list[Delta]) -> None:
+        if self._thinking:
+            out.append(ThinkingBlock(Reasoning("".join(self._thinking), PROVIDER)))
+            self._thinking = []
+
+    def _finish(self, event: dict[str, Any], out: list[Delta]) -> None:
+        self._close_thinking(out)
+        out.append(UsageReport(Usage(input=event.get("prompt_eval_count") or 0, output=event.get("eval_count") or 0)))
+        reason: FinishReason = "length" if event.get("done_reason") == "length" else "stop"
+        out.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
+        self.done = True
