@@ -1,0 +1,181 @@
+"""One ``tools/call`` from arguments to outcome (``mcp-tools.md`` §9)."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, CallToolResult
+from pydantic import ValidationError
+
+from aura_py.events import ToolProgress
+from aura_py.mcp.attachment import Lease, McpAttachment
+from aura_py.mcp.connection import Connection
+from aura_py.mcp.discovery import ServerTool
+from aura_py.mcp.dispatcher import Listener
+from aura_py.mcp.http import HttpFailure
+from aura_py.mcp.results import cancelled, rpc_failure, shape_result, transport_failure
+from aura_py.messages import JsonObject
+from aura_py.tools.contract import CallContext, ToolOutcome
+
+log = logging.getLogger(__name__)
+
+NOTIFY_SECONDS = 2.0
+
+
+class SessionGone(Exception):
+    """The server no longer knows the session; the call was not executed."""
+
+
+class InFlight:
+    """A call that is being made: what is needed to end it and to tell its server."""
+
+    def __init__(self, connection: Connection, public_name: str, seconds: int, context: CallContext) -> None:
+        self.scope = anyio.CancelScope()
+        self.connection = connection
+        self.request_id = connection.new_id()
+        self.listener = Listener(self._sent, self._progress)
+        self.ended = False
+        self._name = public_name
+        self._seconds = seconds
+        self._context = context
+        self._abandoned = False
+        self._done = False
+
+    async def abandon(self, reason: str) -> bool:
+        """Tells the server once that nobody waits any more; true if a notification went out."""
+        if self._abandoned or self._done or not self.listener.was_sent:
+            return False
+        self._abandoned = True
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + NOTIFY_SECONDS) as scope:
+            await self.connection.notify_cancelled(self.request_id, reason)
+        if scope.cancelled_caught:
+            log.warning("MCP server `%s` did not take a cancellation in time", self.connection.name)
+            self.connection.close()
+            return False
+        return True
+
+    def end(self) -> None:
+        self.ended = True
+        self.scope.cancel()
+
+    def finish(self) -> None:
+        self._done = True
+
+    def _sent(self) -> None:
+        self._restart_clock()
+        self._context.started(self.request_id)
+
+    def _progress(self, progress: float, total: float | None, message: str | None) -> None:
+        if self._done or self._abandoned:
+            return
+        self._restart_clock()
+        context = self._context
+        self._context.emit(
+            ToolProgress(
+                context.call_id,
+                self._name,
+                progress,
+                total,
+                message,
+                self.request_id,
+                task_id=context.task_id,
+                worker_id=context.initiator or None,
+            )
+        )
+
+    def _restart_clock(self) -> None:
+        if self._seconds:
+            self.scope.deadline = anyio.current_time() + self._seconds
+
+
+async def call_tool(
+    attachment: McpAttachment,
+    lease: Lease,
+    tool: ServerTool,
+    public_name: str,
+    arguments: JsonObject,
+    context: CallContext,
+) -> ToolOutcome:
+    """Makes the call; every failure becomes an outcome, cancellation from outside passes through."""
+    for attempt in (1, 2):
+        if attachment.cancelled:
+            return cancelled()
+        connection = await lease.live()
+        if connection is None:
+            return transport_failure(f"MCP server `{lease.name}` is not available: {lease.failure}")
+        try:
+            return await _attempt(attachment, lease, connection, tool, public_name, arguments, context)
+        except SessionGone as gone:
+            connection.close()
+            log.info("MCP server `%s` has forgotten the session (%s)", lease.name, gone)
+            if attempt == 2:
+                return transport_failure(str(gone))
+    raise AssertionError("unreachable")
+
+
+async def _attempt(
+    attachment: McpAttachment,
+    lease: Lease,
+    connection: Connection,
+    tool: ServerTool,
+    public_name: str,
+    arguments: JsonObject,
+    context: CallContext,
+) -> ToolOutcome:
+    seconds = lease.server.tool_timeout_secs
+    call = InFlight(connection, public_name, seconds, context)
+    with attachment.track(call):
+        try:
+            with call.scope:
+                async with lease.limit:
+                    if connection.serial is None:
+                        return await _send(lease, connection, call, tool, arguments, context)
+                    async with connection.serial:
+                        return await _send(lease, connection, call, tool, arguments, context)
+            if call.ended:
+                return cancelled()
+            await call.abandon(f"no answer within {seconds} s")
+            return transport_failure(
+                f"MCP server `{lease.name}` did not answer within {seconds} s (`tool_timeout_secs`); "
+                "the call was cancelled"
+            )
+        except anyio.get_cancelled_exc_class():
+            await call.abandon(attachment.cancel_reason)
+            raise
+        finally:
+            call.finish()
+
+
+async def _send(
+    lease: Lease,
+    connection: Connection,
+    call: InFlight,
+    tool: ServerTool,
+    arguments: JsonObject,
+    context: CallContext,
+) -> ToolOutcome:
+    try:
+        result = await connection.call(tool.native_name, dict(arguments), call.request_id, call.listener)
+    except MCPError as error:
+        return _failed(lease, connection, connection.take_http_failure(call.request_id), error)
+    except ValidationError as error:
+        log.warning("MCP server `%s` answered tool `%s` with a malformed result", lease.name, tool.native_name)
+        return transport_failure(f"the server's answer is not a valid tool result ({error.error_count()} problems)")
+    if not isinstance(result, CallToolResult):
+        return transport_failure("the server asks for input in the middle of the call, which Aura does not offer")
+    return shape_result(lease.name, tool.native_name, result, unwrap=tool.unwrap, images=context.model_sees_images)
+
+
+def _failed(lease: Lease, connection: Connection, failure: HttpFailure | None, error: MCPError) -> ToolOutcome:
+    if failure is not None and failure.status in (401, 404):
+        raise SessionGone(str(failure))
+    if failure is not None and failure.status is None:
+        connection.close()
+        return transport_failure(str(failure))
+    if failure is not None and error.message == "Server returned an error response":
+        return transport_failure(str(failure))
+    if error.code == CONNECTION_CLOSED and connection.over:
+        return transport_failure(f"MCP server `{lease.name}` went away during the call")
+    return rpc_failure(error.message, error.code)

@@ -1,0 +1,315 @@
+"""One session with one server, owned by one task (``mcp-tools.md`` §2, §14)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, cast
+
+import anyio
+from mcp.client.session import ClientSession
+from mcp.client.subscriptions import SubscriptionLost, listen
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    Implementation,
+    InputRequiredResult,
+    ToolListChangedNotification,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import TypeAdapter, ValidationError
+
+from aura_py import __version__
+from aura_py.config.models import McpServer
+from aura_py.mcp import reasons
+from aura_py.mcp.discovery import Listing, list_tools
+from aura_py.mcp.dispatcher import CallDispatcher, Listener
+from aura_py.mcp.http import HttpFailure
+from aura_py.mcp.transports import Observed, open_transport
+
+log = logging.getLogger(__name__)
+
+Era = Literal["auto", "handshake"]
+
+_ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
+_CLOSE_SECONDS = 10.0
+
+
+class Connection:
+    """A live (or failed) session and the tools found on it.
+
+    ``run`` is the owner: it enters and leaves the SDK's context managers in its own task and ends when the server
+    goes away, when ``close`` is called and no call is left, or when nobody has used it for ``idle_ttl`` seconds.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        name: str,
+        server: McpServer,
+        headers: Mapping[str, str],
+        *,
+        idle_ttl: float,
+        list_ttl: float,
+        on_end: Callable[[Connection], None],
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.server = server
+        self.settled = anyio.Event()
+        self.listing: Listing | None = None
+        self.failure: str | None = None
+        self.timed_out = False
+        self.over = False
+        self.users = 0
+        self.calls = 0
+        self.last_used = anyio.current_time()
+        self.listed_at = -math.inf
+        self.serial = anyio.Semaphore(1) if server.max_parallel_tool_calls == 1 else None
+        self._headers = headers
+        self._idle_ttl = idle_ttl
+        self._list_ttl = list_ttl
+        self._on_end = on_end
+        self._observed = Observed()
+        self._session: ClientSession | None = None
+        self._dispatcher: CallDispatcher | None = None
+        self._wake = anyio.Event()
+        self._closing = False
+        self._stale = False
+
+    # --- for everybody -----------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        return self.listing is not None and not self.over and not self._closing
+
+    def close(self) -> None:
+        """No new users; ends when the last call has."""
+        self._closing = True
+        self._wake.set()
+
+    def hold(self) -> None:
+        self.users += 1
+        self.last_used = anyio.current_time()
+
+    def let_go(self) -> None:
+        self.users -= 1
+        self.last_used = anyio.current_time()
+        if self.users == 0:
+            self._wake.set()
+
+    def refresh_if_old(self) -> None:
+        """Has the owner read the tools again when the list is older than its time to live."""
+        if anyio.current_time() - self.listed_at > self._list_ttl:
+            self._stale = True
+            self._wake.set()
+
+    def new_id(self) -> int:
+        return self._live()[1].new_id()
+
+    async def call(
+        self, native_name: str, arguments: dict[str, Any], request_id: int, listener: Listener
+    ) -> CallToolResult | InputRequiredResult:
+        """Sends ``tools/call`` and waits for the answer; raises what the SDK raises."""
+        session, dispatcher = self._live()
+        dispatcher.listeners[request_id] = listener
+        self.calls += 1
+        try:
+            return await session.send_request(
+                CallToolRequest(
+                    params=CallToolRequestParams(
+                        name=native_name, arguments=arguments, _meta={"progress_token": request_id}
+                    )
+                ),
+                _ANSWER,
+            )
+        finally:
+            del dispatcher.listeners[request_id]
+            self.calls -= 1
+            self.last_used = anyio.current_time()
+            if self._closing and self.calls == 0:
+                self._wake.set()
+
+    async def notify_cancelled(self, request_id: int, reason: str) -> None:
+        if self._dispatcher is not None:
+            await self._dispatcher.notify("notifications/cancelled", {"requestId": request_id, "reason": reason})
+
+    def take_http_failure(self, request_id: int) -> HttpFailure | None:
+        return self._observed.take(request_id)
+
+    async def relist(self) -> Listing:
+        """Reads the tools now."""
+        session, _ = self._live()
+        listing = await list_tools(self.name, session)
+        self.listing, self.listed_at, self._stale = listing, anyio.current_time(), False
+        return listing
+
+    # --- the owner ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        deadline = anyio.current_time() + (self.server.connect_timeout_secs or math.inf)
+        try:
+            if await self._serve("auto", deadline):
+                await self._serve("handshake", deadline)
+        except Exception as error:
+            self._fail(self._reason(error))
+            log.debug("the connection to MCP server `%s` ended", self.name, exc_info=error)
+        finally:
+            self._end()
+
+    async def _serve(self, era: Era, deadline: float) -> bool:
+        """One life of the connection; true if it should be tried again with the older handshake."""
+        again = False
+        with anyio.CancelScope(deadline=deadline) as scope:
+            async with open_transport(self.name, self.server, self._headers, self._observed) as (read, write):
+                dispatcher = CallDispatcher(self.name, read, write)
+                session = ClientSession(
+                    dispatcher=dispatcher,
+                    client_info=Implementation(name="aura", version=__version__),
+                    message_handler=self._on_message,
+                )
+                async with session:
+                    try:
+                        again = await _negotiate(session, era)
+                        if not again:
+                            listing = await list_tools(self.name, session)
+                    except Exception as error:
+                        self._fail(self._reason(error))
+                        log.debug("MCP server `%s` refused the session", self.name, exc_info=error)
+                        return False
+                    if not again:
+                        scope.deadline = math.inf
+                        self._ready(session, dispatcher, listing)
+                        await self._live_on(session, dispatcher)
+                        scope.deadline = anyio.current_time() + _CLOSE_SECONDS
+        if scope.cancelled_caught and self.listing is None:
+            self.timed_out = True
+            self._fail(self._reason(None))
+        return again
+
+    async def _live_on(self, session: ClientSession, dispatcher: CallDispatcher) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._wake_when_over, dispatcher)
+            capabilities = session.server_capabilities
+            if (
+                session.protocol_version in MODERN_PROTOCOL_VERSIONS
+                and capabilities is not None
+                and capabilities.tools is not None
+                and capabilities.tools.list_changed
+            ):
+                tasks.start_soon(self._listen, session)
+            while not dispatcher.over.is_set():
+                if self._closing and self.calls == 0:
+                    break
+                if self._stale and not self._closing:
+                    await self._refresh()
+                self._wake = anyio.Event()
+                if self.users or self.calls:
+                    await self._wake.wait()
+                    continue
+                with anyio.CancelScope(deadline=self.last_used + self._idle_ttl) as idle:
+                    await self._wake.wait()
+                if idle.cancelled_caught and not self.users and not self.calls:
+                    break
+            self._end()
+            tasks.cancel_scope.cancel()
+
+    async def _wake_when_over(self, dispatcher: CallDispatcher) -> None:
+        await dispatcher.over.wait()
+        self.over = True
+        self._wake.set()
+
+    async def _listen(self, session: ClientSession) -> None:
+        try:
+            async with listen(session, tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._stale = True
+                    self._wake.set()
+        except (MCPError, SubscriptionLost, TimeoutError) as error:
+            log.debug("MCP server `%s` sends no list changes: %s", self.name, error)
+
+    async def _refresh(self) -> None:
+        try:
+            with anyio.fail_after(self.server.connect_timeout_secs or None):
+                await self.relist()
+        except (MCPError, ValidationError, TimeoutError) as error:
+            log.warning("MCP server `%s` did not list its tools again: %s", self.name, error or "no answer in time")
+            self.close()
+
+    async def _on_message(self, message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            self._stale = True
+            self._wake.set()
+
+    def _ready(self, session: ClientSession, dispatcher: CallDispatcher, listing: Listing) -> None:
+        self._session, self._dispatcher, self.listing = session, dispatcher, listing
+        self.listed_at = anyio.current_time()
+        log.info(
+            "MCP server `%s` is connected over %s with %d tools (protocol %s)",
+            self.name,
+            self.server.transport,
+            len(listing.tools),
+            session.protocol_version,
+        )
+        self.settled.set()
+
+    def _fail(self, reason: str) -> None:
+        if self.listing is None and self.failure is None:
+            self.failure = reason
+            log.warning("MCP server `%s`: %s", self.name, reason)
+        self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        self.settled.set()
+        on_end, self._on_end = self._on_end, _nothing
+        on_end(self)
+
+    def _reason(self, error: BaseException | None) -> str:
+        failure = self._observed.first_failure
+        if failure is not None and failure.status is not None:
+            return reasons.http_status(self.name, self.server.transport, failure.status, str(failure))
+        if failure is not None:
+            return f"{reasons.PREFIX}{failure}"
+        if error is None:
+            return reasons.timed_out(self.server.connect_timeout_secs)
+        return reasons.of_error(error)
+
+    def _live(self) -> tuple[ClientSession, CallDispatcher]:
+        if self._session is None or self._dispatcher is None or self.over:
+            raise MCPError(code=CONNECTION_CLOSED, message="Connection closed")
+        return self._session, self._dispatcher
+
+
+def _nothing(_connection: Connection) -> None:
+    return
+
+
+async def _negotiate(session: ClientSession, era: Era) -> bool:
+    """Finds the protocol version. True: the server hung up at the newer greeting, so greet it the older way."""
+    if era == "handshake":
+        await session.initialize()
+        return False
+    try:
+        await session.discover()
+    except MCPError as error:
+        if error.code == CONNECTION_CLOSED:
+            return True
+        if error.code == UNSUPPORTED_PROTOCOL_VERSION and not _knows_handshake(error.data):
+            raise
+        await session.initialize()
+    except (ValidationError, RuntimeError):
+        await session.initialize()
+    return False
+
+
+def _knows_handshake(data: object) -> bool:
+    supported = cast("Mapping[str, object]", data).get("supported") if isinstance(data, Mapping) else None
+    if not isinstance(supported, list):
+        return True
+    return any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported)

@@ -1,0 +1,147 @@
+"""What a server offers, prepared once for every run that will use it (``mcp-tools.md`` §2.2, §3, §5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aura_py.mcp.arguments import ArgumentCheck
+from aura_py.mcp.names import names_of_server
+from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
+from aura_py.messages import Json, JsonObject
+from aura_py.tools.contract import Annotations
+
+if TYPE_CHECKING:
+    from mcp.client.session import ClientSession
+    from mcp_types import Tool as WireTool
+
+log = logging.getLogger(__name__)
+
+_MOST_PAGES = 1000
+_WRAP_MARKER = "x-fastmcp-wrap-result"
+
+
+@dataclass(slots=True, frozen=True)
+class ServerTool:
+    """A tool as its server describes it, under its public name. ``unwrap``: results come as ``{"result": …}``."""
+
+    native_name: str
+    name: str
+    description: str
+    schema: dict[str, Any]
+    annotations: Annotations
+    unwrap: bool
+    check: ArgumentCheck
+    wire: JsonObject = field(repr=False)
+    """Title, output schema, annotations and ``_meta`` in MCP's own spelling, for introspection."""
+
+
+@dataclass(slots=True, frozen=True)
+class Offer:
+    """A tool with the parameters shown to models."""
+
+    tool: ServerTool
+    parameters: JsonObject
+
+
+class Listing:
+    """The tools of one server at one time. Schemas are prepared once per mode, not once per run."""
+
+    __slots__ = ("_offers", "_server", "tools")
+
+    def __init__(self, server: str, tools: tuple[ServerTool, ...]) -> None:
+        self.tools = tools
+        self._server = server
+        self._offers: dict[tuple[bool, bool], tuple[Offer, ...]] = {}
+
+    def offers(self, *, sanitize: bool, strict: bool) -> tuple[Offer, ...]:
+        """The usable tools; one with a hopeless schema is left out with a warning."""
+        mode = (sanitize, sanitize and strict)
+        found = self._offers.get(mode)
+        if found is None:
+            found = self._offers[mode] = tuple(self._prepare(sanitize=sanitize, strict=strict))
+        return found
+
+    def _prepare(self, *, sanitize: bool, strict: bool) -> list[Offer]:
+        if not sanitize:
+            return [Offer(tool, tool.schema) for tool in self.tools]
+        offers: list[Offer] = []
+        for tool in self.tools:
+            try:
+                offers.append(Offer(tool, sanitize_schema(tool.schema, strict=strict)))
+            except HopelessSchema as problem:
+                log.warning("tool `%s` of MCP server `%s` is left out: %s", tool.native_name, self._server, problem)
+        return offers
+
+
+async def list_tools(server: str, session: ClientSession) -> Listing:
+    """Reads every page of ``tools/list``."""
+    from mcp_types import PaginatedRequestParams
+
+    wire: dict[str, WireTool] = {}
+    cursor: str | None = None
+    seen: set[str] = set()
+    capabilities = session.server_capabilities
+    if capabilities is not None and capabilities.tools is None:
+        return Listing(server, ())
+    while True:
+        page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor is not None else None)
+        for tool in page.tools:
+            if tool.name in wire:
+                log.warning("MCP server `%s` lists tool `%s` twice; the first one counts", server, tool.name)
+            else:
+                wire[tool.name] = tool
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        if cursor in seen or len(seen) >= _MOST_PAGES:
+            log.warning("MCP server `%s` never ends its list of tools; the rest of the pages is ignored", server)
+            break
+        seen.add(cursor)
+    tools = tuple(wire.values())
+    names = names_of_server([tool.name for tool in tools])
+    return Listing(server, tuple(_prepare(tool, name) for tool, name in zip(tools, names, strict=True)))
+
+
+def _prepare(tool: WireTool, name: str) -> ServerTool:
+    hints = tool.annotations
+    return ServerTool(
+        native_name=tool.name,
+        name=name,
+        description=tool.description or tool.title or (hints.title if hints and hints.title else "") or "",
+        schema=tool.input_schema,
+        annotations=Annotations(
+            title=tool.title or (hints.title if hints else None),
+            read_only=hints.read_only_hint if hints else None,
+            destructive=hints.destructive_hint if hints else None,
+            idempotent=hints.idempotent_hint if hints else None,
+            open_world=hints.open_world_hint if hints else None,
+        ),
+        unwrap=_wraps(tool.output_schema),
+        check=ArgumentCheck(tool.input_schema),
+        wire=tool.model_dump(
+            by_alias=True,
+            mode="json",
+            exclude_none=True,
+            include={"title", "output_schema", "annotations", "meta"},
+        ),
+    )
+
+
+def _wraps(schema: Mapping[str, Json] | None) -> bool:
+    """Whether results are one value in a ``result`` envelope: FastMCP's marker, or the SDK's generated wrapper."""
+    if not schema:
+        return False
+    if schema.get(_WRAP_MARKER) is True:
+        return True
+    properties = schema.get("properties")
+    title = schema.get("title")
+    return (
+        isinstance(properties, Mapping)
+        and set(properties) == {"result"}
+        and schema.get("required") == ["result"]
+        and isinstance(title, str)
+        and title.endswith("Output")
+    )

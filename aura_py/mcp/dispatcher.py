@@ -1,0 +1,143 @@
+"""The SDK's JSON-RPC dispatcher with ears: who is waiting for which request, and what belongs to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.dispatcher import CallOptions, OnNotify, OnNotifyIntercept, OnRequest
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCRequest, RequestId
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, float | None, str | None], None]
+
+
+class Listener:
+    """The hooks of one request in flight: told when it is written, and of its progress."""
+
+    __slots__ = ("progress", "sent", "was_sent")
+
+    def __init__(self, sent: Callable[[], None], progress: Progress) -> None:
+        self.sent = sent
+        self.progress = progress
+        self.was_sent = False
+
+
+class _Outlet:
+    """A write stream that tells the listener of a request when the transport has taken it."""
+
+    def __init__(self, inner: WriteStream[SessionMessage], listeners: Mapping[int, Listener]) -> None:
+        self._inner = inner
+        self._listeners = listeners
+
+    async def send(self, item: SessionMessage, /) -> None:
+        listener = None
+        if isinstance(item.message, JSONRPCRequest):
+            request_id = item.message.id
+            listener = self._listeners.get(request_id) if isinstance(request_id, int) else None
+        if listener is None:
+            await self._inner.send(item)
+            return
+        listener.was_sent = True
+        await self._inner.send(item)
+        listener.sent()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
+        return await self._inner.__aexit__(exc_type, exc_val, exc_tb)
+
+
+class CallDispatcher(JSONRPCDispatcher):
+    """Gives every request its id, routes progress to its call at once and in order, and knows when it is over.
+
+    The progress token of a call is its request id. Abandoned calls are cancelled by whoever started them, who knows
+    the reason; the dispatcher's own courtesy notification is off for them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read_stream: ReadStream[SessionMessage | Exception],
+        write_stream: WriteStream[SessionMessage],
+    ) -> None:
+        self.listeners: dict[int, Listener] = {}
+        super().__init__(read_stream, _Outlet(write_stream, self.listeners))
+        self.over = anyio.Event()
+        self._name = name
+        self._ids = count(1)
+        self._stray = 0
+
+    def new_id(self) -> int:
+        return next(self._ids)
+
+    async def send_raw_request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        opts: CallOptions | None = None,
+        *,
+        _related_request_id: RequestId | None = None,
+    ) -> dict[str, Any]:
+        chosen: CallOptions = {**opts} if opts else {}
+        if method == "tools/call" and params is not None:
+            chosen["request_id"] = params["_meta"]["progressToken"]
+            chosen["cancel_on_abandon"] = False
+        elif "request_id" not in chosen:
+            chosen["request_id"] = self.new_id()
+        return await super().send_raw_request(method, params, chosen, _related_request_id=_related_request_id)
+
+    async def run(
+        self,
+        on_request: OnRequest,
+        on_notify: OnNotify,
+        on_notify_intercept: OnNotifyIntercept | None = None,
+        *,
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        def intercept(method: str, params: Mapping[str, Any] | None) -> bool:
+            if method == "notifications/progress":
+                self._progress(params or {})
+                return True
+            return on_notify_intercept(method, params) if on_notify_intercept else False
+
+        try:
+            await super().run(on_request, on_notify, intercept, task_status=task_status)
+        finally:
+            self.over.set()
+
+    def _progress(self, params: Mapping[str, Any]) -> None:
+        token, progress = params.get("progressToken"), params.get("progress")
+        if isinstance(token, str) and token.isdigit():
+            token = int(token)
+        listener = self.listeners.get(token) if isinstance(token, int) else None
+        if listener is None:
+            self._stray += 1
+            level = logging.WARNING if self._stray == 1 else logging.INFO
+            log.log(
+                level, "MCP server `%s` sends progress for a call that is over (%d so far)", self._name, self._stray
+            )
+            return
+        if not isinstance(progress, int | float) or isinstance(progress, bool):
+            return
+        total, message = params.get("total"), params.get("message")
+        listener.progress(
+            float(progress),
+            float(total) if isinstance(total, int | float) and not isinstance(total, bool) else None,
+            message if isinstance(message, str) else None,
+        )

@@ -1,0 +1,80 @@
+"""Public names of MCP tools (``mcp-tools.md`` §5.1, §5.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+log = logging.getLogger(__name__)
+
+LONGEST = 64
+_HASH = 8
+_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def sanitize_name(native: str) -> str:
+    """The name a model may see: ASCII letters, digits, ``_`` and ``-``, at most 64 of them.
+
+    A name that had to be cut ends in a hash of the native one, so that two long names never become one.
+    """
+    name = _FOREIGN.sub("_", native).strip("_")
+    if not name or name[0].isdigit():
+        name = f"tool_{name}"
+    return name if len(name) <= LONGEST else with_hash(name, native)
+
+
+def with_hash(name: str, native: str) -> str:
+    """``name`` cut so that ``_`` and eight hex digits of ``native``'s hash fit behind it."""
+    digest = hashlib.sha256(native.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH]
+    return f"{name[: LONGEST - _HASH - 1]}_{digest}"
+
+
+def names_of_server(natives: Sequence[str]) -> list[str]:
+    """One distinct public name for each distinct native name of one server, in order.
+
+    Of names that sanitise to the same text, one that needed no change keeps it and every other gets its hash, so
+    the outcome does not depend on the order in which the server lists them.
+    """
+    cleaned = [sanitize_name(native) for native in natives]
+    shared = Counter(cleaned)
+    return [
+        name if shared[name] == 1 or name == native else with_hash(name, native)
+        for name, native in zip(cleaned, natives, strict=True)
+    ]
+
+
+def resolve_collisions(servers: Sequence[tuple[str, Sequence[str]]], reserved: Collection[str] = ()) -> list[list[str]]:
+    """Final names for the tools of several servers, given as ``(server name, public names)`` in file order.
+
+    ``reserved`` names (built-in tools) win over every server; then the first server in file order keeps the bare
+    name, and a loser is offered as ``<server>_<tool>`` (``WARN-MCP03``).
+    """
+    owners: dict[str, str] = dict.fromkeys(reserved, "")
+    resolved: list[list[str]] = []
+    losers: list[tuple[int, int, str, str]] = []
+    for row, (server, names) in enumerate(servers):
+        resolved.append(list(names))
+        for column, name in enumerate(names):
+            if name in owners:
+                losers.append((row, column, server, name))
+            else:
+                owners[name] = server
+    for row, column, server, name in losers:
+        other = sanitize_name(f"{server}_{name}")
+        if other in owners:
+            other = with_hash(other, f"{server}\n{name}")
+        winner = f"MCP server `{owners[name]}`" if owners[name] else "a built-in tool"
+        log.warning(
+            "WARN-MCP03: tool `%s` of MCP server `%s` has the name of %s and is offered as `%s`; "
+            "rename one of them or exclude it with `mcp_filter`",
+            name,
+            server,
+            winner,
+            other,
+        )
+        owners[other] = server
+        resolved[row][column] = other
+    return resolved

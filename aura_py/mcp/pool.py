@@ -1,0 +1,254 @@
+"""The process's MCP connections (``mcp-tools.md`` §2, I-2, I-3)."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import importlib
+import logging
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from aura_py.config.models import McpServer, StdioServer
+from aura_py.errors import ServerUnavailable
+from aura_py.events import ServerStatus
+from aura_py.mcp import reasons
+from aura_py.mcp.attachment import Lease, McpAttachment
+from aura_py.mcp.discovery import Offer
+from aura_py.mcp.headers import resolve_headers
+from aura_py.mcp.names import resolve_collisions
+from aura_py.mcp.tool import McpTool
+
+if TYPE_CHECKING:
+    from aura_py.mcp.connection import Connection
+
+log = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS = 5.0
+_FIRST_BACKOFF = 1.0
+_FIRST_BACKOFF_AFTER_TIMEOUT = 10.0
+_LONGEST_BACKOFF = 60.0
+_REMEMBERED = 1024
+
+
+@dataclass(slots=True)
+class _Failure:
+    reason: str
+    until: float
+    backoff: float
+
+
+class McpPool:
+    """Connections that outlive requests, each for one server and one set of resolved headers.
+
+    An async context manager; one per process. Two requests share a connection only if every header is the same, so
+    one user's credentials never serve another. Unused connections are closed after ``idle_ttl`` seconds, the least
+    recently used ones first when there are more than ``max_connections``.
+    """
+
+    def __init__(self, *, idle_ttl: float = 300.0, list_ttl: float = 60.0, max_connections: int = 256) -> None:
+        self._idle_ttl = idle_ttl
+        self._list_ttl = list_ttl
+        self._max = max_connections
+        self._connections: OrderedDict[str, Connection] = OrderedDict()
+        self._owners = 0
+        self._failures: OrderedDict[str, _Failure] = OrderedDict()
+        self._tasks: TaskGroup | None = None
+        self._connection_class: type[Connection] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
+        tasks, self._tasks = self._tasks, None
+        assert tasks is not None
+        tasks.cancel_scope.cancel()
+        return await tasks.__aexit__(exc_type, exc_val, exc_tb)
+
+    async def attach(
+        self,
+        servers: Mapping[str, McpServer],
+        *,
+        headers: Mapping[str, str],
+        sanitize: bool = True,
+        strict: bool = False,
+        reserved: Collection[str] = (),
+    ) -> McpAttachment:
+        """Connects to every enabled server at once, or takes the connections that are already there.
+
+        Args:
+            servers: In file order.
+            headers: The request's headers, names in lower case.
+            sanitize: ``[mcp].sanitize_schemas``.
+            strict: Rewrite schemas for providers in strict mode.
+            reserved: Names of built-in tools, which MCP tools never take.
+
+        Raises:
+            ServerUnavailable: A server with ``required = true`` cannot be reached.
+        """
+        leases = tuple(self._lease(name, server, headers) for name, server in servers.items() if server.enabled)
+        try:
+            await self._connect_all(leases)
+            offers = [
+                lease.connection.listing.offers(sanitize=sanitize, strict=strict)
+                if lease.connection is not None and lease.connection.listing is not None
+                else ()
+                for lease in leases
+            ]
+            for lease in leases:
+                if lease.failure is not None and lease.server.required:
+                    raise ServerUnavailable(
+                        f"MCP server `{lease.name}` is required and not available: {lease.failure}; "
+                        "start it or set `required = false`"
+                    )
+        except BaseException:
+            for lease in leases:
+                lease.drop()
+            raise
+        attachment = McpAttachment(leases, _statuses(leases, offers))
+        attachment.tools = tuple(_bind(attachment, leases, offers, reserved))
+        return attachment
+
+    # --- leases ------------------------------------------------------------------------------------------------
+
+    def _lease(self, name: str, server: McpServer, inbound: Mapping[str, str]) -> Lease:
+        resolved = {} if isinstance(server, StdioServer) else resolve_headers(name, server, inbound)
+        lease = Lease(self, name, server, connection_key(server, resolved), resolved)
+        connection = self._connections.get(lease.key)
+        if connection is not None and connection.usable:
+            connection.refresh_if_old()
+            self._connections.move_to_end(lease.key)
+            lease.take(connection)
+        return lease
+
+    async def _connect_all(self, leases: Sequence[Lease]) -> None:
+        missing = [lease for lease in leases if lease.connection is None]
+        if len(missing) == 1:
+            await self.connect(missing[0])
+        elif missing:
+            async with anyio.create_task_group() as tasks:
+                for lease in missing:
+                    tasks.start_soon(self.connect, lease)
+
+    async def connect(self, lease: Lease) -> None:
+        """Gives ``lease`` a usable connection, or a reason why there is none."""
+        lease.drop()
+        failure = self._failures.get(lease.key)
+        if failure is not None and anyio.current_time() < failure.until:
+            lease.failure = failure.reason
+            return
+        connection = self._connections.get(lease.key)
+        if connection is None or not (connection.usable or not connection.settled.is_set()):
+            connection = await self._open(lease)
+        seconds = lease.server.connect_timeout_secs or None
+        with anyio.move_on_after(seconds):
+            await connection.settled.wait()
+        if connection.usable:
+            lease.take(connection)
+        else:
+            lease.failure = connection.failure or reasons.timed_out(lease.server.connect_timeout_secs)
+
+    async def _open(self, lease: Lease) -> Connection:
+        if self._connection_class is None:
+            module = await anyio.to_thread.run_sync(importlib.import_module, "aura_py.mcp.connection")
+            await anyio.to_thread.run_sync(importlib.import_module, "aura_py.mcp.calls")
+            self._connection_class = module.Connection
+            present = self._connections.get(lease.key)
+            if present is not None:
+                return present
+        if self._tasks is None:
+            raise RuntimeError("the MCP pool is not open")
+        self._make_room()
+        connection = self._connection_class(
+            lease.key,
+            lease.name,
+            lease.server,
+            lease.headers,
+            idle_ttl=self._idle_ttl,
+            list_ttl=self._list_ttl,
+            on_end=self._ended,
+        )
+        self._connections[lease.key] = connection
+        contextvars.Context().run(self._tasks.start_soon, connection.run)
+        return connection
+
+    def _make_room(self) -> None:
+        excess = len(self._connections) + 1 - self._max
+        for connection in list(self._connections.values()):
+            if excess <= 0:
+                return
+            if connection.users == 0 and connection.settled.is_set():
+                connection.close()
+                del self._connections[connection.key]
+                excess -= 1
+
+    def _ended(self, connection: Connection) -> None:
+        if self._connections.get(connection.key) is connection:
+            del self._connections[connection.key]
+        if connection.listing is not None:
+            self._failures.pop(connection.key, None)
+            return
+        if connection.failure is None:
+            return
+        before = self._failures.pop(connection.key, None)
+        first = _FIRST_BACKOFF_AFTER_TIMEOUT if connection.timed_out else _FIRST_BACKOFF
+        backoff = min(_LONGEST_BACKOFF, max(first, before.backoff * 2 if before else 0.0))
+        self._failures[connection.key] = _Failure(connection.failure, anyio.current_time() + backoff, backoff)
+        while len(self._failures) > _REMEMBERED:
+            self._failures.popitem(last=False)
+
+
+def connection_key(server: McpServer, headers: Mapping[str, str]) -> str:
+    """Equal for two servers exactly when they may share a connection. A hash, because headers are credentials."""
+    if isinstance(server, StdioServer):
+        env = sorted((name, value.get_secret_value()) for name, value in server.env.items())
+        identity = repr((server.transport, server.cmd, server.args, env, server.inherit_env))
+    else:
+        identity = repr((server.transport, server.url.get_secret_value(), sorted(headers.items())))
+    return hashlib.sha256(f"{identity}{server.max_parallel_tool_calls == 1}".encode("utf-8", "replace")).hexdigest()
+
+
+def _statuses(leases: Sequence[Lease], offers: Sequence[tuple[Offer, ...]]) -> tuple[ServerStatus, ...]:
+    found = [
+        ServerStatus(lease.name, lease.server.transport, "connected", len(offered))
+        if lease.connection is not None
+        else ServerStatus(lease.name, lease.server.transport, "failed", 0, lease.failure)
+        for lease, offered in zip(leases, offers, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda status: status.server_name))
+
+
+def _bind(
+    attachment: McpAttachment,
+    leases: Sequence[Lease],
+    offers: Sequence[tuple[Offer, ...]],
+    reserved: Collection[str],
+) -> list[McpTool]:
+    if not any(offers):
+        return []
+    from aura_py.mcp.calls import call_tool
+
+    names = resolve_collisions(
+        [(lease.name, [offer.tool.name for offer in offered]) for lease, offered in zip(leases, offers, strict=True)],
+        reserved,
+    )
+    tools: list[McpTool] = []
+    for lease, offered, public in zip(leases, offers, names, strict=True):
+        send = partial(call_tool, attachment, lease)
+        tools.extend(
+            McpTool(name, offer.parameters, lease.name, offer.tool, send)
+            for name, offer in zip(public, offered, strict=True)
+        )
+    return tools

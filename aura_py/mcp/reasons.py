@@ -1,0 +1,42 @@
+"""Why a server is not there, in the words clients parse (``mcp-tools.md`` §2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aura_py.events import Transport
+
+PREFIX = "Connection failed: "
+
+
+def timed_out(seconds: float) -> str:
+    return f"{PREFIX}the server did not finish connecting within {seconds:g} s (`connect_timeout_secs`)"
+
+
+def http_status(name: str, transport: Transport, status: int, phrase: str) -> str:
+    """``phrase`` is the status in the form ``server returned HTTP 404 Not Found``."""
+    if status == 401:
+        kind = "SSE" if transport == "sse" else "HTTP"
+        return (
+            f"{PREFIX}{kind} MCP server '{name}': authentication failed with 401 Unauthorized ({phrase}); "
+            "check `headers`, `headers_from_request` and the credentials they carry"
+        )
+    return f"{PREFIX}{phrase}"
+
+
+def of_error(error: BaseException) -> str:
+    """The reason for an error without an HTTP status. Only texts that cannot hold a credential are repeated."""
+    cause = next(leaves(error), error)
+    if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        return f"{PREFIX}{cause.strerror or type(cause).__name__}"
+    text = " ".join(str(cause).split())[:300]
+    return f"{PREFIX}{text or type(cause).__name__}"
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors inside exception groups."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
