@@ -1,0 +1,134 @@
+"""Why a task or a planning call failed (``orchestration.md`` §14)."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+from aura_py.errors import (
+    AuraError,
+    ContextOverflow,
+    InactivityTimeout,
+    ProviderAuthError,
+    ProviderError,
+    ProviderNotFound,
+    ProviderOverloaded,
+    ProviderUnreachable,
+    RunError,
+    RunTimeout,
+)
+
+FailureCategory = Literal[
+    "agent_timeout",
+    "context_overflow",
+    "depth_exhausted",
+    "loop_detected",
+    "soft_failure",
+    "provider_overloaded",
+    "provider_auth_error",
+    "provider_not_found",
+    "dependency_failed",
+    "agent_error",
+]
+CATEGORIES: tuple[FailureCategory, ...] = get_args(FailureCategory)
+
+TRANSIENT: frozenset[FailureCategory] = frozenset({"agent_timeout", "provider_overloaded"})
+"""A planning call is worth repeating after these."""
+
+PROVIDER: frozenset[FailureCategory] = frozenset({"provider_overloaded", "provider_auth_error", "provider_not_found"})
+"""Nothing a new plan could mend; counts for the short-circuit of §15.2."""
+
+
+class AttemptTimeout(RunTimeout):
+    """A coordinator call or a worker attempt took longer than ``per_call_timeout_secs``."""
+
+
+class DepthExhausted(RunError):
+    """The turns ran out before a decision or a result."""
+
+    failure = "turn_limit"
+
+
+class LoopDetected(RunError):
+    """The duplicate-call guard ended the attempt."""
+
+
+class WorkerUnavailable(RunError):
+    """A worker cannot be built; nothing was asked of a model."""
+
+
+_BY_STATUS: dict[int, FailureCategory] = {
+    429: "provider_overloaded",
+    502: "provider_overloaded",
+    503: "provider_overloaded",
+    401: "provider_auth_error",
+    403: "provider_auth_error",
+    404: "provider_not_found",
+}
+
+_TEXTS: tuple[tuple[FailureCategory, re.Pattern[str]], ...] = (
+    ("agent_timeout", re.compile(r"no stream progress for|timed out")),
+    (
+        "context_overflow",
+        re.compile(
+            r"context(?=.*(?:limit|overflow|exceed|length))|(?:limit|overflow|exceed|length).*context|maximum context"
+            r"|token limit|tokens exceeded|maximum number of tokens|too.*long.*token|string_above_max_length"
+            r"|string.*too long|prompt is too long|input is too long",
+            re.DOTALL,
+        ),
+    ),
+    ("depth_exhausted", re.compile(r"maxdeptherror|reached limit")),
+    ("loop_detected", re.compile(r"duplicate call loop")),
+    ("soft_failure", re.compile(r"did not call submit_result")),
+    ("provider_overloaded", re.compile(r"\b(?:429|502|503)\b|rate limit|too many requests|service unavailable")),
+    ("provider_auth_error", re.compile(r"\b(?:401|403)\b|authentication|unauthorized|api key")),
+    (
+        "provider_not_found",
+        re.compile(r"\b404\b|model identifier is invalid|is not found for api version"),
+    ),
+)
+
+
+def category_of(error: BaseException) -> FailureCategory:
+    """The category by the error's type and status; only a provider's body without a status is read as text."""
+    if isinstance(error, RunTimeout | TimeoutError):
+        return "agent_timeout"
+    if isinstance(error, ContextOverflow):
+        return "context_overflow"
+    if isinstance(error, DepthExhausted):
+        return "depth_exhausted"
+    if isinstance(error, LoopDetected):
+        return "loop_detected"
+    if isinstance(error, ProviderOverloaded | ProviderUnreachable):
+        return "provider_overloaded"
+    if isinstance(error, ProviderAuthError):
+        return "provider_auth_error"
+    if isinstance(error, ProviderNotFound):
+        return "provider_not_found"
+    if isinstance(error, ProviderError):
+        status = error.provider_status
+        if status is None:
+            return category_of_text(f"{error.message} {error.detail or ''}")
+        return "provider_overloaded" if status >= 500 else _BY_STATUS.get(status, "agent_error")
+    return "agent_error"
+
+
+def category_of_text(text: str) -> FailureCategory:
+    """The first row of the table in §14.1 that recognises ``text``."""
+    lowered = text.lower()
+    return next((category for category, pattern in _TEXTS if pattern.search(lowered)), "agent_error")
+
+
+def retry_wish(error: BaseException) -> float | None:
+    """Seconds a provider asked to wait."""
+    return error.retry_after if isinstance(error, ProviderError) else None
+
+
+def stalled(error: BaseException) -> bool:
+    """The model fell silent, as opposed to an attempt that used up its time."""
+    return isinstance(error, InactivityTimeout)
+
+
+def told(error: BaseException) -> str:
+    """What a person may read about ``error``: never a provider's raw words (``orchestration.md`` L27)."""
+    return error.message if isinstance(error, AuraError) else f"internal error ({type(error).__name__})"
