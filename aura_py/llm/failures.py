@@ -27,19 +27,25 @@ from aura_py.errors import (
 _OVERFLOW = re.compile(
     r"context[_ ]length|context window|maximum context|max context length|context limit|prompt is too long"
     r"|input is too long|input token count.{0,40}exceeds|prompt too long|too many input tokens"
-    r"|exceeds the (?:model's )?maximum number of tokens|reduce the length of",
+    r"|maximum number of tokens|token limit|tokens exceeded|resulted in\b.*\btokens|context.*exceed|exceed.*context"
+    r"|reduce the length of",
     re.IGNORECASE | re.DOTALL,
 )
 _BAD_KEY = re.compile(r"api[_ ]?key[_ ]?(?:not[_ ]valid|invalid|expired)|invalid[_ ]api[_ ]key", re.IGNORECASE)
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_TLS = re.compile(r"\b\w*SSL\w*Error\b|\w*Certificate\w*Error\b|\[SSL|CERTIFICATE_VERIFY|TLSV1|TLS handshake")
 _DETAIL_CHARS = 500
+_TOO_LONG = (
+    "cannot take a conversation of this length; start a new one, shorten it, or use a model with a larger window"
+)
 
 
 @dataclass(slots=True, frozen=True)
 class Asked:
     """Who asked which model where; builds the errors of one dialect.
 
-    ``credentials`` says where the person finds the key to mend; ``secrets`` never appear in any text.
+    ``credentials`` says where the person finds the key to mend, ``missing`` how to get a model that is not there;
+    ``secrets`` never appear in any text.
     """
 
     agent: str
@@ -47,6 +53,7 @@ class Asked:
     model: str
     address: str
     credentials: str = "`api_key` in `[agent.llm]`"
+    missing: str = "check `model`"
     secrets: tuple[str, ...] = ()
 
     def said(self, text: str | None) -> str | None:
@@ -76,17 +83,16 @@ class Asked:
     def _judge(self, status: int, text: str) -> tuple[type[ProviderError], str]:
         if status in (401, 403) or (status == 400 and _BAD_KEY.search(text)):
             return ProviderAuthError, f"refused the credentials (HTTP {status}); check {self.credentials}"
-        if status in (400, 413, 422) and _OVERFLOW.search(text):
-            return ContextOverflow, (
-                "cannot take a conversation of this length; start a new one, shorten it, or use a model with a larger"
-                " context window"
-            )
+        if status in (400, 413, 422, 500) and is_context_overflow(text):
+            return ContextOverflow, _TOO_LONG
         if status == 402:
             return ProviderRejected, "wants payment first (HTTP 402); check the credit and limits of the account"
         if status == 404:
             return ProviderNotFound, (
-                f"knows no such model or address (HTTP 404); check `model` and `base_url` (`{self.address}`)"
+                f"knows no such model or address (HTTP 404); {self.missing} and `base_url` (`{self.address}`)"
             )
+        if status == 429 and "insufficient_quota" in text:
+            return ProviderRejected, "says the quota is used up (HTTP 429); check plan and billing of the account"
         if status == 429:
             return ProviderOverloaded, "limits the rate of requests (HTTP 429); try again later or raise the quota"
         if status in (408, 409, 425) or status >= 500:
@@ -98,7 +104,7 @@ class Asked:
     def unreachable(self, cause: BaseException) -> ProviderError:
         """No connection: refused, unknown host, timed out, or TLS."""
         text = _chain(cause)
-        if "CERTIFICATE" in text.upper() or "SSL" in text.upper() or "TLS" in text.upper():
+        if _TLS.search(text):
             what = (
                 f"cannot be reached securely at `{self.address}` (TLS failed); check the scheme of `base_url`, the"
                 " certificate and the trusted authorities of this host"
@@ -128,10 +134,14 @@ class Asked:
             )
         return ProviderProtocolError(self._sentence(what), detail=self.said(text or (_chain(cause) if cause else "")))
 
+    def overflow(self, text: str, *, status: int | None = None) -> ProviderError:
+        """The conversation does not fit, whatever status the provider chose to say so."""
+        return ContextOverflow(self._sentence(_TOO_LONG), detail=self.said(text), provider_status=status)
+
     def refuse(self, param: str, why: str) -> RequestError:
         """A request parameter that this provider has no knob for."""
         return RequestError(
-            f"Agent `{self.agent}`: `{param}` cannot be sent to provider `{self.provider}`, model `{self.model}`: {why}.",
+            f"Agent `{self.agent}`: provider `{self.provider}`, model `{self.model}`, cannot take `{param}`: {why}.",
             param=param,
         )
 
@@ -144,6 +154,11 @@ class Asked:
 
     def _sentence(self, what: str) -> str:
         return f"Agent `{self.agent}`: provider `{self.provider}`, model `{self.model}`, {what}."
+
+
+def is_context_overflow(text: str) -> bool:
+    """Whether a provider's words say that the context window is full (``http-api.md`` §9.10)."""
+    return _OVERFLOW.search(text) is not None
 
 
 def _chain(error: BaseException) -> str:

@@ -1,0 +1,125 @@
+"""A :class:`ChatRequest` in the JSON of OpenAI's Chat Completions, for every provider that speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from aura_py.llm.contract import ChatRequest, NamedTool, ToolSpec
+from aura_py.messages import FilePart, ImagePart, JsonObject, Message, Part, TextPart, ToolCall
+
+Body: TypeAlias = dict[str, object]
+
+
+@dataclass(slots=True, frozen=True)
+class ChatSettings:
+    """What an agent's file fixes for every call. ``extra`` is merged last, shallowly, and wins."""
+
+    model: str
+    temperature: float | None = None
+    max_tokens: int | None = None
+    max_tokens_key: str = "max_tokens"
+    reasoning_effort: str | None = None
+    system_role: str = "system"
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
+    """The body of a streamed call. The prefix (model, messages) is the same for equal conversations."""
+    sampling = request.sampling
+    body: Body = {
+        "model": settings.model,
+        "messages": messages(request.messages, settings.system_role),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+        if isinstance(request.tool_choice, NamedTool):
+            body["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice.name}}
+        elif request.tool_choice != "auto":
+            body["tool_choice"] = request.tool_choice
+        if request.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = request.parallel_tool_calls
+    options = {
+        "temperature": settings.temperature if sampling.temperature is None else sampling.temperature,
+        "top_p": sampling.top_p,
+        settings.max_tokens_key: settings.max_tokens if sampling.max_tokens is None else sampling.max_tokens,
+        "stop": list(sampling.stop) or None,
+        "seed": sampling.seed,
+        "reasoning_effort": sampling.reasoning_effort or settings.reasoning_effort,
+        "response_format": sampling.response_format,
+    }
+    body.update({name: value for name, value in options.items() if value is not None})
+    body.update(settings.extra)
+    return body
+
+
+def messages(conversation: Sequence[Message], system_role: str = "system") -> list[Body]:
+    result: list[Body] = []
+    waiting: list[Body] = []
+    for message in conversation:
+        if message.role != "tool" and waiting:
+            result += waiting
+            waiting = []
+        if message.role == "system":
+            result.append({"role": system_role, "content": message.text})
+        elif message.role == "user":
+            result.append({"role": "user", "content": _content(message.content)})
+        elif message.role == "assistant":
+            result.append(_assistant(message))
+        else:
+            result.append({"role": "tool", "tool_call_id": message.tool_call_id or "", "content": message.text})
+            pictures = tuple(part for part in message.content if not isinstance(part, TextPart))
+            if pictures:
+                # Tool messages take text only; the results of one turn must stay together, so pictures follow them.
+                label = TextPart(f"Attachments returned by tool {message.name or message.tool_call_id}:")
+                waiting.append({"role": "user", "content": _content((label, *pictures))})
+    return result + waiting
+
+
+def _assistant(message: Message) -> Body:
+    body: Body = {"role": "assistant", "content": message.text or None}
+    if message.tool_calls:
+        body["tool_calls"] = [_call(call) for call in message.tool_calls]
+    elif not message.text:
+        body["content"] = ""
+    return body
+
+
+def _call(call: ToolCall) -> Body:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+
+
+def _tool(tool: ToolSpec) -> Body:
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+    }
+
+
+def _content(parts: Sequence[Part]) -> str | list[Body]:
+    if all(isinstance(part, TextPart) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, TextPart))
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> Body:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        image: dict[str, object] = {"url": part.url}
+        if part.detail is not None:
+            image["detail"] = part.detail
+        return {"type": "image_url", "image_url": image}
+    return {"type": "file", "file": _file(part)}
+
+
+def _file(part: FilePart) -> JsonObject:
+    if part.data is None:
+        return {"filename": part.name or "file", "file_data": part.url or ""}
+    data = part.data
+    if not data.startswith("data:"):
+        data = f"data:{part.media_type or 'application/octet-stream'};base64,{data}"
+    return {"filename": part.name or "file", "file_data": data}

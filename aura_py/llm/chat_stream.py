@@ -1,0 +1,169 @@
+"""Chunks of a Chat Completions stream as deltas: one network read in, one list of deltas out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import orjson
+
+from aura_py.errors import ProviderError
+from aura_py.llm.assembler import ToolCallAssembler
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, UsageReport
+from aura_py.llm.failures import Asked, is_context_overflow
+from aura_py.messages import FinishReason, Usage
+
+_Object: TypeAlias = dict[str, object]
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "max_tokens": "length",
+    "eos": "stop",
+    "end_turn": "stop",
+}
+
+
+class ChatStream:
+    """State of one response. :meth:`read` takes the payloads of one network read; :meth:`end` closes the stream."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._calls = ToolCallAssembler()
+        self._finish: FinishReason | None = None
+        self._refused = False
+        self.done = False
+        """``[DONE]`` was seen; whatever follows is not part of the answer."""
+
+    def read(self, payloads: Iterable[bytes]) -> list[Delta]:
+        """Raises a :class:`ProviderError` for an ``error`` object or a payload that is not JSON."""
+        deltas: list[Delta] = []
+        loads = orjson.loads
+        for payload in payloads:
+            if payload == b"[DONE]":
+                self.done = True
+                break
+            try:
+                chunk = loads(payload)
+            except orjson.JSONDecodeError:
+                chunk = None
+            if not isinstance(chunk, dict):
+                self._odd(payload, deltas)
+                continue
+            self._chunk(chunk, deltas)
+        return deltas
+
+    def end(self) -> list[Delta]:
+        """The complete calls and the finish. A stream that stopped without either mark was cut off."""
+        if self._finish is None and not self.done:
+            raise self._asked.broken()
+        deltas: list[Delta] = [*self._calls.finish()]
+        reason = self._finish or "stop"
+        if deltas and reason == "stop":
+            reason = "tool_calls"
+        elif self._refused and reason == "stop":
+            reason = "content_filter"
+        if reason == "tool_calls" and not deltas:
+            reason = "stop"
+        deltas.append(Finish(reason))
+        return deltas
+
+    def extra(self, delta: _Object, deltas: list[Delta]) -> None:
+        """What a related dialect reads from a delta besides the common keys."""
+
+    def _chunk(self, chunk: _Object, deltas: list[Delta]) -> None:
+        choices = chunk.get("choices")
+        if choices:
+            choice = choices[0]  # type: ignore[index]
+            delta = choice.get("delta") or choice.get("message")
+            if delta:
+                thought = delta.get("reasoning_content") or delta.get("reasoning")
+                if thought and isinstance(thought, str):
+                    deltas.append(Thinking(thought))
+                text = delta.get("content")
+                if text:
+                    deltas.append(Text(text if isinstance(text, str) else _joined(text)))
+                calls = delta.get("tool_calls")
+                if calls:
+                    self._fragments(calls, deltas)
+                refusal = delta.get("refusal")
+                if refusal:
+                    self._refused = True
+                    deltas.append(Text(refusal))
+                self.extra(delta, deltas)
+            reason = choice.get("finish_reason")
+            if reason:
+                self._reason(reason, choice)
+        usage = chunk.get("usage")
+        if usage:
+            deltas.append(UsageReport(read_usage(usage)))  # type: ignore[arg-type]
+        if chunk.get("error"):
+            raise self._error(chunk["error"])
+
+    def _reason(self, reason: str, choice: _Object) -> None:
+        if reason == "error":
+            raise self._error(choice.get("error") or "the provider ended the answer with an error")
+        self._finish = _FINISH.get(reason, "stop")
+
+    def _fragments(self, calls: list[_Object], deltas: list[Delta]) -> None:
+        for fragment in calls:
+            function = fragment.get("function") or {}
+            arguments = function.get("arguments")  # type: ignore[attr-defined]
+            if arguments is None:
+                arguments = ""
+            elif not isinstance(arguments, str):
+                arguments = orjson.dumps(arguments).decode()
+            deltas.append(
+                self._calls.add(
+                    fragment.get("index"),  # type: ignore[arg-type]
+                    fragment.get("id"),  # type: ignore[arg-type]
+                    function.get("name"),  # type: ignore[attr-defined]
+                    arguments,
+                )
+            )
+
+    def _odd(self, payload: bytes, deltas: list[Delta]) -> None:
+        """Some servers end events with one newline only, so that several objects share a payload."""
+        lines = payload.split(b"\n")
+        if len(lines) > 1:
+            deltas += self.read(lines)
+        elif payload.strip():
+            raise self._asked.garbage(payload.decode(errors="replace"))
+
+    def _error(self, error: object) -> ProviderError:
+        body = error if isinstance(error, str) else orjson.dumps(error).decode()
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) else None
+        if status is None and isinstance(error, dict):
+            status = next((error[key] for key in ("status", "status_code") if isinstance(error.get(key), int)), None)
+        if is_context_overflow(body):
+            return self._asked.overflow(body, status=status)
+        return self._asked.status(status or 500, body)
+
+
+def read_usage(usage: _Object) -> Usage:
+    """OpenAI's usage object; absent counts are 0."""
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    return Usage(
+        input=_count(usage, "prompt_tokens"),
+        output=_count(usage, "completion_tokens"),
+        cached=_count(prompt, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"),
+        cache_write=_count(prompt, "cache_write_tokens"),
+        reasoning=_count(completion, "reasoning_tokens"),
+    )
+
+
+def _count(table: object, key: str) -> int:
+    value = table.get(key) if isinstance(table, dict) else None
+    return value if isinstance(value, int) else 0
+
+
+def _joined(parts: object) -> str:
+    """Content that comes as a list of text parts."""
+    if not isinstance(parts, list):
+        return ""
+    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

@@ -1,0 +1,129 @@
+"""OpenAI's Chat Completions, and every server that speaks it through ``base_url`` (``config.md`` §8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from aura_py.config.models import LLMBase, OpenAILLM
+from aura_py.llm.chat_request import ChatSettings, chat_body
+from aura_py.llm.chat_stream import ChatStream
+from aura_py.llm.contract import Capabilities, ChatRequest, Delta
+from aura_py.llm.failures import Asked
+from aura_py.llm.openai_client import Connection
+from aura_py.llm.sse import OversizedEvent, SseReader
+
+if TYPE_CHECKING:
+    import httpx2
+
+CAPABILITIES: Final = Capabilities(
+    images=True,
+    tool_images=True,
+    reasoning=True,
+    seed=True,
+    response_format=True,
+    reasoning_effort=True,
+    notes=("images of a tool result follow it in a user message", "prompt caching is automatic"),
+)
+PROVIDER: Final = "openai"
+_ADDRESS = "https://api.openai.com/v1"
+_SAMPLE = 512
+
+
+class ChatCompletionsModel:
+    """One model behind a Chat Completions endpoint. Related dialects give other settings or another reader."""
+
+    def __init__(
+        self,
+        config: LLMBase,
+        settings: ChatSettings,
+        asked: Asked,
+        api_key: str,
+        *,
+        capabilities: Capabilities = CAPABILITIES,
+        headers: Mapping[str, str] | None = None,
+        reader: type[ChatStream] = ChatStream,
+    ) -> None:
+        self.provider = asked.provider
+        self.model = config.model
+        self.context_window = config.context_window
+        self.capabilities = capabilities
+        self._settings = settings
+        self._asked = asked
+        self._connection = Connection(asked.address, api_key, headers)
+        self._reader = reader
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        body = orjson.dumps(self.body(request))
+        response = await self._connection.open(self._asked, "/chat/completions", body)
+        try:
+            async for deltas in self._deltas(response):
+                yield deltas
+        finally:
+            await response.aclose()
+
+    def body(self, request: ChatRequest) -> dict[str, object]:
+        """What is sent."""
+        return chat_body(self._settings, request)
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
+
+    async def _deltas(self, response: httpx2.Response) -> AsyncGenerator[list[Delta], None]:
+        import httpx2
+
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        chat = self._reader(self._asked)
+        try:
+            if kind in ("text/html", "application/json"):
+                yield self._whole(kind, chat, await response.aread())
+                return
+            events = SseReader()
+            start = b""
+            async for chunk in response.aiter_bytes():
+                start = start or chunk[:_SAMPLE]
+                deltas = chat.read(events.feed(chunk))
+                if chat.done:
+                    break
+                if deltas:
+                    yield deltas
+            else:
+                deltas = chat.read(events.close())
+            if not events.lines:
+                raise self._asked.garbage(start.decode(errors="replace"))
+        except OversizedEvent as error:
+            raise self._asked.garbage("an event without an end", error) from error
+        except (httpx2.HTTPError, OSError) as error:
+            raise self._asked.broken(error) from error
+        yield [*deltas, *chat.end()]
+
+    def _whole(self, kind: str, chat: ChatStream, body: bytes) -> list[Delta]:
+        """An answer that is not a stream: some servers ignore ``stream`` and send one object."""
+        if kind == "text/html":
+            raise self._asked.garbage(body.decode(errors="replace"))
+        return [*chat.read((body,)), *chat.end()]
+
+
+def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:
+    """The model of an agent's ``[agent.llm]`` table. Nothing is imported or connected yet."""
+    key = config.api_key.get_secret_value()
+    official = config.base_url is None or urlsplit(config.base_url).hostname == urlsplit(_ADDRESS).hostname
+    settings = ChatSettings(
+        model=config.model,
+        temperature=config.temperature,
+        max_tokens=config.max_tokens,
+        max_tokens_key="max_completion_tokens" if official else "max_tokens",
+        reasoning_effort=config.reasoning_effort,
+        system_role="developer" if official and _wants_developer(config.model) else "system",
+        extra=config.additional_params,
+    )
+    asked = Asked(agent, PROVIDER, config.model, config.base_url or _ADDRESS, secrets=(key,))
+    return ChatCompletionsModel(config, settings, asked, key)
+
+
+def _wants_developer(model: str) -> bool:
+    """Reasoning models (o1 and later, gpt-5) take instructions as ``developer``."""
+    return model.startswith(("o1", "o3", "o4", "gpt-5"))

@@ -1,0 +1,192 @@
+"""Retries, deadlines and the fallback chain, once for all providers.
+
+Nothing is tried again after the first visible delta: what a reader has seen cannot be taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aura_py.context import Clock, SystemClock
+from aura_py.errors import FirstChunkTimeout, InactivityTimeout, ProviderError, RunTimeout
+from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta, UsageReport
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, frozen=True)
+class RetryPolicy:
+    """``attempts`` per model, the first included. Waits grow from ``base`` to ``cap`` seconds, with full jitter.
+
+    A provider that asks for more than ``patience`` seconds is not waited for.
+    """
+
+    attempts: int = 3
+    base: float = 0.5
+    cap: float = 8.0
+    patience: float = 30.0
+
+    def wait(self, attempt: int, asked: float | None, chance: random.Random) -> float | None:
+        """Seconds before attempt number ``attempt`` + 1 (from 1), or ``None`` to give up."""
+        if attempt >= self.attempts:
+            return None
+        grown = min(self.cap, self.base * 2 ** (attempt - 1))
+        if asked is None:
+            return chance.uniform(grown / 2, grown)
+        if asked > self.patience:
+            return None
+        return asked + chance.uniform(0, self.base / 2)
+
+
+class ResilientModel:
+    """A chain of models that answers as one. Its name and capabilities are those of the first."""
+
+    def __init__(
+        self,
+        first: ChatModel,
+        fallbacks: Sequence[ChatModel] = (),
+        *,
+        agent: str,
+        policy: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.provider = first.provider
+        self.model = first.model
+        self.context_window = first.context_window
+        self.capabilities: Capabilities = first.capabilities
+        self._chain = (first, *fallbacks)
+        self._agent = agent
+        self._policy = policy or RetryPolicy()
+        self._clock = clock or SystemClock()
+        self._random = chance or random.Random()
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        for model in self._chain[:-1]:
+            try:
+                async with aclosing(self._attempts(model, request)) as batches:
+                    async for batch in batches:
+                        yield batch
+                return
+            except _BeforeAnything as failed:
+                if not _helps_elsewhere(failed.error):
+                    raise failed.error from failed.error.__cause__
+                _log.warning("%s Trying the next model of the fallback chain.", failed.error.message)
+        try:
+            async with aclosing(self._attempts(self._chain[-1], request)) as batches:
+                async for batch in batches:
+                    yield batch
+        except _BeforeAnything as failed:
+            raise failed.error from failed.error.__cause__
+
+    async def aclose(self) -> None:
+        for model in self._chain:
+            await model.aclose()
+
+    async def _attempts(self, model: ChatModel, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        """One model's attempts. Failures before the first visible delta come out as :class:`_BeforeAnything`."""
+        deadline = _Deadlines(self._agent, model, request)
+        attempt = 0
+        while True:
+            attempt += 1
+            visible = False
+            try:
+                async with aclosing(self._timed(model, request, deadline)) as batches:
+                    async for batch in batches:
+                        visible = True
+                        yield batch
+                return
+            except (ProviderError, RunTimeout) as error:
+                if visible:
+                    raise
+                wait = self._policy.wait(attempt, _wish(error), self._random) if _helps_again(error) else None
+                if wait is None or not deadline.allows(wait):
+                    raise _BeforeAnything(error) from error
+                _log.warning("%s Trying again in %.1f s.", error.message, wait)
+            await self._clock.sleep(wait)
+
+    async def _timed(
+        self, model: ChatModel, request: ChatRequest, deadline: _Deadlines
+    ) -> AsyncGenerator[list[Delta], None]:
+        """One attempt under its deadlines. Usage alone is held back until something visible comes."""
+        held: list[Delta] = []
+        visible = False
+        async with aclosing(model.stream(request)) as batches:
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline.at):
+                        batch = await anext(batches, None)
+                except TimeoutError as error:
+                    raise deadline.missed() from error
+                if batch is None:
+                    return
+                if not batch:
+                    continue
+                if not visible:
+                    held += batch
+                    if all(isinstance(delta, UsageReport) for delta in batch):
+                        continue
+                    visible = True
+                    batch, held = held, []
+                deadline.heard()
+                yield batch
+                deadline.restart()
+
+
+class _BeforeAnything(Exception):
+    """Carries a failure that nobody has seen anything of yet."""
+
+    def __init__(self, error: ProviderError | RunTimeout) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class _Deadlines:
+    """The first delta's deadline spans all attempts at one model; then silence is measured from the last delta."""
+
+    __slots__ = ("_agent", "_inactivity", "_loop", "_model", "_started", "_wait", "at")
+
+    def __init__(self, agent: str, model: ChatModel, request: ChatRequest) -> None:
+        self._agent = agent
+        self._model = model
+        self._wait = request.first_delta_timeout
+        self._inactivity = request.inactivity_timeout
+        self._loop = asyncio.get_running_loop()
+        self._started = False
+        self.at = None if self._wait is None else self._loop.time() + self._wait
+
+    def allows(self, wait: float) -> bool:
+        return self.at is None or self._loop.time() + wait < self.at
+
+    def heard(self) -> None:
+        self._started = True
+        self.at = None
+
+    def restart(self) -> None:
+        if self._inactivity is not None:
+            self.at = self._loop.time() + self._inactivity
+
+    def missed(self) -> RunTimeout:
+        name = f"agent `{self._agent}`: model `{self._model.model}` of provider `{self._model.provider}`"
+        if self._started:
+            return InactivityTimeout(
+                f"{name} fell silent for {self._inactivity:g} seconds in the middle of its answer; try again"
+            )
+        return FirstChunkTimeout(f"{name} sent nothing within {self._wait:g} seconds; try again or raise the limit")
+
+
+def _helps_again(error: ProviderError | RunTimeout) -> bool:
+    return error.retryable and not isinstance(error, RunTimeout)
+
+
+def _helps_elsewhere(error: ProviderError | RunTimeout) -> bool:
+    return error.retryable
+
+
+def _wish(error: ProviderError | RunTimeout) -> float | None:
+    return error.retry_after if isinstance(error, ProviderError) else None
