@@ -128,6 +128,7 @@ class _Reply:
     calls: list[ToolCall] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     finish: FinishReason = "stop"
+    answered: bool = False
 
 
 class Conversation:
@@ -155,10 +156,12 @@ class Conversation:
             for turn in range(1, self._limit + 1):
                 result.turns = turn
                 reply = _Reply()
-                async with aclosing(self._ask(turn, reply)) as stream:
-                    async for events in stream:
-                        yield events
-                self._account(reply)
+                try:
+                    async with aclosing(self._ask(turn, reply)) as stream:
+                        async for events in stream:
+                            yield events
+                finally:
+                    self._account(reply)
                 if not reply.calls:
                     self._messages.append(assistant("".join(reply.text), (), tuple(reply.blocks)))
                     result.finish_reason = reply.finish
@@ -185,6 +188,7 @@ class Conversation:
         agent_id, parent = spec.agent_id, spec.parent_agent_id
         async with aclosing(spec.model.stream(self._request(turn))) as stream:
             async for deltas in stream:
+                reply.answered = True
                 events: list[Event] = []
                 for delta in deltas:
                     kind = type(delta)
@@ -236,6 +240,10 @@ class Conversation:
 
     def _account(self, reply: _Reply) -> None:
         result = self.result
+        if not reply.answered:
+            return
+        if not reply.usage.total:
+            reply.usage = self._estimated(reply)
         result.usage = result.usage + reply.usage
         if reply.text:
             result.answer = "".join(reply.text)
@@ -243,6 +251,13 @@ class Conversation:
             result.reasoning = "".join([result.reasoning, *reply.thinking])
         self._spec.on_usage(reply.usage)
         self._context.emit(ModelCallCompleted(reply.usage, tuple(call.id for call in reply.calls), self._spec.agent_id))
+
+    def _estimated(self, reply: _Reply) -> Usage:
+        """For providers that report nothing, and for answers cut short (``clients.md`` US-3): four bytes a token."""
+        sent = sum(len(message.text.encode()) for message in self._messages) + len(self._spec.system.encode())
+        received = sum(len(text.encode()) for text in (*reply.text, *reply.thinking))
+        received += sum(len(call.arguments.encode()) for call in reply.calls)
+        return Usage(input=sent // 4, output=received // 4, estimated=True)
 
     def _unique(self, call: ToolCall) -> ToolCall:
         """Ids are unique within the conversation (``clients.md`` TC-5); some providers number every turn from 0."""
