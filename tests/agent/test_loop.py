@@ -50,6 +50,11 @@ async def talk(loop: LoopSpec, question: str = "go") -> tuple[LoopResult, list[E
     return conversation.result, events
 
 
+async def exhaust(conversation: Conversation) -> None:
+    async for _ in conversation.run():
+        pass
+
+
 def completed(events: Sequence[Event]) -> list[str]:
     return [e.name for e in events if isinstance(e, ToolCompleted)]
 
@@ -165,8 +170,7 @@ async def test_a_failure_in_mid_answer_still_counts_what_was_used() -> None:
     context = replace(call_context().run, emit=events.append)
     conversation = Conversation(spec(model), [user("go")], context)
     with pytest.raises(ProviderError):
-        async for batch in conversation.run():
-            events += batch
+        await exhaust(conversation)
     assert conversation.result.usage.total > 0
 
 
@@ -185,12 +189,8 @@ async def test_cancelling_a_turn_completes_its_open_calls_as_failed() -> None:
         spec(model, BuiltinTool("hang", "", {"type": "object"}, hang, "filesystem")), [user("go")], context
     )
 
-    async def consume() -> None:
-        async for _ in conversation.run():
-            pass
-
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(consume)
+        tasks.start_soon(exhaust, conversation)
         await begun.wait()
         tasks.cancel_scope.cancel()
     [done] = [e for e in events if isinstance(e, ToolCompleted)]
