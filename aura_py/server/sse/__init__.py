@@ -1,0 +1,6 @@
+"""Encoders: a run's events as server-sent events (``sse-events.md``, ``clients.md`` §5–§7)."""
+
+from aura_py.server.sse.chat import ChatEncoder
+from aura_py.server.sse.shape import EventChannel, StreamShape
+
+__all__ = ["ChatEncoder", "EventChannel", "StreamShape"]
