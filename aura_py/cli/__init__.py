@@ -1,1 +1,5 @@
-def main() -> None: ...
+"""The `aura` command."""
+
+from aura_py.cli.entry import main
+
+__all__ = ["main"]

@@ -1,0 +1,242 @@
+"""What `aura run` shows of a run: text with tool activity, one JSON object, or every event as a line of JSON.
+
+stdout carries the answer and nothing else; everything about the answer goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Protocol
+
+from aura_py.cli.words import coloured
+from aura_py.context import RunContext
+from aura_py.events import (
+    Event,
+    McpStatus,
+    Notice,
+    OrchestratorToolCompleted,
+    OrchestratorToolStarted,
+    PlanCreated,
+    RunFailed,
+    RunFinished,
+    TaskCompleted,
+    TaskStarted,
+    TextDelta,
+    ToolCompleted,
+    ToolRequested,
+)
+from aura_py.messages import Json, Usage
+
+_SHOWN_ARGUMENTS = 160
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+End = RunFinished | RunFailed
+
+
+class Printer(Protocol):
+    """Follows one run."""
+
+    @property
+    def told(self) -> bool:
+        """Whether any text of the answer has been seen."""
+        ...
+
+    def show(self, events: list[Event]) -> None: ...
+
+    def end(self, context: RunContext, end: End) -> None: ...
+
+
+class TextPrinter:
+    """The answer on stdout as it comes, tool activity on stderr."""
+
+    def __init__(self) -> None:
+        self.told = False
+        self._last = "\n"
+        self._paragraph = False
+        self._dim = coloured(sys.stderr)
+
+    def show(self, events: list[Event]) -> None:
+        text = ""
+        for event in events:
+            if isinstance(event, TextDelta):
+                if self._paragraph and self.told:
+                    text += "\n\n"
+                text += event.text
+                self._paragraph, self.told = False, True
+                continue
+            line = activity(event)
+            if line is not None:
+                self._write(text)
+                text = ""
+                self._note(line)
+            if isinstance(event, ToolCompleted):
+                self._paragraph = True
+        self._write(text)
+
+    def end(self, context: RunContext, end: End) -> None:
+        if self._last != "\n":
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        if text:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            self._last = text[-1]
+
+    def _note(self, line: str) -> None:
+        """A line of its own, also where answer and activity share a terminal."""
+        if self._last != "\n" and sys.stdout.isatty() and sys.stderr.isatty():
+            self._write("\n")
+        sys.stderr.write(f"\x1b[2m{line}\x1b[0m\n" if self._dim else f"{line}\n")
+        sys.stderr.flush()
+
+
+class JsonPrinter:
+    """One JSON object at the end of a run that has an answer."""
+
+    def __init__(self, model: str) -> None:
+        self.told = False
+        self._model = model
+        self._calls: list[Json] = []
+
+    def show(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, TextDelta):
+                self.told = True
+            elif isinstance(event, ToolCompleted):
+                self._calls.append({"id": event.call_id, "name": event.name, "ok": event.ok})
+
+    def end(self, context: RunContext, end: End) -> None:
+        if isinstance(end, RunFailed) and not self.told:
+            return
+        _print_line(
+            {
+                "content": end.answer,
+                "model": self._model,
+                "usage": _usage(end.usage),
+                "session_id": context.session_id,
+                "tool_calls": self._calls,
+                "finish_reason": end.finish_reason if isinstance(end, RunFinished) else None,
+            }
+        )
+
+
+class EventPrinter:
+    """Every event as it comes, one `{"event": …, "data": {…}}` a line."""
+
+    def __init__(self) -> None:
+        self.told = False
+
+    def show(self, events: list[Event]) -> None:
+        for event in events:
+            self.told = self.told or isinstance(event, TextDelta)
+            name = _CAPITAL.sub("_", type(event).__name__).lower()
+            _print_line({"event": name, "data": _plain(event)})
+
+    def end(self, context: RunContext, end: End) -> None:
+        self.show([end])
+
+
+def activity(event: Event) -> str | None:
+    """One line for the person who waits, or None where there is nothing to tell."""
+    teller = _TELLERS.get(type(event))
+    line = teller(event) if teller is not None else None
+    return None if line is None else _CONTROL.sub(" ", line)
+
+
+def _requested(event: ToolRequested) -> str:
+    return f"→ {event.name} {_short(event.arguments)}"
+
+
+def _completed(event: ToolCompleted) -> str:
+    if event.ok:
+        return f"← {event.name}: {len(event.result or '')} characters in {event.duration_ms} ms"
+    return f"✗ {event.name}: {_short(event.error or 'failed')}"
+
+
+def _servers(event: McpStatus) -> str | None:
+    lines = [
+        f"! MCP server `{each.server_name}` is not available: {each.reason or each.status}"
+        for each in event.servers
+        if each.status == "failed"
+    ]
+    return " ".join(lines) or None
+
+
+def _plan(event: PlanCreated) -> str:
+    return f"· plan with {len(event.tasks)} tasks: {_short(event.goal)}"
+
+
+def _task_started(event: TaskStarted) -> str:
+    return f"· task {event.task_id} ({event.worker_id}): {_short(event.description)}"
+
+
+def _task_completed(event: TaskCompleted) -> str:
+    return f"· task {event.task_id} {'done' if event.success else 'failed'} in {event.duration_ms} ms"
+
+
+def _worker_tool(event: OrchestratorToolStarted) -> str:
+    return f"→ [{event.worker_id}] {event.name} {_short(json.dumps(event.arguments, ensure_ascii=False))}"
+
+
+def _worker_tool_done(event: OrchestratorToolCompleted) -> str:
+    if event.ok:
+        return f"← [{event.worker_id}] {event.name}: {len(event.result)} characters in {event.duration_ms} ms"
+    return f"✗ [{event.worker_id}] {event.name}: {_short(event.result or 'failed')}"
+
+
+def _notice(event: Notice) -> str:
+    return f"! {event.message}"
+
+
+_TELLERS: dict[type, Callable[..., str | None]] = {
+    ToolRequested: _requested,
+    ToolCompleted: _completed,
+    McpStatus: _servers,
+    PlanCreated: _plan,
+    TaskStarted: _task_started,
+    TaskCompleted: _task_completed,
+    OrchestratorToolStarted: _worker_tool,
+    OrchestratorToolCompleted: _worker_tool_done,
+    Notice: _notice,
+}
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _SHOWN_ARGUMENTS else flat[: _SHOWN_ARGUMENTS - 1] + "…"
+
+
+def _usage(usage: Usage) -> Json:
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+    }
+
+
+def _plain(value: object) -> Json:
+    """Dataclasses, mappings and tuples as JSON; an error as what a client may know of it."""
+    from aura_py.errors import AuraError
+
+    if isinstance(value, AuraError):
+        return {"message": value.message, "type": value.type, "code": value.code}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value)
+
+
+def _print_line(value: Json) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,79 @@
+"""`aura run`: one question, the same engine as the server, no HTTP (`cli.md` §6)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from aura_py.cli.words import verbosity
+
+Output = Literal["text", "json", "events"]
+
+
+@click.command("run", short_help="Ask an agent one question, without a server.")
+@click.argument("question")
+@click.option("--agent", metavar="NAME", help="Agent to ask: its alias or name. Needed when there are several.")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    help="File or directory of agents.  [env: CONFIG_PATH; default: config.toml]",
+)
+@click.option("--session", metavar="ID", help="Session id, as a client would send it.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after this long, with exit status 124.  [env: STREAMING_TIMEOUT_SECS; default: 900]",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json", "events"]),
+    default="text",
+    show_default=True,
+    help="text: the answer as it comes, tool activity on stderr; json: one object; events: one JSON line per event.",
+)
+@verbosity
+def command(
+    question: str,
+    agent: str | None,
+    config: Path | None,
+    session: str | None,
+    timeout: float | None,
+    output: Output,
+    verbose: bool,
+    debug: bool,
+) -> int:
+    """Ask an agent one question, without a server. `-` reads the question from standard input.
+
+    Only the answer goes to standard output; tool activity and problems go to standard error.
+
+    \b
+    Exit status:
+      0    answered
+      1    the run failed, or the configuration cannot be used
+      2    wrong usage
+      3    the answer on standard output is incomplete
+      124  out of time
+      130  interrupted
+    """
+    if question == "-":
+        question = sys.stdin.read()
+    if not question.strip():
+        raise click.UsageError("The question is empty.")
+
+    from aura_py.cli.oneshot import ask
+
+    return ask(
+        question,
+        agent=agent,
+        config=config,
+        session=session,
+        timeout=timeout,
+        output=output,
+        verbose=verbose,
+        debug=debug,
+    )

@@ -1,0 +1,85 @@
+"""From `aura serve` to the first 200 of `/health` with one OpenAI agent, and the memory it then holds."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from benchmarks.processes import free_port, running
+from benchmarks.report import Row
+
+RUNS = 5
+START_SECONDS = 1.5
+RESIDENT_MB = 110
+SETTLE_SECONDS = 1.0
+"""Memory is read when the imports that go on after listening are done."""
+
+_AGENT = """
+[agent]
+name = "startup"
+system_prompt = "Answer."
+
+[agent.llm]
+provider = "openai"
+model = "gpt-5"
+api_key = "none"
+"""
+_EMPTY = """
+import http.server, sys
+address = ("127.0.0.1", int(sys.argv[1]))
+http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def measure() -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        agent = Path(folder, "agent.toml")
+        agent.write_text(_AGENT)
+        times, sizes = zip(
+            *(_start(["-m", "aura_py", "serve", str(agent), "--port"]) for _ in range(RUNS)), strict=True
+        )
+    empty_times, empty_sizes = zip(*(_start(["-c", _EMPTY]) for _ in range(RUNS)), strict=True)
+    seconds, resident = statistics.median(times), max(sizes)
+    empty_seconds, empty_resident = statistics.median(empty_times), max(empty_sizes)
+    return [
+        Row(
+            "startup: `aura serve` to the first 200 of /health, beside http.server",
+            f"{seconds:.2f} s",
+            f"{empty_seconds:.2f} s",
+            seconds / empty_seconds,
+            f"< {START_SECONDS} s",
+            seconds < START_SECONDS,
+        ),
+        Row(
+            "startup: resident memory when idle, beside http.server",
+            f"{resident:.0f} MB",
+            f"{empty_resident:.0f} MB",
+            resident / empty_resident,
+            f"< {RESIDENT_MB} MB",
+            resident < RESIDENT_MB,
+        ),
+    ]
+
+
+def _start(arguments: list[str]) -> tuple[float, float]:
+    """Seconds until an answer of 200 (or of any status from a server without `/health`), and megabytes after it."""
+    port = free_port()
+    began = time.perf_counter()
+    with running([*arguments, str(port)], port) as process:
+        _ask(port)
+        seconds = time.perf_counter() - began
+        time.sleep(SETTLE_SECONDS)
+        return seconds, process.memory_info().rss / 1e6
+
+
+def _ask(port: int) -> None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            assert answer.status == 200
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise

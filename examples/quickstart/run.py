@@ -1,0 +1,141 @@
+"""Serves the quickstart: starts the desk server on a free port, then `aura serve agents/`, and stops both together.
+
+`PORT` chooses the port (8080). Everything listens on 127.0.0.1 only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent.parent
+START_SECONDS = 30.0
+STOP_SECONDS = 40.0
+
+WELCOME = """
+Two agents answer on http://127.0.0.1:{port}/v1 as the models `assistant` and `librarian`.
+Their model is scripted: no key, no network, no intelligence. The tools and their answers are real.
+
+Ask with curl:
+
+  curl -N http://127.0.0.1:{port}/v1/chat/completions \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"model": "assistant", "stream": true,
+         "messages": [{{"role": "user", "content": "What is 37% of 1240?"}}]}}'
+
+or with the OpenAI SDK, in {python}:
+
+  from openai import OpenAI
+
+  client = OpenAI(base_url="http://127.0.0.1:{port}/v1", api_key="none")
+  question = {{"role": "user", "content": "How many Python files are in the project and which is the largest?"}}
+  for chunk in client.chat.completions.create(model="assistant", messages=[question], stream=True):
+      if chunk.choices:
+          print(chunk.choices[0].delta.content or "", end="", flush=True)
+
+Ctrl-C stops everything. A real model is a change of three lines: examples/minimal/openai.toml
+"""
+
+
+def main() -> int:
+    port = _port()
+    if port is None:
+        return 2
+    signal.signal(signal.SIGTERM, _stop)
+    desk = subprocess.Popen([sys.executable, str(HERE / "desk_server.py")], stdout=subprocess.PIPE, text=True)
+    server: subprocess.Popen[bytes] | None = None
+    try:
+        assert desk.stdout is not None
+        url = desk.stdout.readline().strip()
+        if not url:
+            print("The desk server did not start; its message is above.", file=sys.stderr)
+            return 1
+        server = subprocess.Popen(
+            [sys.executable, "-m", "aura_py", "serve", str(HERE / "agents"), "--port", str(port)],
+            env=os.environ | _surroundings(url),
+            cwd=PROJECT,
+        )
+        if _listening(server, port):
+            print(WELCOME.format(port=port, python=_shown(Path(sys.executable))), flush=True)
+        return server.wait()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        _end(server)
+        _end(desk)
+        if desk.stdout is not None:
+            desk.stdout.close()
+
+
+def _surroundings(desk_url: str) -> dict[str, str]:
+    """What the agents' files ask for as `{{ env.… }}`."""
+    return {
+        "QUICKSTART_DESK_URL": desk_url,
+        "QUICKSTART_FILES_SERVER": str(HERE / "files_server.py"),
+        "QUICKSTART_FOLDER": str(PROJECT),
+        "QUICKSTART_PYTHON": sys.executable,
+        "HOST": "127.0.0.1",
+    }
+
+
+def _port() -> int | None:
+    """The port to serve on; None, with a sentence on stderr, when it cannot be had."""
+    wish = os.environ.get("PORT", "").strip() or "8080"
+    if not wish.isdigit() or not 0 < int(wish) < 65536:
+        print(f"PORT is `{wish}`; it must be a number from 1 to 65535.", file=sys.stderr)
+        return None
+    try:
+        with socket.create_server(("127.0.0.1", int(wish))):
+            return int(wish)
+    except OSError as error:
+        print(
+            f"Port {wish} cannot be used ({error.strerror}); choose another one: PORT=8090 make run",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _listening(server: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str] | None) -> None:
+    """Asks once, waits, then insists."""
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
