@@ -52,13 +52,18 @@ def _discard(_event: Event) -> None:
     """The side channel of a run that nobody watches."""
 
 
+def _client_disconnected() -> str:
+    return "client disconnected"
+
+
 @dataclass(slots=True, frozen=True)
 class RunContext:
     """One run's identity and surroundings.
 
     ``headers`` are the caller's, names in lower case (``http-api.md`` §9.8); values are credentials and are never
     logged. ``deadline`` is on ``clock.monotonic()``. ``emit`` puts an event into the run's stream at once and never
-    waits; a runnable uses it while it awaits tools or workers, and yields everything else.
+    waits; a runnable uses it while it awaits tools or workers, and yields everything else. ``stop_reason`` is what MCP
+    servers are told when the run's calls are cancelled (``mcp-tools.md`` §9.4).
     """
 
     run_id: str
@@ -75,6 +80,7 @@ class RunContext:
     clock: Clock = field(default_factory=SystemClock)
     random: random.Random = field(default_factory=random.Random)
     emit: Callable[[Event], None] = _discard
+    stop_reason: Callable[[], str] = _client_disconnected
 
     def remaining(self) -> float | None:
         """Seconds left of the run's budget, not below 0; ``None`` without a budget."""

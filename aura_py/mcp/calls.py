@@ -142,7 +142,7 @@ async def _attempt(
                 "the call was cancelled"
             )
         except anyio.get_cancelled_exc_class():
-            await call.abandon(attachment.cancel_reason)
+            await call.abandon(context.run.stop_reason())
             raise
         finally:
             call.finish()

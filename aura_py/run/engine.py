@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 
 from aura_py.agent.contract import Runnable, Turn
 from aura_py.context import RunContext
-from aura_py.errors import AuraError, RunCancelled, RunTimeout, Unavailable
+from aura_py.errors import AuraError, FailureKind, RunCancelled, RunTimeout, Unavailable
 from aura_py.events import Event, ModelCallCompleted, RunFailed, RunFinished
 from aura_py.messages import Usage
 from aura_py.run.stream import EventStream
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 10.0
 """How long cancelled runs may take to clean up at shutdown (``http-api.md`` B16)."""
 _ENDING_SECONDS = 1.0
+_STOP_REASONS: dict[FailureKind, str] = {"timeout": "timeout", "shutdown": "server shutdown"}
 
 
 class Run:
@@ -38,7 +39,7 @@ class Run:
 
     def __init__(self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int) -> None:
         self.agent = agent
-        self.context = replace(context, emit=self._emit)
+        self.context = replace(context, emit=self._emit, stop_reason=self._stop_reason)
         self._runnable = runnable
         self._turn = turn
         self._stream = EventStream(buffer)
@@ -133,6 +134,11 @@ class Run:
             self._calls += 1
             self._usage = self._usage + event.usage
         self._stream.emit(event)
+
+    def _stop_reason(self) -> str:
+        if self._ended_by is None:
+            return "timeout" if self.context.remaining() == 0 else "server shutdown"
+        return _STOP_REASONS.get(self._ended_by.failure, "client disconnected")
 
     def _finished(self, event: RunFinished) -> RunFinished:
         return replace(event, usage=self._usage, context_usage=self._context_usage(), elapsed_ms=self._elapsed_ms())
