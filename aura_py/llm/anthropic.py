@@ -124,7 +124,8 @@ class _Anthropic:
             raise self._asked.unreachable(error) from error
         except sdk.AnthropicError as error:
             raise self._asked.garbage("", error) from error
-        return stream.response
+        response: httpx2.Response = stream.response
+        return response
 
     def _refused(self, error: Any) -> ProviderError:
         body = error.body
