@@ -24,6 +24,8 @@ class Connector(Protocol):
 
     async def connect(self, lease: Lease) -> None: ...
 
+    def trim(self) -> None: ...
+
 
 class Lease:
     """One server within one run: its present connection, or the reason why there is none."""
@@ -38,16 +40,24 @@ class Lease:
         self.failure: str | None = None
         self.limit = anyio.Semaphore(max(1, server.max_parallel_tool_calls))
         self._reconnecting = anyio.Lock()
+        self._closed = False
 
     def take(self, connection: Connection) -> None:
+        """Holds ``connection`` until the lease is dropped, unless it has been closed for good."""
         self.drop()
-        connection.hold()
-        self.connection, self.failure = connection, None
+        if not self._closed:
+            connection.hold()
+            self.connection, self.failure = connection, None
 
     def drop(self) -> None:
         if self.connection is not None:
-            self.connection.let_go()
-            self.connection = None
+            connection, self.connection = self.connection, None
+            connection.let_go()
+            self.pool.trim()
+
+    def close(self) -> None:
+        self._closed = True
+        self.drop()
 
     async def live(self) -> Connection | None:
         """A usable connection, opened anew if the present one is gone; ``None`` when that fails."""
@@ -121,8 +131,11 @@ class McpAttachment:
         return sent
 
     async def release(self) -> None:
-        """Gives the connections back to the pool. Calls still in flight are cancelled first."""
-        if self._in_flight:
-            await self.cancel(self.cancel_reason)
-        for lease in self._leases:
-            lease.drop()
+        """Gives the connections back to the pool. Calls still in flight are cancelled first, later ones refused."""
+        self.cancelled = True
+        try:
+            if self._in_flight:
+                await self.cancel(self.cancel_reason)
+        finally:
+            for lease in self._leases:
+                lease.close()

@@ -6,7 +6,7 @@ import logging
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, CallToolResult
+from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH, CallToolResult
 from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
@@ -26,6 +26,10 @@ NOTIFY_SECONDS = 2.0
 
 class SessionGone(Exception):
     """The server no longer knows the session; the call was not executed."""
+
+
+class ListingStale(Exception):
+    """The server has changed the tool's schema, and with it the headers a call must carry; nothing was executed."""
 
 
 class InFlight:
@@ -112,6 +116,10 @@ async def call_tool(
             log.info("MCP server `%s` has forgotten the session (%s)", lease.name, gone)
             if attempt == 2:
                 return transport_failure(str(gone))
+        except ListingStale as stale:
+            if attempt == 2:
+                return rpc_failure(str(stale), HEADER_MISMATCH)
+            await connection.refresh()
     raise AssertionError("unreachable")
 
 
@@ -178,4 +186,6 @@ def _failed(lease: Lease, connection: Connection, failure: HttpFailure | None, e
         return transport_failure(str(failure))
     if error.code == CONNECTION_CLOSED and connection.over:
         return transport_failure(f"MCP server `{lease.name}` went away during the call")
+    if error.code == HEADER_MISMATCH:
+        raise ListingStale(error.message)
     return rpc_failure(error.message, error.code)

@@ -29,7 +29,7 @@ from aura_py.config.models import McpServer
 from aura_py.mcp import reasons
 from aura_py.mcp.discovery import Listing, list_tools
 from aura_py.mcp.dispatcher import CallDispatcher, Listener
-from aura_py.mcp.http import HttpFailure
+from aura_py.mcp.http import UNREACHABLE, HttpFailure
 from aura_py.mcp.transports import Observed, open_transport
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,9 @@ class Connection:
         self._dispatcher: CallDispatcher | None = None
         self._wake = anyio.Event()
         self._closing = False
+        self._aborted = False
         self._stale = False
+        self._scope: anyio.CancelScope | None = None
 
     # --- for everybody -----------------------------------------------------------------------------------------
 
@@ -91,6 +93,13 @@ class Connection:
     def close(self) -> None:
         """No new users; ends when the last call has."""
         self._closing = True
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Ends now: calls in flight fail, and a connection that is still being opened is given up."""
+        self._closing = self._aborted = True
+        if self._scope is not None and self.listing is None:
+            self._scope.cancel()
         self._wake.set()
 
     def hold(self) -> None:
@@ -149,6 +158,15 @@ class Connection:
         self.listing, self.listed_at, self._stale = listing, anyio.current_time(), False
         return listing
 
+    async def refresh(self) -> None:
+        """Reads the tools now; a server that cannot list them any more loses its connection."""
+        try:
+            with anyio.fail_after(self.server.connect_timeout_secs or None):
+                await self.relist()
+        except (MCPError, ValidationError, TimeoutError) as error:
+            log.warning("MCP server `%s` did not list its tools again: %s", self.name, error or "no answer in time")
+            self.close()
+
     # --- the owner ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -166,6 +184,7 @@ class Connection:
         """One life of the connection; true if it should be tried again with the older handshake."""
         again = False
         with anyio.CancelScope(deadline=deadline) as scope:
+            self._scope = scope
             async with open_transport(self.name, self.server, self._headers, self._observed) as (read, write):
                 dispatcher = CallDispatcher(self.name, read, write)
                 session = ClientSession(
@@ -175,7 +194,7 @@ class Connection:
                 )
                 async with session:
                     try:
-                        again = await _negotiate(session, era)
+                        again = await _negotiate(session, dispatcher, era)
                         if not again:
                             listing = await list_tools(self.name, session)
                     except Exception as error:
@@ -188,7 +207,7 @@ class Connection:
                         await self._live_on(session, dispatcher)
                         scope.deadline = anyio.current_time() + _CLOSE_SECONDS
         if scope.cancelled_caught and self.listing is None:
-            self.timed_out = True
+            self.timed_out = not self._aborted
             self._fail(self._reason(None))
         return again
 
@@ -204,10 +223,10 @@ class Connection:
             ):
                 tasks.start_soon(self._listen, session)
             while not dispatcher.over.is_set():
-                if self._closing and self.calls == 0:
+                if self._aborted or (self._closing and self.calls == 0):
                     break
                 if self._stale and not self._closing:
-                    await self._refresh()
+                    await self.refresh()
                 self._wake = anyio.Event()
                 if self.users or self.calls:
                     await self._wake.wait()
@@ -232,14 +251,6 @@ class Connection:
                     self._wake.set()
         except (MCPError, SubscriptionLost, TimeoutError) as error:
             log.debug("MCP server `%s` sends no list changes: %s", self.name, error)
-
-    async def _refresh(self) -> None:
-        try:
-            with anyio.fail_after(self.server.connect_timeout_secs or None):
-                await self.relist()
-        except (MCPError, ValidationError, TimeoutError) as error:
-            log.warning("MCP server `%s` did not list its tools again: %s", self.name, error or "no answer in time")
-            self.close()
 
     async def _on_message(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
@@ -290,7 +301,7 @@ def _nothing(_connection: Connection) -> None:
     return
 
 
-async def _negotiate(session: ClientSession, era: Era) -> bool:
+async def _negotiate(session: ClientSession, dispatcher: CallDispatcher, era: Era) -> bool:
     """Finds the protocol version. True: the server hung up at the newer greeting, so greet it the older way."""
     if era == "handshake":
         await session.initialize()
@@ -298,8 +309,10 @@ async def _negotiate(session: ClientSession, era: Era) -> bool:
     try:
         await session.discover()
     except MCPError as error:
-        if error.code == CONNECTION_CLOSED:
+        if dispatcher.over.is_set():
             return True
+        if error.code == UNREACHABLE:
+            raise
         if error.code == UNSUPPORTED_PROTOCOL_VERSION and not _knows_handshake(error.data):
             raise
         await session.initialize()

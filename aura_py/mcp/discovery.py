@@ -46,6 +46,14 @@ class Offer:
     parameters: JsonObject
 
 
+@dataclass(slots=True, frozen=True)
+class Offered:
+    """The usable tools of one server and their public names, before collisions with other servers."""
+
+    tools: tuple[Offer, ...] = ()
+    names: tuple[str, ...] = ()
+
+
 class Listing:
     """The tools of one server at one time. Schemas are prepared once per mode, not once per run."""
 
@@ -54,14 +62,15 @@ class Listing:
     def __init__(self, server: str, tools: tuple[ServerTool, ...]) -> None:
         self.tools = tools
         self._server = server
-        self._offers: dict[tuple[bool, bool], tuple[Offer, ...]] = {}
+        self._offers: dict[tuple[bool, bool], Offered] = {}
 
-    def offers(self, *, sanitize: bool, strict: bool) -> tuple[Offer, ...]:
+    def offers(self, *, sanitize: bool, strict: bool) -> Offered:
         """The usable tools; one with a hopeless schema is left out with a warning."""
         mode = (sanitize, sanitize and strict)
         found = self._offers.get(mode)
         if found is None:
-            found = self._offers[mode] = tuple(self._prepare(sanitize=sanitize, strict=strict))
+            tools = tuple(self._prepare(sanitize=sanitize, strict=strict))
+            found = self._offers[mode] = Offered(tools, tuple(offer.tool.name for offer in tools))
         return found
 
     def _prepare(self, *, sanitize: bool, strict: bool) -> list[Offer]:
@@ -74,6 +83,19 @@ class Listing:
             except HopelessSchema as problem:
                 log.warning("tool `%s` of MCP server `%s` is left out: %s", tool.native_name, self._server, problem)
         return offers
+
+
+def describe(offer: Offer) -> JsonObject:
+    """The tool as an MCP tool object (``http-api.md`` §8), with the name and schema that models see."""
+    tool = offer.tool
+    described: dict[str, Json] = {"name": tool.name}
+    if "title" in tool.wire:
+        described["title"] = tool.wire["title"]
+    if tool.description:
+        described["description"] = tool.description
+    described["inputSchema"] = offer.parameters
+    described.update({key: tool.wire[key] for key in ("outputSchema", "annotations", "_meta") if key in tool.wire})
+    return described
 
 
 async def list_tools(server: str, session: ClientSession) -> Listing:
@@ -120,7 +142,7 @@ def _prepare(tool: WireTool, name: str) -> ServerTool:
             open_world=hints.open_world_hint if hints else None,
         ),
         unwrap=_wraps(tool.output_schema),
-        check=ArgumentCheck(tool.input_schema),
+        check=ArgumentCheck(tool.name, tool.input_schema),
         wire=tool.model_dump(
             by_alias=True,
             mode="json",

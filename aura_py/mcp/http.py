@@ -8,7 +8,7 @@ JSON-RPC error instead of tearing down the calls beside it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,8 +17,15 @@ import orjson
 
 log = logging.getLogger(__name__)
 
-UNREACHABLE = -32000
+for _chatty in ("httpx2", "mcp.client.streamable_http", "mcp.client.sse"):
+    # Their messages below warnings hold whole URLs and messages, which may carry credentials.
+    logging.getLogger(_chatty).addFilter(lambda record: record.levelno >= logging.WARNING)
+
+UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""
+
+MAX_EVENT = 64 * 1024 * 1024
+"""Bytes of one server-sent event, above which the call that it answers fails."""
 
 _BRIEF = 5.0
 """Seconds for messages that expect no answer; the SDK sends them one after another, so one must not hold the rest."""
@@ -50,21 +57,18 @@ class ObservingClient(httpx2.AsyncClient):
     """An HTTP client for one MCP connection, with ``headers`` on every exchange.
 
     ``first_failure`` is the first failing status (or wire error) that speaks about the connection as a whole;
-    ``failures`` holds the failure of each JSON-RPC request until somebody takes it. ``on_lost_post`` is called when a
-    message could not be delivered.
+    ``failures`` holds the failure of each JSON-RPC request until somebody takes it.
     """
 
-    def __init__(self, headers: Mapping[str, str], *, connect_timeout: float, contain: bool) -> None:
+    def __init__(self, headers: Mapping[str, str], *, connect_timeout: float) -> None:
         super().__init__(
             headers=dict(headers),
             timeout=httpx2.Timeout(30.0, connect=connect_timeout, read=None, pool=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60.0),
             follow_redirects=False,
         )
-        self._contain = contain
         self.first_failure: HttpFailure | None = None
         self.failures: dict[int | str, HttpFailure] = {}
-        self.on_lost_post: Callable[[HttpFailure], None] = lambda _failure: None
 
     async def send(  # type: ignore[override]
         self,
@@ -84,7 +88,7 @@ class ObservingClient(httpx2.AsyncClient):
                 request.method, None, wire_problem(error), unsent=isinstance(error, httpx2.ConnectError)
             )
             self._note(request, failure, probe=probe)
-            if not self._contain or request.method == "GET":
+            if request.method == "GET":
                 raise
             return _made_up(request, failure)
         if response.status_code >= 300 and not (request.method != "POST" and response.status_code == 405):
@@ -92,15 +96,14 @@ class ObservingClient(httpx2.AsyncClient):
         return response
 
     def _note(self, request: httpx2.Request, failure: HttpFailure, *, probe: bool) -> None:
-        if self.first_failure is None and not probe and request.method != "DELETE":
+        if self.first_failure is None and request.method != "DELETE" and not (probe and failure.status):
             self.first_failure = failure
         if request.method == "POST":
             message_id = _message_id(request)
             if message_id is not None:
                 self.failures[message_id] = failure
-            elif not probe:
+            else:
                 log.debug("an MCP server did not take a notification: %s", failure)
-            self.on_lost_post(failure)
 
 
 def wire_problem(error: httpx2.TransportError) -> str:

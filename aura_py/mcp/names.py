@@ -6,7 +6,8 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +47,16 @@ def names_of_server(natives: Sequence[str]) -> list[str]:
     ]
 
 
-def resolve_collisions(servers: Sequence[tuple[str, Sequence[str]]], reserved: Collection[str] = ()) -> list[list[str]]:
+@lru_cache(maxsize=1024)
+def resolve_collisions(
+    servers: tuple[tuple[str, tuple[str, ...]], ...], reserved: frozenset[str] = frozenset()
+) -> tuple[tuple[str, ...], ...]:
     """Final names for the tools of several servers, given as ``(server name, public names)`` in file order.
 
     ``reserved`` names (built-in tools) win over every server; then the first server in file order keeps the bare
-    name, and a loser is offered as ``<server>_<tool>`` (``WARN-MCP03``).
+    name, and a loser is offered as ``<server>_<tool>`` (``WARN-MCP03``, logged once for the same set of names).
     """
-    owners: dict[str, str] = dict.fromkeys(reserved, "")
+    owners: dict[str, str | None] = dict.fromkeys(reserved)
     resolved: list[list[str]] = []
     losers: list[tuple[int, int, str, str]] = []
     for row, (server, names) in enumerate(servers):
@@ -66,15 +70,15 @@ def resolve_collisions(servers: Sequence[tuple[str, Sequence[str]]], reserved: C
         other = sanitize_name(f"{server}_{name}")
         if other in owners:
             other = with_hash(other, f"{server}\n{name}")
-        winner = f"MCP server `{owners[name]}`" if owners[name] else "a built-in tool"
+        winner = owners[name]
         log.warning(
             "WARN-MCP03: tool `%s` of MCP server `%s` has the name of %s and is offered as `%s`; "
-            "rename one of them or exclude it with `mcp_filter`",
+            "rename one of them or leave it out with `mcp_filter`",
             name,
             server,
-            winner,
+            "a built-in tool" if winner is None else f"a tool of MCP server `{winner}`",
             other,
         )
         owners[other] = server
         resolved[row][column] = other
-    return resolved
+    return tuple(tuple(names) for names in resolved)

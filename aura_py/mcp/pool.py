@@ -22,10 +22,11 @@ from aura_py.errors import ServerUnavailable
 from aura_py.events import ServerStatus
 from aura_py.mcp import reasons
 from aura_py.mcp.attachment import Lease, McpAttachment
-from aura_py.mcp.discovery import Offer
+from aura_py.mcp.discovery import Offered, describe
 from aura_py.mcp.headers import resolve_headers
 from aura_py.mcp.names import resolve_collisions
 from aura_py.mcp.tool import McpTool
+from aura_py.messages import JsonObject
 
 if TYPE_CHECKING:
     from aura_py.mcp.connection import Connection
@@ -46,6 +47,14 @@ class _Failure:
     backoff: float
 
 
+@dataclass(slots=True, frozen=True)
+class ServerInfo:
+    """A server for introspection. ``tools`` are MCP tool objects as Aura uses them, ``None`` if it is not connected."""
+
+    status: ServerStatus
+    tools: tuple[JsonObject, ...] | None
+
+
 class McpPool:
     """Connections that outlive requests, each for one server and one set of resolved headers.
 
@@ -59,7 +68,8 @@ class McpPool:
         self._list_ttl = list_ttl
         self._max = max_connections
         self._connections: OrderedDict[str, Connection] = OrderedDict()
-        self._owners = 0
+        self._owned: set[Connection] = set()
+        self._ended_one = anyio.Event()
         self._failures: OrderedDict[str, _Failure] = OrderedDict()
         self._tasks: TaskGroup | None = None
         self._connection_class: type[Connection] | None = None
@@ -74,6 +84,12 @@ class McpPool:
     ) -> bool | None:
         tasks, self._tasks = self._tasks, None
         assert tasks is not None
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + _SHUTDOWN_SECONDS):
+            while self._owned:
+                for connection in self._owned:
+                    connection.abort()
+                self._ended_one = anyio.Event()
+                await self._ended_one.wait()
         tasks.cancel_scope.cancel()
         return await tasks.__aexit__(exc_type, exc_val, exc_tb)
 
@@ -101,12 +117,7 @@ class McpPool:
         leases = tuple(self._lease(name, server, headers) for name, server in servers.items() if server.enabled)
         try:
             await self._connect_all(leases)
-            offers = [
-                lease.connection.listing.offers(sanitize=sanitize, strict=strict)
-                if lease.connection is not None and lease.connection.listing is not None
-                else ()
-                for lease in leases
-            ]
+            offers = [_offered(lease, sanitize=sanitize, strict=strict) for lease in leases]
             for lease in leases:
                 if lease.failure is not None and lease.server.required:
                     raise ServerUnavailable(
@@ -115,11 +126,53 @@ class McpPool:
                     )
         except BaseException:
             for lease in leases:
-                lease.drop()
+                lease.close()
             raise
         attachment = McpAttachment(leases, _statuses(leases, offers))
         attachment.tools = tuple(_bind(attachment, leases, offers, reserved))
         return attachment
+
+    async def probe(
+        self,
+        servers: Mapping[str, McpServer],
+        *,
+        headers: Mapping[str, str],
+        sanitize: bool = True,
+        seconds: float = 30.0,
+    ) -> tuple[ServerInfo, ...]:
+        """What every enabled server offers now, in file order, for ``/aura/info`` (§3).
+
+        Tools are read anew from servers that are already connected. A server that has not answered within
+        ``seconds`` has no tools.
+        """
+        found: dict[str, ServerInfo] = {}
+
+        async def look(name: str, server: McpServer) -> None:
+            lease = self._lease(name, server, headers)
+            try:
+                known = lease.connection
+                if known is not None:
+                    await known.refresh()
+                if known is None or not known.usable:
+                    await self.connect(lease)
+                offered = _offered(lease, sanitize=sanitize, strict=False)
+                status = _statuses([lease], [offered])[0]
+                tools = tuple(describe(offer) for offer in offered.tools) if lease.connection else None
+                found[name] = ServerInfo(status, tools)
+            finally:
+                lease.close()
+
+        with anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as tasks:
+                for name, server in servers.items():
+                    if server.enabled:
+                        tasks.start_soon(look, name, server)
+        late = reasons.timed_out(seconds)
+        return tuple(
+            found.get(name) or ServerInfo(ServerStatus(name, server.transport, "failed", 0, late), None)
+            for name, server in servers.items()
+            if server.enabled
+        )
 
     # --- leases ------------------------------------------------------------------------------------------------
 
@@ -162,15 +215,15 @@ class McpPool:
 
     async def _open(self, lease: Lease) -> Connection:
         if self._connection_class is None:
-            module = await anyio.to_thread.run_sync(importlib.import_module, "aura_py.mcp.connection")
-            await anyio.to_thread.run_sync(importlib.import_module, "aura_py.mcp.calls")
+            for needed in ("jsonschema", "aura_py.mcp.calls", "aura_py.mcp.connection"):
+                module = await anyio.to_thread.run_sync(importlib.import_module, needed)
             self._connection_class = module.Connection
             present = self._connections.get(lease.key)
             if present is not None:
                 return present
         if self._tasks is None:
             raise RuntimeError("the MCP pool is not open")
-        self._make_room()
+        self.trim(room_for=1)
         connection = self._connection_class(
             lease.key,
             lease.name,
@@ -181,18 +234,26 @@ class McpPool:
             on_end=self._ended,
         )
         self._connections[lease.key] = connection
-        contextvars.Context().run(self._tasks.start_soon, connection.run)
+        self._owned.add(connection)
+        contextvars.Context().run(self._tasks.start_soon, self._own, connection)
         return connection
 
-    def _make_room(self) -> None:
-        excess = len(self._connections) + 1 - self._max
-        for connection in list(self._connections.values()):
-            if excess <= 0:
-                return
-            if connection.users == 0 and connection.settled.is_set():
-                connection.close()
-                del self._connections[connection.key]
-                excess -= 1
+    async def _own(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._owned.discard(connection)
+            self._ended_one.set()
+
+    def trim(self, room_for: int = 0) -> None:
+        """Closes unused connections, the least recently used first, while there are more than allowed."""
+        excess = len(self._connections) + room_for - self._max
+        if excess <= 0:
+            return
+        unused = [found for found in self._connections.values() if found.users == 0 and found.settled.is_set()]
+        for connection in unused[:excess]:
+            connection.close()
+            del self._connections[connection.key]
 
     def _ended(self, connection: Connection) -> None:
         if self._connections.get(connection.key) is connection:
@@ -220,9 +281,15 @@ def connection_key(server: McpServer, headers: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{identity}{server.max_parallel_tool_calls == 1}".encode("utf-8", "replace")).hexdigest()
 
 
-def _statuses(leases: Sequence[Lease], offers: Sequence[tuple[Offer, ...]]) -> tuple[ServerStatus, ...]:
+def _offered(lease: Lease, *, sanitize: bool, strict: bool) -> Offered:
+    if lease.connection is None or lease.connection.listing is None:
+        return Offered()
+    return lease.connection.listing.offers(sanitize=sanitize, strict=strict)
+
+
+def _statuses(leases: Sequence[Lease], offers: Sequence[Offered]) -> tuple[ServerStatus, ...]:
     found = [
-        ServerStatus(lease.name, lease.server.transport, "connected", len(offered))
+        ServerStatus(lease.name, lease.server.transport, "connected", len(offered.tools))
         if lease.connection is not None
         else ServerStatus(lease.name, lease.server.transport, "failed", 0, lease.failure)
         for lease, offered in zip(leases, offers, strict=True)
@@ -231,24 +298,20 @@ def _statuses(leases: Sequence[Lease], offers: Sequence[tuple[Offer, ...]]) -> t
 
 
 def _bind(
-    attachment: McpAttachment,
-    leases: Sequence[Lease],
-    offers: Sequence[tuple[Offer, ...]],
-    reserved: Collection[str],
+    attachment: McpAttachment, leases: Sequence[Lease], offers: Sequence[Offered], reserved: Collection[str]
 ) -> list[McpTool]:
-    if not any(offers):
+    if not any(offered.tools for offered in offers):
         return []
     from aura_py.mcp.calls import call_tool
 
     names = resolve_collisions(
-        [(lease.name, [offer.tool.name for offer in offered]) for lease, offered in zip(leases, offers, strict=True)],
-        reserved,
+        tuple((lease.name, offered.names) for lease, offered in zip(leases, offers, strict=True)), frozenset(reserved)
     )
     tools: list[McpTool] = []
     for lease, offered, public in zip(leases, offers, names, strict=True):
         send = partial(call_tool, attachment, lease)
         tools.extend(
             McpTool(name, offer.parameters, lease.name, offer.tool, send)
-            for name, offer in zip(public, offered, strict=True)
+            for name, offer in zip(public, offered.tools, strict=True)
         )
     return tools

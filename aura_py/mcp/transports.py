@@ -10,22 +10,19 @@ from contextlib import asynccontextmanager
 from typing import TextIO
 
 import anyio
-from httpx2 import Auth, Timeout
-from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import McpHttpClientFactory
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 
 from aura_py.config.models import HttpServer, McpServer, SseServer, StdioServer
-from aura_py.mcp.http import HttpFailure, ObservingClient
+from aura_py.mcp.http import MAX_EVENT, HttpFailure, ObservingClient
+from aura_py.mcp.sse import open_sse
 
 log = logging.getLogger(__name__)
 
 Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
-_MAX_EVENT = 64 * 1024 * 1024
 _STDERR_LINE = 4096
 
 
@@ -54,29 +51,20 @@ async def open_transport(
             async with _stdio(name, server) as streams:
                 yield streams
         case HttpServer():
-            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30, contain=True)
+            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30)
             observed.client = client
             async with (
                 client,
                 streamable_http_client(
-                    server.url.get_secret_value(), http_client=client, max_sse_event_size=_MAX_EVENT
+                    server.url.get_secret_value(), http_client=client, max_sse_event_size=MAX_EVENT
                 ) as streams,
             ):
                 yield streams
         case SseServer():
-            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30, contain=False)
+            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30)
             observed.client = client
-            async with sse_client(server.url.get_secret_value(), httpx_client_factory=_always(client)) as streams:
+            async with open_sse(name, server.url.get_secret_value(), client) as streams:
                 yield streams
-
-
-def _always(client: ObservingClient) -> McpHttpClientFactory:
-    def factory(
-        headers: dict[str, str] | None = None, timeout: Timeout | None = None, auth: Auth | None = None
-    ) -> ObservingClient:
-        return client
-
-    return factory
 
 
 @asynccontextmanager

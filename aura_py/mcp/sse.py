@@ -1,0 +1,131 @@
+"""The HTTP+SSE transport of protocol revisions before 2025 (``mcp-tools.md`` §2.4, I-5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urljoin
+
+import anyio
+import httpx2
+from anyio.abc import TaskStatus
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared._httpx_utils import request_within_origin, stream_within_origin
+from mcp.shared.message import SessionMessage
+from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from aura_py.mcp.http import MAX_EVENT, ObservingClient
+
+log = logging.getLogger(__name__)
+
+NOT_TAKEN = "Server returned an error response"
+"""The SDK's words for a failing status without a JSON-RPC error; ``ObservingClient`` knows which status it was."""
+
+_POST_SECONDS = 30.0
+
+
+class SseProblem(Exception):
+    """The server does not speak the transport; the message holds no URL."""
+
+
+@asynccontextmanager
+async def open_sse(
+    name: str, url: str, client: ObservingClient
+) -> AsyncIterator[
+    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+]:
+    """Message streams over one event stream and POSTs to the endpoint that it names, on the same origin."""
+    to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+    async with (
+        client,
+        stream_within_origin(
+            client, "GET", url, headers={"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        ) as response,
+    ):
+        _check(response)
+        async with incoming, to_session, from_session, outgoing, anyio.create_task_group() as tasks:
+            endpoint = await tasks.start(_read, name, url, response, to_session)
+            tasks.start_soon(_write, name, endpoint, client, outgoing, to_session)
+            yield incoming, from_session
+            tasks.cancel_scope.cancel()
+
+
+def _check(response: httpx2.Response) -> None:
+    if not response.is_success:
+        raise SseProblem(f"server returned HTTP {response.status_code} {response.reason_phrase}".rstrip())
+    kind = response.headers.get("content-type")
+    if kind is None:
+        raise SseProblem("the server sent no content type instead of `text/event-stream`")
+    if not kind.strip().lower().startswith("text/event-stream"):
+        raise SseProblem(f"the server sent `{kind[:100]}` instead of `text/event-stream`")
+
+
+def _endpoint(url: str, data: str) -> str:
+    """The POST target by RFC 3986; it must share the origin of ``url``, because it gets the same credentials."""
+    target = urljoin(url, data)
+    base, other = httpx2.URL(url), httpx2.URL(target)
+    if (base.scheme, base.host, base.port) != (other.scheme, other.host, other.port):
+        raise SseProblem("the server names an endpoint on another origin, which must not get this server's headers")
+    if other.userinfo and other.userinfo != base.userinfo:
+        raise SseProblem("the server names an endpoint with credentials of its own")
+    return target
+
+
+async def _read(
+    name: str,
+    url: str,
+    response: httpx2.Response,
+    to_session: MemoryObjectSendStream[SessionMessage | Exception],
+    *,
+    task_status: TaskStatus[str],
+) -> None:
+    known = False
+    async with to_session:
+        try:
+            async for event in httpx2.EventSource(response, max_event_size=MAX_EVENT):
+                if event.event == "endpoint" and not known:
+                    known = True
+                    task_status.started(_endpoint(url, event.data))
+                elif event.event == "message" and event.data:
+                    try:
+                        message = jsonrpc_message_adapter.validate_json(event.data, by_name=False)
+                    except ValidationError:
+                        log.warning("MCP server `%s` sent a message that is not JSON-RPC; it is skipped", name)
+                        continue
+                    await to_session.send(SessionMessage(message))
+        except (httpx2.HTTPError, httpx2.SSEError, httpx2.StreamError) as error:
+            if not known:
+                raise
+            log.debug("the event stream of MCP server `%s` broke: %s", name, type(error).__name__)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+    if not known:
+        raise SseProblem("the server's event stream ended before it named an endpoint")
+
+
+async def _write(
+    name: str,
+    endpoint: str,
+    client: ObservingClient,
+    outgoing: MemoryObjectReceiveStream[SessionMessage],
+    to_session: MemoryObjectSendStream[SessionMessage | Exception],
+) -> None:
+    async for item in outgoing:
+        response = await request_within_origin(
+            client,
+            "POST",
+            endpoint,
+            json=item.message.model_dump(by_alias=True, mode="json", exclude_unset=True),
+            timeout=httpx2.Timeout(_POST_SECONDS),
+        )
+        if response.is_success or not isinstance(item.message, JSONRPCRequest):
+            continue
+        error = ErrorData(code=INTERNAL_ERROR, message=NOT_TAKEN)
+        try:
+            await to_session.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=item.message.id, error=error)))
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            log.debug("MCP server `%s` refused a message after its event stream ended", name)
+            return
