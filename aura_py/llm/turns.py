@@ -99,3 +99,21 @@ def _answered(messages: Sequence[Message]) -> list[Message]:
             found = results.get(call.id)
             out.append(found or tool_result(call, (TextPart(_UNANSWERED),), is_error=True))
     return out
+
+
+def told(turns: Sequence[Turn]) -> list[Turn]:
+    """The same turns with calls and results as plain text, for a request that offers no tools.
+
+    Anthropic and Bedrock reject tool blocks in a conversation without tool definitions.
+    """
+    return [Turn(turn.role, [_told(message) for message in turn.messages]) for turn in turns]
+
+
+def _told(message: Message) -> Message:
+    if message.role == "tool":
+        what = "Error from" if message.is_error else "Result of"
+        return Message("user", (TextPart(f"{what} tool {message.name}: "), *(message.content or (TextPart("-"),))))
+    if not message.tool_calls:
+        return message
+    calls = tuple(TextPart(f"[called tool {call.name} with {call.arguments or '{}'}]") for call in message.tool_calls)
+    return Message(message.role, (*message.content, *calls))

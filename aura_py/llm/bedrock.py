@@ -1,0 +1,187 @@
+"""Amazon Bedrock's ``ConverseStream`` (``config.md`` §8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from aura_py.errors import ProviderError
+from aura_py.llm.bedrock_body import PROVIDER, build_body
+from aura_py.llm.bedrock_client import BedrockClient
+from aura_py.llm.bedrock_stream import MISFIRES, BadFrame, BedrockStream, Frame, FrameReader
+from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
+from aura_py.llm.failures import Asked
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from aura_py.config.models import BedrockLLM
+
+CAPABILITIES = Capabilities(
+    images=True,
+    tool_images=True,
+    reasoning=True,
+    parallel_tools=True,
+    tool_choice=True,
+    seed=False,
+    stop=True,
+    response_format=True,
+    reasoning_effort=True,
+    prompt_cache=True,
+    notes=(
+        "images only as `data:` URLs",
+        "`tool_choice = none` leaves the tools out and tells earlier calls as text",
+        "`reasoning_effort` on Claude (3.7 on), Nova 2 and gpt-oss; refused elsewhere",
+        "cache points on Claude (3.5 Haiku and 3.7 on) and Nova",
+        "`response_format` takes `json_schema` only",
+    ),
+)
+# Statuses of the exceptions that a stream may report, and of those whose HTTP status misleads.
+_STATUS = {
+    "validationexception": 400,
+    "accessdeniedexception": 403,
+    "expiredtokenexception": 403,
+    "unrecognizedclientexception": 403,
+    "invalidsignatureexception": 403,
+    "resourcenotfoundexception": 404,
+    "modeltimeoutexception": 408,
+    "throttlingexception": 429,
+    "servicequotaexceededexception": 429,
+    "modelstreamerrorexception": 500,
+    "modelerrorexception": 500,
+    "internalserverexception": 500,
+    "serviceunavailableexception": 503,
+    "modelnotreadyexception": 503,
+}
+_UNKNOWN_MODEL = ("model identifier is invalid", "could not resolve the foundation model", "on-demand throughput")
+
+
+def build(config: BedrockLLM, *, agent: str) -> ChatModel:
+    """A model of Amazon Bedrock. Imports `boto3`.
+
+    Raises:
+        ConfigurationError: The profile does not exist.
+    """
+    return _Bedrock(config, agent)
+
+
+def failure(asked: Asked, kind: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> ProviderError:
+    """The error for one of Bedrock's exceptions, from a response or in mid-stream."""
+    status = _STATUS.get(kind.lower(), status)
+    if status == 400 and any(phrase in text.lower() for phrase in _UNKNOWN_MODEL):
+        status = 404
+    return asked.status(status, f"{kind}: {text}" if kind else text, headers)
+
+
+def address(region: str, base_url: str | None) -> str:
+    return base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
+
+
+def asked_bedrock(agent: str, model: str, region: str, base_url: str | None) -> Asked:
+    return Asked(
+        agent=agent,
+        provider=PROVIDER,
+        model=model,
+        address=address(region, base_url),
+        credentials="the AWS credentials, their permissions and the account's access to the model",
+        missing="check `model` (newer ones need an inference profile id such as `us.…`), `region`",
+    )
+
+
+class _Bedrock:
+    def __init__(self, config: BedrockLLM, agent: str) -> None:
+        self.provider = PROVIDER
+        self.model = config.model
+        self.context_window = config.context_window
+        self.capabilities = CAPABILITIES
+        self._config = config
+        self._asked = asked_bedrock(agent, config.model, config.region, config.base_url)
+        self._client = BedrockClient(
+            region=config.region, profile=config.profile, base_url=config.base_url, agent=agent
+        )
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        import aiohttp
+
+        asked = self._asked
+        parameters = build_body(
+            request,
+            asked=asked,
+            max_tokens=self._config.max_tokens,
+            temperature=self._config.temperature,
+            additional_params=self._config.additional_params,
+        )
+        signed = await self._client.signed(asked, "converse_stream", parameters)
+        response = await self._client.send(asked, signed)
+        frames = FrameReader()
+        reader = BedrockStream()
+        start = b""
+        try:
+            if response.status != 200:
+                raise await refused(asked, response)
+            async for chunk in response.content.iter_any():
+                start = start or chunk[:2000]
+                deltas = self._read(reader, frames.feed(chunk))
+                if deltas:
+                    yield deltas
+                if reader.done:
+                    return
+            if reader.stop is None:
+                raise asked.broken() if start and not _foreign(start) else asked.garbage(start.decode(errors="replace"))
+            deltas = []
+            reader.end(deltas)
+            yield deltas
+        except BadFrame as error:
+            raise asked.garbage(start.decode(errors="replace"), error) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise asked.broken(error) from error
+        finally:
+            response.close()
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def _read(self, reader: BedrockStream, frames: list[Frame]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for frame in frames:
+            if frame.failed:
+                raise self._failed(frame)
+            try:
+                reader.take(frame.event, orjson.loads(frame.payload or b"{}"), deltas)
+            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                raise self._asked.garbage(frame.payload.decode(errors="replace"), error) from error
+            if reader.stop in MISFIRES:
+                # The model failed to form an answer; asking again usually helps.
+                raise failure(self._asked, "", 500, reader.stop)
+        return deltas
+
+    def _failed(self, frame: Frame) -> ProviderError:
+        try:
+            body = orjson.loads(frame.payload)
+        except orjson.JSONDecodeError:
+            body = {}
+        original = body.get("originalStatusCode")
+        text = f"{body.get('message', '')} {body.get('originalMessage', '')}".strip()
+        return failure(self._asked, frame.event, original if isinstance(original, int) else 500, text)
+
+
+async def refused(asked: Asked, response: aiohttp.ClientResponse) -> ProviderError:
+    """The error for a response whose status is not 200."""
+    raw = (await response.read()).decode(errors="replace")
+    kind = response.headers.get("x-amzn-errortype", "").partition(":")[0]
+    text = raw
+    try:
+        body: Any = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        body = None
+    if isinstance(body, dict):
+        kind = kind or str(body.get("__type", "")).rpartition("#")[2]
+        text = str(body.get("message") or body.get("Message") or raw)
+    return failure(asked, kind, response.status, text, response.headers)
+
+
+def _foreign(start: bytes) -> bool:
+    """Whether bytes look like text rather than the beginning of a message."""
+    return start.lstrip()[:1] in (b"<", b"{", b"[") or start[:5] == b"data:"

@@ -1,0 +1,191 @@
+"""The AWS side of Bedrock: session, endpoint and signatures by boto3, bytes over our own connection.
+
+boto3 blocks. It resolves credentials, validates, serialises and signs in a thread; the signed request then goes out
+over an asyncio socket, so that a long answer occupies no thread and cancelling it closes the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from aura_py.errors import ConfigurationError, ProviderAuthError, ProviderError, ProviderRejected
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from aura_py.llm.failures import Asked
+
+_THREADS = 8
+_CONNECT_SECONDS = 20.0
+_LOGIN = "log in again or check the profile, the environment or the role of this host"
+
+
+@dataclass(slots=True, frozen=True)
+class SignedRequest:
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Signed(Exception):
+    """Carries the finished request out of boto3, which would send it otherwise."""
+
+    def __init__(self, request: Any) -> None:
+        super().__init__("signed")
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else str(value) for name, value in request.headers.items()
+        }
+        body = request.body or b""
+        self.request = SignedRequest(
+            request.method, request.url, headers, body.encode() if isinstance(body, str) else bytes(body)
+        )
+
+
+class BedrockClient:
+    """One region and profile. Safe for concurrent calls."""
+
+    def __init__(self, *, region: str, profile: str | None, base_url: str | None, agent: str) -> None:
+        """Imports boto3 and finds the profile; credentials are resolved by the first call.
+
+        Raises:
+            ConfigurationError: There is no such profile.
+        """
+        import boto3
+        from botocore.exceptions import ProfileNotFound
+
+        try:
+            self._session = boto3.Session(profile_name=profile, region_name=region)
+        except ProfileNotFound as error:
+            raise ConfigurationError(
+                f"agent `{agent}`: AWS profile `{profile}` is not in the AWS configuration of this host; mend"
+                " `profile` or leave it out for the default credentials"
+            ) from error
+        self._profile = profile
+        self._base_url = base_url
+        self._lock = threading.Lock()
+        self._runtime: Any = None
+        self._limiter: anyio.CapacityLimiter | None = None
+        self._http: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def signed(self, asked: Asked, operation: str, parameters: dict[str, Any]) -> SignedRequest:
+        """The request as boto3 would send it.
+
+        Raises:
+            ProviderError: No usable credentials, or parameters the API does not know.
+        """
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_THREADS)
+        return await anyio.to_thread.run_sync(
+            self._sign, asked, operation, parameters, limiter=self._limiter, abandon_on_cancel=True
+        )
+
+    async def send(self, asked: Asked, request: SignedRequest) -> aiohttp.ClientResponse:
+        """Sends it and returns the response with its body unread, whatever its status."""
+        import aiohttp
+        from yarl import URL
+
+        session = self._session_here()
+        try:
+            return await session.request(
+                request.method,
+                # The signature covers the path exactly as boto3 quoted it.
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise asked.unreachable(error) from error
+
+    async def aclose(self) -> None:
+        session, self._http = self._http, None
+        if session is not None:
+            with anyio.CancelScope(shield=True):
+                await session.close()
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()
+
+    def _sign(self, asked: Asked, operation: str, parameters: dict[str, Any]) -> SignedRequest:
+        from botocore import exceptions
+
+        try:
+            getattr(self._client(), operation)(**parameters)
+        except _Signed as signed:
+            return signed.request
+        except exceptions.ParamValidationError as error:
+            raise _error(
+                asked, ProviderRejected, "cannot be asked this way; check `model` and `additional_params`", error
+            ) from error
+        except (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+            exceptions.NoAuthTokenError,
+            exceptions.TokenRetrievalError,
+            exceptions.SSOError,
+            exceptions.MetadataRetrievalError,
+        ) as error:
+            raise _error(asked, ProviderAuthError, f"has no usable AWS credentials; {_LOGIN}", error) from error
+        except exceptions.HTTPClientError as error:
+            raise asked.unreachable(error) from error
+        except exceptions.ClientError as error:
+            # The token service refused to exchange the credentials.
+            raise _error(asked, ProviderAuthError, f"refused to issue credentials; {_LOGIN}", error) from error
+        except exceptions.BotoCoreError as error:
+            raise _error(
+                asked, ProviderRejected, "cannot be asked with this AWS configuration; check `region` and `profile`", error
+            ) from error
+        raise asked.garbage("boto3 sent the request itself")
+
+    def _client(self) -> Any:
+        with self._lock:
+            if self._runtime is None:
+                from botocore.config import Config
+
+                # A profile is meant to win over a bearer token in the environment.
+                forced = {"signature_version": "v4"} if self._profile else {}
+                runtime = self._session.client(
+                    "bedrock-runtime",
+                    endpoint_url=self._base_url,
+                    config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, **forced),
+                )
+                runtime.meta.events.register("before-send.bedrock-runtime", _hand_over)
+                self._runtime = runtime
+            return self._runtime
+
+    def _session_here(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        loop = asyncio.get_running_loop()
+        if self._http is None or self._loop is not loop:
+            from botocore.httpsession import get_cert_path
+
+            bundle = self._session._session.get_config_variable("ca_bundle") or get_cert_path(True)
+            self._loop = loop
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=bundle)),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                trust_env=True,
+            )
+        return self._http
+
+
+def _hand_over(request: Any, **_: Any) -> None:
+    raise _Signed(request)
+
+
+def _error(asked: Asked, kind: type[ProviderError], what: str, cause: Exception) -> ProviderError:
+    return kind(
+        f"Agent `{asked.agent}`: provider `{asked.provider}`, model `{asked.model}`, {what}.",
+        detail=asked.said(f"{type(cause).__name__}: {cause}"),
+    )
