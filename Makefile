@@ -2,39 +2,54 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: help run test test-fast lint format bench docs clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Aura needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12 run"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (once) ..."
+	@$(PIP_INSTALL) .
 	@touch $@
 
-run: $(STAMP) ## serve the quickstart on 127.0.0.1:8080
+$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (once) ..."
+	@$(PIP_INSTALL) '.[dev]'
+	@touch $(INSTALLED) $@
+
+run: $(INSTALLED) ## serve the quickstart on 127.0.0.1:8080
 	@$(BIN)/python examples/quickstart/run.py
 
-test: $(STAMP) ## run the whole suite
+test: $(INSTALLED_DEV) ## run the whole suite
 	@$(BIN)/python -m pytest -n 2
 
-test-fast: $(STAMP) ## run everything but the slow tests
+test-fast: $(INSTALLED_DEV) ## run everything but the slow tests
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
-lint: $(STAMP) ## ruff, formatting, mypy --strict, import-linter
+lint: $(INSTALLED_DEV) ## ruff, formatting, mypy --strict, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-format: $(STAMP) ## put the code in shape
+format: $(INSTALLED_DEV) ## put the code in shape
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure; prints ratios against things measured in the same run
+bench: $(INSTALLED_DEV) ## measure; prints ratios against things measured in the same run
 	@$(BIN)/python -m benchmarks
+
+docs: $(INSTALLED_DEV) ## write the generated references anew
+	@$(BIN)/python -m docs.generate
 
 clean: ## remove what the other tasks made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
