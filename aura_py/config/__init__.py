@@ -1,1 +1,7 @@
-"""TODO."""
+"""TOML text becomes frozen typed models, or a list of every problem in it (``config.md``)."""
+
+from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, render, render_json
+from aura_py.config.loader import Loaded, load
+from aura_py.config.models import AgentConfig
+
+__all__ = ["AgentConfig", "Diagnostic", "InvalidConfiguration", "Loaded", "load", "render", "render_json"]

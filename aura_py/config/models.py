@@ -222,6 +222,7 @@ class OpenAIEmbedding(Section):
     model: str
     api_key: SecretStr
     base_url: str | None = None
+    dimensions: int | None = None
 
 
 class BedrockEmbedding(Section):
@@ -229,6 +230,7 @@ class BedrockEmbedding(Section):
     model: str
     region: str
     profile: str | None = None
+    dimensions: int | None = None
 
 
 Embedding: TypeAlias = Annotated[OpenAIEmbedding | BedrockEmbedding, Field(discriminator="provider")]
@@ -237,6 +239,7 @@ Embedding: TypeAlias = Annotated[OpenAIEmbedding | BedrockEmbedding, Field(discr
 class VectorStoreBase(Section):
     name: str
     context_prefix: str | None = None
+    required: bool = False
 
 
 class InMemoryStore(VectorStoreBase):
@@ -250,6 +253,8 @@ class QdrantStore(VectorStoreBase):
     url: SecretStr
     collection_name: str
     api_key: SecretStr | None = None
+    content_field: str | None = None
+    metadata_fields: tuple[str, ...] = ()
 
 
 class BedrockKbStore(VectorStoreBase):
@@ -306,6 +311,10 @@ class Artifacts(Section):
     tool_output_duration_threshold_ms: int = 5000
     show_tool_reasoning_in_continuation: bool = False
     max_session_runs: int = 20
+    max_memory_mb: int = 0
+    """Extension: total size of the memory directory before the oldest ended runs are removed; 0 is no limit."""
+    max_age_days: int = 0
+    """Extension: age at which ended runs are removed; 0 is never."""
 
 
 class Worker(Section):
@@ -331,6 +340,8 @@ class Orchestration(Section):
     worker_system_prompt: str | None = None
     worker: Mapping[str, Worker] = Field(default_factory=dict)
     coordinator_vector_stores: tuple[str, ...] = ()
+    default_vector_stores: tuple[str, ...] | None = None
+    """Extension: stores of the generic worker; ``None`` when the key is absent."""
     allow_direct_answers: bool = True
     allow_clarification: bool = True
     tools_in_planning: Literal["none", "summary", "full"] = "summary"

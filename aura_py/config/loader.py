@@ -1,0 +1,126 @@
+"""From a path to immutable agents, or to every problem there is (``config.md`` §2.3)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from aura_py.config import identity, memory, relations, skills, unbuilt
+from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors, in_order
+from aura_py.config.models import AgentConfig
+from aura_py.config.placeholders import report
+from aura_py.config.problems import FileProblems
+from aura_py.config.sections.root import ROOT
+from aura_py.config.source import Unreadable, agent_files, parse, read_text
+from aura_py.config.tables import Tree
+from aura_py.config.templates import substitute
+
+if TYPE_CHECKING:
+    from aura_py.config.settings import ServerSettings
+
+_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
+
+
+@dataclass(slots=True, frozen=True)
+class Loaded:
+    """The agents in their observable order, and what is worth a warning."""
+
+    agents: tuple[AgentConfig, ...]
+    warnings: tuple[Diagnostic, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class _File:
+    problems: FileProblems
+    tree: Tree | None
+
+
+def load(
+    path: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    strict: bool | None = None,
+    default_agent: str | None = None,
+    settings: ServerSettings | None = None,
+) -> Loaded:
+    """Reads one agent file, or every agent file of a directory.
+
+    Args:
+        path: File or directory.
+        env: Variables for templates; the process environment by default.
+        strict: Unknown keys are errors; by default what ``AURA_CONFIG_STRICT`` says.
+        default_agent: Id that must exist; by default the one of ``settings``.
+        settings: Server settings, to warn about timeouts that do not fit together.
+
+    Raises:
+        InvalidConfiguration: With every problem of every file; nothing was started.
+    """
+    env = os.environ if env is None else env
+    if strict is None:
+        strict = settings.config_strict if settings is not None else _is_true(env.get("AURA_CONFIG_STRICT"))
+    if default_agent is None and settings is not None:
+        default_agent = settings.default_agent
+    paths, passed_over = agent_files(path)
+    signed = bool(env.get("AURA_HITL_WEBHOOK_SECRET", "").strip())
+    files = [_examine(each, env, strict=strict, settings=settings, signed=signed) for each in paths]
+
+    named = [identity.Named(each.problems.root, each.tree.get("agent", {})) for each in files if each.tree is not None]
+    identity.check(named)
+    general = list(passed_over)
+    if default_agent is not None and default_agent.strip():
+        general.extend(identity.unknown_default(default_agent.strip(), named))
+    started = time.time_ns() // 1_000_000
+    agents = [_build(each, started) for each in files]
+    if not any(each.problems.failed for each in files) and not errors(general):
+        memory.create(each.problems.root for each in files if each.tree is not None and memory.needed(each.tree))
+    diagnostics = in_order([*general, *(found for each in files for found in each.problems.diagnostics)])
+    if errors(diagnostics):
+        raise InvalidConfiguration(diagnostics)
+    return Loaded(tuple(agent for agent in agents if agent is not None), diagnostics)
+
+
+def _examine(
+    path: Path, env: Mapping[str, str], *, strict: bool, settings: ServerSettings | None, signed: bool
+) -> _File:
+    """Steps 1 to 5 of the pipeline, and the file-system checks, for one file."""
+    try:
+        text = read_text(path)
+        raw = parse(path, text)
+    except Unreadable as error:
+        problems = FileProblems(path)
+        problems.adopt(error.diagnostic)
+        return _File(problems, None)
+    problems = FileProblems(path, text, strict=strict)
+    resolved, findings = substitute(raw, env)
+    report(findings, problems)
+    tree = ROOT.read(resolved, problems.root)
+    relations.fold(tree)
+    relations.check(tree, problems.root, settings=settings, signed=signed)
+    skills.check(tree, problems.root)
+    memory.check(tree, problems.root)
+    unbuilt.refuse(tree, problems.root)
+    return _File(problems, tree)
+
+
+def _build(file: _File, started: int) -> AgentConfig | None:
+    if file.tree is None or file.problems.failed:
+        return None
+    agent = file.tree["agent"]
+    agent.setdefault("created_at", started)
+    agent.setdefault("model_owner", agent["llm"]["provider"])
+    try:
+        return AgentConfig.model_validate({**file.tree, "path": file.problems.file})
+    except ValidationError as error:
+        for each in error.errors(include_input=False, include_url=False, include_context=False):
+            file.problems.add("error", "CFG-S02", tuple(each["loc"]), "this value does not fit", "correct it")
+        return None
+
+
+def _is_true(value: str | None) -> bool:
+    return value is not None and value.strip().lower() in _TRUE

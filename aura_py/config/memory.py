@@ -1,0 +1,61 @@
+"""The memory directory: wanted by which files, and can it be written (``CFG-F06``)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from aura_py.config.problems import At
+from aura_py.config.tables import Tree
+
+
+def needed(tree: Tree) -> bool:
+    """Whether a feature of the file writes below its memory directory."""
+    if "memory_dir" not in tree:
+        return False
+    orchestration: Tree = tree.get("orchestration", {})
+    return bool(orchestration.get("enabled") or tree.get("agent", {}).get("scratchpad", {}).get("enabled"))
+
+
+def check(tree: Tree, root: At) -> None:
+    """Complains when the directory can neither be written nor created; creates nothing."""
+    if not needed(tree):
+        return
+    root.file.memory_dir = wanted = tree["memory_dir"]
+    existing = wanted
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        _complain(root, wanted, f"`{existing}` is not a directory")
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        _complain(root, wanted, f"no permission to write in `{existing}`")
+
+
+def create(roots: Iterable[At]) -> None:
+    """Creates the directories and writes a probe into each."""
+    outcome: dict[Path, str] = {}
+    for root in roots:
+        directory = root.file.memory_dir
+        if directory is None:
+            continue
+        if directory not in outcome:
+            outcome[directory] = _probe(directory)
+        if outcome[directory]:
+            _complain(root, directory, outcome[directory])
+
+
+def _probe(directory: Path) -> str:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _complain(root: At, directory: Path, reason: str) -> None:
+    (root / "memory_dir").error(
+        "CFG-F06", f"the memory directory `{directory}` cannot be used: {reason}", "choose a writable directory"
+    )

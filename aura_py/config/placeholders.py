@@ -1,0 +1,63 @@
+"""What substitution met, as problems of the file (``config.md`` §4.2, §4.4)."""
+
+from __future__ import annotations
+
+from aura_py.config.problems import At, FileProblems
+from aura_py.config.templates import Findings, Path
+
+PROSE = frozenset(
+    {"system_prompt", "preamble", "worker_system_prompt", "description", "context", "context_prefix"}
+    | {"say", "reasoning", "arguments"}
+)
+"""Keys whose text may well contain other people's templates; the last three are those of inline scripts."""
+
+_RIGHT_FORM = (
+    "write `{{ env.NAME }}` or `{{ env.NAME | default: 'text' }}`; literal text is escaped as `{{! env.NAME }}`"
+)
+
+
+def report(findings: Findings, problems: FileProblems) -> None:
+    if findings.missing:
+        names = findings.missing
+        listed = "\n".join(
+            f"  `{name}` used by " + ", ".join(f"`{problems.key(path)}`" for path in dict.fromkeys(paths))
+            for name, paths in names.items()
+        )
+        first = next(iter(names.values()))[0]
+        plural = "s" if len(names) > 1 else ""
+        exports = " ".join(f"{name}=…" for name in names)
+        problems.add(
+            "error",
+            "CFG-V01",
+            first,
+            f"Missing environment variable{plural}:\n{listed}",
+            f"put it in `.env`, or `export {exports}`, or add a default: `{{{{ env.{next(iter(names))} | default: '…' }}}}`",
+        )
+    for name, paths in findings.undecodable.items():
+        problems.add(
+            "error",
+            "CFG-V02",
+            paths[0],
+            f"the environment variable `{name}` is not UTF-8",
+            f"set `{name}` to UTF-8 text",
+        )
+    for malformed in findings.malformed:
+        at = At(problems, malformed.path)
+        if _is_prose(malformed.path):
+            at.warn(
+                "WARN-ENV02", f"`{malformed.text}` looks like a placeholder but is none; it stays as it is", _RIGHT_FORM
+            )
+        else:
+            at.error("CFG-V03", f"`{malformed.text}` in `{at.key}` is not a valid placeholder", _RIGHT_FORM)
+    for path, first_key, second_key in findings.collisions:
+        problems.add(
+            "error",
+            "CFG-V04",
+            path,
+            f"the keys `{first_key}` and `{second_key}` are the same key once resolved",
+            "rename one",
+        )
+
+
+def _is_prose(path: Path) -> bool:
+    return any(step in PROSE for step in path if isinstance(step, str))

@@ -1,0 +1,156 @@
+"""Collects what is wrong with one file. Positions are looked up only when there is something to say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path as FilePath
+
+from aura_py.config.diagnostics import Diagnostic, Severity
+from aura_py.config.positions import Positions
+from aura_py.config.templates import Path, Templated, source_of
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SHOWN = 80
+
+
+class FileProblems:
+    """The problems of one file, and what is known about it across its tables."""
+
+    def __init__(self, file: FilePath, text: str = "", *, strict: bool = False) -> None:
+        self.file = file
+        self.strict = strict
+        self.names: dict[Path, str] = {}
+        """Names of array entries, shown beside their index."""
+        self.uses = Uses()
+        self.memory_dir: FilePath | None = None
+        """The memory directory, once a feature of the file turned out to need it."""
+        self.failures: list[Path] = []
+        """Where something was wrong; unresolved templates included, which are reported in one go."""
+        self._text = text
+        self._own: list[Diagnostic] = []
+        self._parts: list[FileProblems] = []
+
+    @cached_property
+    def positions(self) -> Positions:
+        return Positions(self._text)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        return [*self._own, *(each for part in self._parts for each in part.diagnostics)]
+
+    @property
+    def failed(self) -> bool:
+        return any(each.severity == "error" for each in self.diagnostics)
+
+    @property
+    def root(self) -> At:
+        return At(self, ())
+
+    def failed_below(self, path: Path) -> bool:
+        return any(failure[: len(path)] == path for failure in self.failures)
+
+    def beside(self, file: FilePath, text: str) -> FileProblems:
+        """The problems of a file that this one names."""
+        part = FileProblems(file, text, strict=self.strict)
+        self._parts.append(part)
+        return part
+
+    def adopt(self, diagnostic: Diagnostic) -> None:
+        """A problem that was found, with its place, before the tree was."""
+        self._own.append(diagnostic)
+        self.failures.append(())
+
+    def add(self, severity: Severity, code: str, path: Path, message: str, fix: str = "") -> None:
+        if severity == "error":
+            self.failures.append(path)
+        place = self.positions.of(tuple(source_of(step) for step in path)) or (None, None)
+        self._own.append(Diagnostic(code, severity, self.file, *place, self.key(path), message, fix))
+
+    def key(self, path: Path) -> str:
+        """The dotted path, array entries by index and name, placeholders as the file spells them."""
+        shown = ""
+        for depth, step in enumerate(path, start=1):
+            if isinstance(step, int):
+                shown += f"[{step}]"
+                if path[:depth] in self.names:
+                    shown += f" '{self.names[path[:depth]]}'"
+                continue
+            name = str(source_of(step))
+            name = name if _BARE.fullmatch(name) else f'"{name}"'
+            shown = f"{shown}.{name}" if shown else name
+        return shown
+
+
+@dataclass(slots=True)
+class Uses:
+    """Variables by the kind of field they reach, to find a secret that is put into a prompt (`WARN-SEC01`)."""
+
+    secrets: dict[str, Path] = field(default_factory=dict)
+    prompts: dict[str, Path] = field(default_factory=dict)
+    literals: list[Path] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True)
+class At:
+    """A place in a file, to read from and to complain about."""
+
+    file: FileProblems
+    path: Path
+
+    def __truediv__(self, step: str | int) -> At:
+        return At(self.file, (*self.path, step))
+
+    @property
+    def key(self) -> str:
+        return self.file.key(self.path)
+
+    @property
+    def table(self) -> str:
+        """How a message names this table."""
+        return f"[{self.key}]" if self.path else "the top level"
+
+    @property
+    def name(self) -> str:
+        """The last step as the file spells it."""
+        return str(source_of(self.path[-1])) if self.path else ""
+
+    def error(self, code: str, message: str, fix: str = "") -> None:
+        self.file.add("error", code, self.path, message, fix)
+
+    def warn(self, code: str, message: str, fix: str = "") -> None:
+        self.file.add("warning", code, self.path, message, fix)
+
+    def info(self, code: str, message: str, fix: str = "") -> None:
+        self.file.add("info", code, self.path, message, fix)
+
+
+def shown(value: object) -> str:
+    """A value for a message: a template as its placeholder, anything long cut. Never for secret fields."""
+    if isinstance(value, Templated):
+        text = value.source
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    else:
+        text = str(value)
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def kind_of(value: object) -> str:
+    """What TOML calls a value."""
+    for kinds, name in _TOML_NAMES:
+        if isinstance(value, kinds):
+            return name
+    return "a date or time"
+
+
+_TOML_NAMES: tuple[tuple[type, str], ...] = (
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a float"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "a table"),
+)

@@ -1,0 +1,272 @@
+"""What must hold between tables of one file, and what is folded together before the model is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aura_py.config.problems import At, shown
+from aura_py.config.tables import Tree
+from aura_py.config.unbuilt import llm_tables
+
+if TYPE_CHECKING:
+    from aura_py.config.settings import ServerSettings
+
+_WEBHOOK_TIMEOUT = 300
+_CONVERSATIONAL_TIMEOUT = 60
+
+
+def fold(tree: Tree) -> None:
+    """The memory directory over its legacy places (§6), and the workers' scratchpads over the agent's (§9)."""
+    orchestration: Tree = tree.get("orchestration", {})
+    legacy = orchestration.get("artifacts", {}).get("memory_dir")
+    if "memory_dir" not in tree and legacy is not None:
+        tree["memory_dir"] = legacy
+    inherited = tree.get("agent", {}).get("scratchpad", {})
+    for worker in orchestration.get("worker", {}).values():
+        effective = {**inherited, **worker.get("scratchpad", {})}
+        if effective:
+            worker["scratchpad"] = effective
+
+
+def check(tree: Tree, root: At, *, settings: ServerSettings | None, signed: bool) -> None:
+    """Cross-field rules and warnings of one file, on what could be read of it."""
+    _scratchpads(tree, root)
+    _stores(tree, root)
+    _agent(tree, root)
+    _timeouts(tree, root)
+    _webhook(tree, root, signed=signed)
+    _secrets(root)
+    if settings is not None:
+        _server_timeouts(tree, root, settings)
+
+
+# --- scratchpad (§9) -----------------------------------------------------------------------------------------------
+
+
+def _scratchpads(tree: Tree, root: At) -> None:
+    agent: Tree = tree.get("agent", {})
+    agent_enabled = bool(agent.get("scratchpad", {}).get("enabled"))
+    has_memory = "memory_dir" in tree or root.file.failed_below(("memory_dir",))
+    if agent_enabled:
+        at = root / "agent"
+        _needs_memory(at / "scratchpad" / "enabled", "[agent.scratchpad]", has_memory)
+        if "llm" in agent and "context_window" not in agent["llm"]:
+            _needs_window(at / "llm", "CFG-P02", "the agent", "[agent.llm]", "[agent.scratchpad]")
+    for name, worker in _workers(tree):
+        if not worker.get("scratchpad", {}).get("enabled"):
+            continue
+        at = root / "orchestration" / "worker" / name
+        table = f"[orchestration.worker.{shown(name)}.scratchpad]"
+        if not agent_enabled:
+            _needs_memory(at / "scratchpad" / "enabled", table, has_memory)
+        own = "llm" in worker
+        llm = worker.get("llm") or agent.get("llm")
+        if llm is not None and "context_window" not in llm and (own or not agent_enabled):
+            place = f"[orchestration.worker.{shown(name)}.llm]" if own else "[agent.llm]"
+            _needs_window(at / "llm", "CFG-P03", f"worker '{shown(name)}'", place, table)
+
+
+def _needs_memory(at: At, table: str, has_memory: bool) -> None:
+    if not has_memory:
+        at.error(
+            "CFG-P01",
+            f"the scratchpad is enabled in {table} but there is no memory_dir to keep its files in",
+            'add `memory_dir = "/var/lib/aura"` at the top level of the file',
+        )
+
+
+def _needs_window(at: At, code: str, who: str, place: str, table: str) -> None:
+    if at.file.failed_below((*at.path, "context_window")):
+        return
+    (at / "context_window").error(
+        code,
+        f"scratchpad is enabled for {who} but its LLM in {place} has no context_window",
+        f"add context_window (tokens) to {place}, or set\n{table} enabled = false",
+    )
+
+
+def _workers(tree: Tree) -> list[tuple[str, Tree]]:
+    """The workers that run: none without a coordinator."""
+    orchestration: Tree = tree.get("orchestration", {})
+    return list(orchestration.get("worker", {}).items()) if orchestration.get("enabled") else []
+
+
+# --- vector stores (§12, §15) --------------------------------------------------------------------------------------
+
+
+def _stores(tree: Tree, root: At) -> None:
+    if root.file.failed_below(("vector_stores",)):
+        return
+    defined = [store["name"] for store in tree.get("vector_stores", ()) if "name" in store]
+    orchestration: Tree = tree.get("orchestration", {})
+    at = root / "orchestration"
+    used: set[str] = set()
+    for key in ("coordinator_vector_stores", "default_vector_stores"):
+        used |= _references(orchestration.get(key, ()), at / key, defined)
+    workers: Tree = orchestration.get("worker", {})
+    for name, worker in workers.items():
+        used |= _references(worker.get("vector_stores", ()), at / "worker" / name / "vector_stores", defined)
+    if orchestration.get("enabled") and workers:
+        for index, name in enumerate(defined):
+            if name not in used:
+                (root / "vector_stores" / index).warn(
+                    "WARN-VS02",
+                    f"nobody may search the vector store `{shown(name)}`",
+                    "name it in a worker's `vector_stores` or in `coordinator_vector_stores`",
+                )
+
+
+def _references(names: tuple[str, ...], at: At, defined: list[str]) -> set[str]:
+    known = ", ".join(f"`{shown(name)}`" for name in defined) or "none"
+    for index, name in enumerate(names):
+        if name not in defined:
+            (at / index).error(
+                "CFG-R05",
+                f"`{at.key}` names the vector store `{shown(name)}`, which is not defined (defined: {known})",
+                "define it in `[[vector_stores]]` or correct the name",
+            )
+    return set(names)
+
+
+# --- agent ---------------------------------------------------------------------------------------------------------
+
+
+def _agent(tree: Tree, root: At) -> None:
+    agent: Tree = tree.get("agent", {})
+    if agent.get("enable_client_tools") and tree.get("orchestration", {}).get("enabled"):
+        (root / "agent" / "enable_client_tools").warn(
+            "WARN-AG03", "client tools are never offered in an orchestration", "remove `enable_client_tools`"
+        )
+    if not tree.get("mcp", {}).get("servers"):
+        for path, llm in llm_tables(tree):
+            if llm.get("fallback_tool_parsing"):
+                At(root.file, (*path, "fallback_tool_parsing")).warn(
+                    "WARN-LLM03",
+                    "`fallback_tool_parsing` looks for tool calls, but the file has no MCP server",
+                    "add a server or remove the key",
+                )
+
+
+# --- timeouts (§24) ------------------------------------------------------------------------------------------------
+
+
+def _limits(tree: Tree) -> tuple[int, int, int | None] | None:
+    """Per-call timeout, inactivity timeout and approval timeout of an enabled orchestration."""
+    orchestration: Tree = tree.get("orchestration", {})
+    if not orchestration.get("enabled"):
+        return None
+    timeouts: Tree = orchestration.get("timeouts", {})
+    route: Tree | None = tree.get("hitl", {}).get("route")
+    approval = None
+    if route is not None:
+        usual = _WEBHOOK_TIMEOUT if route.get("mode") == "webhook" else _CONVERSATIONAL_TIMEOUT
+        approval = route.get("timeout_secs", usual)
+    return timeouts.get("per_call_timeout_secs", 0), timeouts.get("stream_inactivity_timeout_secs", 0), approval
+
+
+def _timeouts(tree: Tree, root: At) -> None:
+    limits = _limits(tree)
+    if limits is None or root.file.failed_below(("orchestration", "timeouts")):
+        return
+    per_call, silence, approval = limits
+    at = root / "orchestration" / "timeouts"
+    if per_call == 0 and silence == 0:
+        at.warn(
+            "WARN-TO01",
+            "both timeouts are 0: a provider that hangs is bounded only by the server's streaming timeout",
+            "set `per_call_timeout_secs` and `stream_inactivity_timeout_secs` in [orchestration.timeouts]",
+        )
+    if 0 < per_call <= silence:
+        (at / "stream_inactivity_timeout_secs").warn(
+            "WARN-TO02",
+            f"the inactivity window of {silence} s can never fire within the per-call limit of {per_call} s",
+            "set `stream_inactivity_timeout_secs` below `per_call_timeout_secs`",
+        )
+    if approval is not None and 0 < per_call <= approval:
+        (root / "hitl" / "route" / "timeout_secs").warn(
+            "WARN-TO03",
+            f"an approval may take {approval} s but a worker's task is killed after {per_call} s, which looks like a"
+            " failure of the provider",
+            "raise `per_call_timeout_secs` or shorten the route's `timeout_secs`",
+        )
+
+
+def _server_timeouts(tree: Tree, root: At, settings: ServerSettings) -> None:
+    limits = _limits(tree)
+    if limits is None or root.file.failed_below(("orchestration", "timeouts")):
+        return
+    per_call, silence, approval = limits
+    at = root / "orchestration" / "timeouts"
+    whole, window = settings.streaming_timeout_secs, settings.stream_inactivity_timeout_secs
+    if 0 < whole <= per_call:
+        (at / "per_call_timeout_secs").warn(
+            "WARN-TO04",
+            f"one worker task may take {per_call} s but the whole request only {whole} s",
+            "raise `STREAMING_TIMEOUT_SECS` or lower `per_call_timeout_secs`",
+        )
+    if window == 0:
+        return
+    if silence == 0 or window <= silence:
+        (at / "stream_inactivity_timeout_secs").warn(
+            "WARN-TO05",
+            f"the server's inactivity window of {window} s does not exempt workers' tools and fires first",
+            "set `stream_inactivity_timeout_secs` in [orchestration.timeouts] below it",
+        )
+    at.warn(
+        "WARN-TO06",
+        f"the server's inactivity window of {window} s does not pause during MCP calls of an orchestration",
+        "use `stream_inactivity_timeout_secs` in [orchestration.timeouts] and set `STREAM_INACTIVITY_TIMEOUT_SECS` to 0",
+    )
+    if approval is not None and approval >= window:
+        (root / "hitl" / "route" / "timeout_secs").warn(
+            "WARN-TO07",
+            f"an approval may take {approval} s but the server stops a silent stream after {window} s",
+            "shorten the route's `timeout_secs` or set `STREAM_INACTIVITY_TIMEOUT_SECS` to 0",
+        )
+
+
+# --- approvals and secrets -----------------------------------------------------------------------------------------
+
+
+def _webhook(tree: Tree, root: At, *, signed: bool) -> None:
+    route: Tree = tree.get("hitl", {}).get("route", {})
+    if route.get("mode") != "webhook":
+        return
+    at = root / "hitl" / "route"
+    if not signed:
+        at.warn(
+            "WARN-HI01",
+            "webhook traffic is unsigned and unverified",
+            "set `AURA_HITL_WEBHOOK_SECRET` to at least 32 bytes",
+        )
+    elif "url" in route and not route["url"].get_secret_value().startswith("https://"):
+        (at / "url").error(
+            "CFG-H05",
+            "the webhook URL is plaintext http while `AURA_HITL_WEBHOOK_SECRET` is set",
+            "use an https URL",
+        )
+
+
+def _secrets(root: At) -> None:
+    uses = root.file.uses
+    for variable in uses.secrets.keys() & uses.prompts.keys():
+        At(root.file, uses.prompts[variable]).warn(
+            "WARN-SEC01",
+            f"`{variable}` is a credential in `{root.file.key(uses.secrets[variable])}` and is also put into the text"
+            " that the model reads",
+            "remove it from the prompt",
+        )
+    if uses.literals and _readable_by_others(root):
+        for path in uses.literals:
+            At(root.file, path).warn(
+                "WARN-SEC02",
+                f"`{root.file.key(path)}` holds a literal secret and others on this machine may read the file",
+                'use `"{{ env.NAME }}"`, or restrict the file with `chmod 600`',
+            )
+
+
+def _readable_by_others(root: At) -> bool:
+    try:
+        return bool(root.file.file.stat().st_mode & 0o044)
+    except OSError:
+        return False

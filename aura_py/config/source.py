@@ -1,0 +1,161 @@
+"""Finding agent files, and turning their bytes into a tree (``config.md`` §1, §2)."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration
+
+_BOM = b"\xef\xbb\xbf"
+_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
+_BARE_PLACEHOLDER = re.compile(r"=\s*(?:\[\s*)?\{\{")
+_DEEPEST = 100
+_SCRIPT = ".script.toml"
+
+
+class Unreadable(Exception):
+    """A file that cannot be turned into a tree."""
+
+    def __init__(self, diagnostic: Diagnostic, reason: str = "") -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+        self.reason = reason or diagnostic.message
+
+
+def problem(
+    code: str, file: Path | None, message: str, fix: str = "", *, line: int | None = None, column: int | None = None
+) -> Diagnostic:
+    """An error that belongs to a file as a whole, or to a place in its text."""
+    return Diagnostic(code, "error", file, line, column, "", message, fix)
+
+
+def agent_files(path: Path) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
+    """The agent files below ``path`` in their observable order, and warnings about what was passed over.
+
+    Raises:
+        InvalidConfiguration: The path does not exist, is of the wrong kind or holds no agent file.
+    """
+    absolute = Path(os.path.abspath(path))
+    try:
+        if path.is_dir():
+            return _in_directory(path, absolute)
+        if path.is_file():
+            return (path,), ()
+        exists = os.path.lexists(path)
+    except (OSError, ValueError) as error:
+        message = f"`{path}` cannot be examined: {_reason(error)}"
+        raise InvalidConfiguration(
+            [problem("CFG-F03", None, message, "correct the path or its permissions")]
+        ) from error
+    if exists and path.is_symlink() and not path.exists():
+        diagnostic = problem("CFG-F03", path, f"`{path}` is a link to nothing", "mend the link")
+    elif exists:
+        message = f"`{path}` is neither a file nor a directory"
+        diagnostic = problem("CFG-F04", path, message, "name a TOML file or a directory of TOML files")
+    else:
+        diagnostic = problem(
+            "CFG-F01",
+            None,
+            f"the configuration `{path}` does not exist (looked for `{absolute}`)",
+            "create it, for example with `aura init`, or set `--config` or `CONFIG_PATH`",
+        )
+    raise InvalidConfiguration([diagnostic])
+
+
+def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
+    files: list[Path] = []
+    warnings: list[Diagnostic] = []
+    try:
+        with os.scandir(path) as found:
+            entries = sorted(found, key=lambda entry: os.fsencode(entry.path))
+    except OSError as error:
+        message = f"the directory `{path}` cannot be read: {_reason(error)}"
+        raise InvalidConfiguration([problem("CFG-F03", path, message, "correct its permissions")]) from error
+    for entry in entries:
+        name = entry.name
+        if not name.endswith(".toml") or name.startswith(".") or name.endswith(_SCRIPT):
+            continue
+        if entry.is_dir():
+            message = f"`{entry.path}` is a directory although its name ends in `.toml`; it is skipped"
+            fix = "rename the directory, or move its files up"
+            warnings.append(Diagnostic("WARN-DIR01", "warning", Path(entry.path), None, None, "", message, fix))
+        else:
+            files.append(path / name)
+    if not files:
+        message = f"No .toml configuration files found in directory `{absolute}`"
+        raise InvalidConfiguration(
+            [*warnings, problem("CFG-F02", None, message, "add an agent file, or point `--config` elsewhere")]
+        )
+    return tuple(files), tuple(warnings)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file without a byte order mark; raises ``Unreadable``."""
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = _reason(error)
+        fix = "correct its permissions, or the link"
+        raise Unreadable(problem("CFG-F03", path, f"`{path}` cannot be read: {reason}", fix), reason) from error
+    data = data.removeprefix(_BOM)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"`{path}` is not UTF-8: the byte at offset {error.start} is no text"
+        raise Unreadable(problem("CFG-F05", path, message, "save the file as UTF-8")) from error
+
+
+def parse(path: Path, text: str) -> dict[str, object]:
+    """The tree of a file; raises ``Unreadable``."""
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError as error:
+        raise Unreadable(_too_deep(path)) from error
+    except ValueError as error:
+        raise Unreadable(_syntax(path, text, str(error))) from error
+    if _deeper_than(tree, _DEEPEST):
+        raise Unreadable(_too_deep(path))
+    return tree
+
+
+def _syntax(path: Path, text: str, reason: str) -> Diagnostic:
+    match = _PLACE.search(reason)
+    line: int | None = None
+    column: int | None = None
+    lines = text.split("\n")
+    if match is not None:
+        reason = reason[: match.start()]
+        line, column = (int(match[1]), int(match[2])) if match[1] else (len(lines), len(lines[-1]) + 1)
+    elif "digit" in reason:
+        reason = "a number has too many digits"
+    fix = "correct the TOML"
+    if line is not None and _BARE_PLACEHOLDER.search(lines[line - 1]):
+        fix = 'a placeholder stands inside a string: put it in quotes, `"{{ env.NAME }}"`'
+    where = "" if line is None else f" at line {line}, column {column}"
+    return problem("CFG-T01", path, f"not valid TOML{where}: {reason}", fix, line=line, column=column)
+
+
+def _too_deep(path: Path) -> Diagnostic:
+    return problem("CFG-T01", path, f"tables or arrays are nested more than {_DEEPEST} levels deep", "flatten them")
+
+
+def _deeper_than(tree: object, limit: int) -> bool:
+    level: list[object] = [tree]
+    for _ in range(limit):
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+        if not below:
+            return False
+        level = below
+    return True
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,158 @@
+"""``{{ env.X }}`` placeholders, substituted on the parsed tree (``config.md`` §4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+_START = re.compile(r"\{\{(!?)\s*env")
+_REST = re.compile(
+    r"""\s*env\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)"""
+    r"""\s*(?:\|\s*default:\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\s*)?\}\}"""
+)
+_SHOWN = 60
+
+Path = tuple[str | int, ...]
+"""Steps from the root of a file to a value: keys and indexes."""
+
+
+class Templated(str):
+    """A string (part of) which came from the environment; ``source`` is what the file says instead."""
+
+    __slots__ = ("source", "variables")
+    source: str
+    variables: tuple[str, ...]
+
+    def __new__(cls, value: str, source: str, variables: tuple[str, ...]) -> Templated:
+        made = super().__new__(cls, value)
+        made.source = source
+        made.variables = variables
+        return made
+
+    def __repr__(self) -> str:
+        return repr(self.source)
+
+
+class Unresolved(Templated):
+    """A template that could not be resolved; the problem is reported already, so readers pass over it."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Malformed:
+    """Text that starts like a placeholder but is none."""
+
+    path: Path
+    text: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """What substitution met in one file."""
+
+    missing: dict[str, list[Path]] = field(default_factory=dict)
+    undecodable: dict[str, list[Path]] = field(default_factory=dict)
+    malformed: list[Malformed] = field(default_factory=list)
+    collisions: list[tuple[Path, str, str]] = field(default_factory=list)
+
+
+def source_of(step: str | int) -> str | int:
+    """A step as the file spells it."""
+    return step.source if isinstance(step, Templated) else step
+
+
+def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[str, object], Findings]:
+    """A copy of the tree with every placeholder resolved once, as data; the values of variables are not looked into."""
+    findings = Findings()
+
+    def text(value: str, path: Path) -> str:
+        return _text(value, path, env, findings) if "{{" in value else value
+
+    return _table(tree, (), text, findings), findings
+
+
+def _table(
+    table: dict[str, object], path: Path, text: Callable[[str, Path], str], findings: Findings
+) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for key, value in table.items():
+        name = text(key, (*path, key)) if "{{" in key else key
+        if name in result and not isinstance(name, Unresolved):
+            twin = next(other for other in result if other == name)
+            findings.collisions.append(((*path, name), str(source_of(twin)), key))
+            continue
+        if isinstance(name, Unresolved):
+            name = Unresolved(key, key, name.variables)
+        result[name] = _value(value, (*path, name), text, findings)
+    return result
+
+
+def _value(value: object, path: Path, text: Callable[[str, Path], str], findings: Findings) -> object:
+    if isinstance(value, str):
+        return text(value, path)
+    if isinstance(value, dict):
+        return _table(value, path, text, findings)
+    if isinstance(value, list):
+        return [_value(item, (*path, index), text, findings) for index, item in enumerate(value)]
+    return value
+
+
+def _text(source: str, path: Path, env: Mapping[str, str], findings: Findings) -> str:
+    parts: list[str] = []
+    variables: list[str] = []
+    unresolved = False
+    changed = False
+    done = 0
+    while (start := _START.search(source, done)) is not None:
+        parts.append(source[done : start.start()])
+        opened = start.end(1)
+        match = _REST.match(source, opened)
+        if start[1]:
+            done = match.end() if match else start.end()
+            parts.append("{{" + source[opened:done])
+            changed = True
+            continue
+        if match is None:
+            findings.malformed.append(Malformed(path, _excerpt(source, start.start())))
+            parts.append(start[0])
+            done = start.end()
+            continue
+        done = match.end()
+        changed = True
+        name = match["name"]
+        variables.append(name)
+        value = env.get(name)
+        if value is None:
+            default = match["single"] if match["single"] is not None else match["double"]
+            if default is None:
+                findings.missing.setdefault(name, []).append(path)
+                unresolved = True
+            else:
+                parts.append(default)
+        elif not value.isascii() and not _decodable(value):
+            findings.undecodable.setdefault(name, []).append(path)
+            unresolved = True
+        else:
+            parts.append(value)
+    if not changed:
+        return source
+    parts.append(source[done:])
+    kind = Unresolved if unresolved else Templated
+    return kind("".join(parts), source, tuple(variables))
+
+
+def _excerpt(source: str, start: int) -> str:
+    end = source.find("}}", start)
+    text = source[start : end + 2] if 0 <= end - start < _SHOWN else source[start : start + _SHOWN] + "…"
+    return " ".join(text.split())
+
+
+def _decodable(value: str) -> bool:
+    """The operating system hands over bytes that are not UTF-8 as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

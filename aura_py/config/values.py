@@ -1,0 +1,614 @@
+"""Kinds of values: how each is read leniently, what is wrong with it, and how JSON Schema says it (``config.md`` §5)."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from aura_py.config.problems import At, kind_of, shown
+from aura_py.config.templates import Templated, Unresolved
+from aura_py.globs import Glob, GlobError
+
+JsonSchema: TypeAlias = dict[str, object]
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = _Nothing()
+"""What a reader returns for a value that counts as absent or was reported as a problem."""
+
+LARGEST = 2**63 - 1
+_DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
+_NUMERAL = re.compile(r"\s*[+-]?(?:\d+(?:_\d+)*)?\.?\d*(?:[eE][+-]?\d+)?\s*")
+_TEMPLATE_PATTERN = r"\{\{\s*env\.[A-Za-z_][A-Za-z0-9_]*"
+TEMPLATE_SCHEMA: JsonSchema = {"type": "string", "pattern": _TEMPLATE_PATTERN}
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_AUTH_SCHEME = re.compile(r"bearer|token|basic", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"auth|key|token|secret|passw|cookie|credential", re.IGNORECASE)
+
+
+class Kind(ABC):
+    """Reads one value, or reports why it cannot."""
+
+    def read(self, value: object, at: At) -> object:
+        if isinstance(value, Unresolved):
+            at.file.failures.append(at.path)
+            return NOTHING
+        return self._read(value, at)
+
+    @abstractmethod
+    def _read(self, value: object, at: At) -> object: ...
+
+    @abstractmethod
+    def schema(self) -> JsonSchema: ...
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The type for the generated reference."""
+
+
+def wrong_type(at: At, expected: str, value: object, fix: str = "") -> _Nothing:
+    at.error("CFG-S02", f"`{at.name}` must be {expected}, found {kind_of(value)}", fix)
+    return NOTHING
+
+
+# --- strings -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class Text(Kind):
+    """A string. ``blank`` says what a blank one is: text like any other, absent, or the error ``blank_code``."""
+
+    blank: str = "text"
+    blank_code: str = ""
+    prompt: bool = False
+    """Its content reaches a model."""
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "…"`')
+        if self.blank != "text" and not value.strip():
+            if self.blank == "absent":
+                return NOTHING
+            at.error(self.blank_code, f"`{at.name}` must not be blank{emptiness(value)}", f"give `{at.key}` a value")
+            return NOTHING
+        if self.prompt and isinstance(value, Templated):
+            for variable in value.variables:
+                at.file.uses.prompts.setdefault(variable, at.path)
+        return value
+
+    def schema(self) -> JsonSchema:
+        return {"type": "string", "pattern": r"\S"} if self.blank == "refuse" else {"type": "string"}
+
+    def describe(self) -> str:
+        return "string"
+
+
+@dataclass(slots=True, frozen=True)
+class Secret(Kind):
+    """A credential: stripped, and never shown."""
+
+    blank: str = "absent"
+    blank_code: str = "CFG-L03"
+    blank_message: str = "API key is required"
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "…"`')
+        note_secret(value, at)
+        text = value.strip()
+        if not text:
+            if self.blank == "absent":
+                return NOTHING
+            at.error(
+                self.blank_code,
+                f"{self.blank_message}: `{at.key}` is blank{emptiness(value)}",
+                "export the variable, or write any non-empty text when the endpoint needs no key",
+            )
+            return NOTHING
+        return SecretStr(text)
+
+    def schema(self) -> JsonSchema:
+        return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}
+
+    def describe(self) -> str:
+        return "secret string"
+
+
+def note_secret(value: str, at: At) -> None:
+    if isinstance(value, Templated):
+        for variable in value.variables:
+            at.file.uses.secrets.setdefault(variable, at.path)
+    elif not _is_dummy(value.strip()):
+        at.file.uses.literals.append(at.path)
+
+
+def _is_dummy(text: str) -> bool:
+    return len(text) <= 8 or text.lower().startswith(("test", "unused", "none", "dummy", "example"))
+
+
+def emptiness(value: str) -> str:
+    """Why a value from the environment is blank."""
+    if not isinstance(value, Templated) or not value.variables:
+        return ""
+    names = ", ".join(f"`{name}`" for name in dict.fromkeys(value.variables))
+    return f" ({names} is set but empty, or its default is)"
+
+
+@dataclass(slots=True, frozen=True)
+class Url(Kind):
+    """An absolute http(s) URL with a host."""
+
+    code: str
+    secret: bool = False
+    blank: str = "refuse"
+    schemes: tuple[str, ...] = ("http", "https")
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, f'put the URL in quotes: `{at.name} = "https://…"`')
+        if isinstance(value, Templated) and self.secret:
+            for variable in value.variables:
+                at.file.uses.secrets.setdefault(variable, at.path)
+        text = value.strip()
+        if not text and self.blank == "absent":
+            return NOTHING
+        if not is_url(text, self.schemes):
+            what = f": `{shown(value)}`" if isinstance(value, Templated) else ""
+            at.error(
+                self.code,
+                f"`{at.key}` must start with http:// or https:// and name a host{what}{emptiness(value) if not text else ''}",
+                f'write the whole URL, for example `{at.name} = "https://example.org/path"`',
+            )
+            return NOTHING
+        return SecretStr(text) if self.secret else text
+
+    def schema(self) -> JsonSchema:
+        choices = "|".join(self.schemes)
+        pattern = rf"^\s*({choices})://|{_TEMPLATE_PATTERN}" + (r"|^\s*$" if self.blank == "absent" else "")
+        return {"type": "string", "pattern": pattern}
+
+    def describe(self) -> str:
+        return "URL"
+
+
+def is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f]", text)
+
+
+@dataclass(slots=True, frozen=True)
+class FilePath(Kind):
+    """A path; relative ones start at the working directory, or with ``beside`` at the file that names them."""
+
+    beside: bool = False
+    blank: str = "absent"
+    blank_code: str = ""
+    blank_message: str = ""
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, f'put the path in quotes: `{at.name} = "…"`')
+        if not value.strip():
+            if self.blank == "refuse":
+                at.error(self.blank_code, f"{self.blank_message}{emptiness(value)}", "name a directory")
+            return NOTHING
+        if "\0" in value:
+            at.error("CFG-S02", f"`{at.key}` holds a NUL character, which no path can", "remove it")
+            return NOTHING
+        base = at.file.file.parent if self.beside else ""
+        return Path(os.path.abspath(os.path.join(base, value)))
+
+    def schema(self) -> JsonSchema:
+        return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}
+
+    def describe(self) -> str:
+        return "path"
+
+
+@dataclass(slots=True, frozen=True)
+class Choice(Kind):
+    """One of a closed set of words."""
+
+    words: tuple[str, ...]
+    code: str = "CFG-S10"
+    suggestions: tuple[tuple[str, str], ...] = ()
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, self._fix(""))
+        if value in self.words:
+            return value
+        at.error(self.code, f"`{shown(value)}` is not a value of `{at.key}`", self._fix(value))
+        return NOTHING
+
+    def _fix(self, value: str) -> str:
+        hint = dict(self.suggestions).get(value.strip().lower())
+        start = f"write `{hint}`; allowed are " if hint else "use one of "
+        return start + ", ".join(f"`{word}`" for word in self.words)
+
+    def schema(self) -> JsonSchema:
+        return {"anyOf": [{"enum": list(self.words)}, TEMPLATE_SCHEMA]}
+
+    def describe(self) -> str:
+        return " \\| ".join(f"`{word}`" for word in self.words)
+
+
+# --- numbers and booleans ------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class Whole(Kind):
+    """A non-negative integer; whole floats and strings of digits count."""
+
+    minimum: int = 0
+    maximum: int = LARGEST
+    code: str = "CFG-S03"
+
+    def _read(self, value: object, at: At) -> object:
+        number = self._number(value, at)
+        if number is None:
+            return NOTHING
+        if number < 0:
+            at.error(self.code, f"`{at.key}` expected a non-negative number, got `{shown(value)}`", self._fix())
+        elif not self.minimum <= number <= self.maximum:
+            at.error(
+                self.code,
+                f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`",
+                self._fix(),
+            )
+        else:
+            return number
+        return NOTHING
+
+    def _number(self, value: object, at: At) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            wrong_type(at, "a whole number", value, self._fix())
+            return None
+        if isinstance(value, str):
+            if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
+                at.error(
+                    "CFG-S02", f"`{at.key}` must be a whole number, found the string `{shown(value)}`", self._fix()
+                )
+                return None
+            return int(value)
+        if isinstance(value, float):
+            if not math.isfinite(value) or not value.is_integer():
+                at.error("CFG-S03", f"`{at.key}` expected a whole number, got `{shown(value)}`", self._fix())
+                return None
+            return int(value)
+        return value
+
+    def _range(self) -> str:
+        return f"at least {self.minimum}" if self.maximum == LARGEST else f"{self.minimum} to {self.maximum}"
+
+    def _fix(self) -> str:
+        return f"write a whole number, {self._range()}"
+
+    def schema(self) -> JsonSchema:
+        bounds: JsonSchema = {"minimum": self.minimum}
+        if self.maximum != LARGEST:
+            bounds["maximum"] = self.maximum
+        return {
+            "anyOf": [
+                {"type": "integer", **bounds},
+                {"type": "string", "pattern": r"^\s*[0-9]+(_[0-9]+)*\s*$"},
+                TEMPLATE_SCHEMA,
+            ]
+        }
+
+    def describe(self) -> str:
+        return "integer" if self.minimum == 0 and self.maximum == LARGEST else f"integer, {self._range()}"
+
+
+@dataclass(slots=True, frozen=True)
+class Number(Kind):
+    """A finite float; integers and numeric strings count."""
+
+    minimum: float | None = None
+    below: float | None = None
+    code: str = "CFG-S03"
+
+    def _read(self, value: object, at: At) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return wrong_type(at, "a number", value, "write a number, for example `0.2`")
+        try:
+            number = float(value) if not isinstance(value, str) or _NUMERAL.fullmatch(value) else None
+        except (ValueError, OverflowError):
+            number = None
+        if number is None:
+            at.error("CFG-S02", f"`{at.key}` must be a number, found `{shown(value)}`", "write a number, like `0.2`")
+        elif not math.isfinite(number):
+            at.error(
+                "CFG-S03", f"`{at.key}` must be a finite number, got `{shown(value)}`", "write a number, like `0.2`"
+            )
+        elif (self.minimum is not None and number < self.minimum) or (self.below is not None and number >= self.below):
+            at.error(self.code, f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`")
+        else:
+            return number
+        return NOTHING
+
+    def _range(self) -> str:
+        low = "" if self.minimum is None else f"at least {self.minimum:g}"
+        high = "" if self.below is None else f"below {self.below:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+    def schema(self) -> JsonSchema:
+        number: JsonSchema = {"type": "number"}
+        if self.minimum is not None:
+            number["minimum"] = self.minimum
+        if self.below is not None:
+            number["exclusiveMaximum"] = self.below
+        return {"anyOf": [number, {"type": "string", "pattern": r"^\s*[+-]?[0-9_.eE+-]+\s*$"}, TEMPLATE_SCHEMA]}
+
+    def describe(self) -> str:
+        return f"number{', ' if self._range() else ''}{self._range()}"
+
+
+@dataclass(slots=True, frozen=True)
+class Flag(Kind):
+    """A boolean, or exactly ``true`` or ``false`` as a string."""
+
+    def _read(self, value: object, at: At) -> object:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.strip() in ("true", "false"):
+            return value.strip() == "true"
+        found = f'"{shown(value)}"' if isinstance(value, str) else kind_of(value)
+        at.error(
+            "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
+        )
+        return NOTHING
+
+    def schema(self) -> JsonSchema:
+        return {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\s*(true|false)\s*$"}, TEMPLATE_SCHEMA]}
+
+    def describe(self) -> str:
+        return "boolean"
+
+
+# --- lists ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class Strings(Kind):
+    """An array of strings; ``element`` reads each."""
+
+    element: Kind = Text()
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, list):
+            fix = f'wrap it in brackets: `{at.name} = ["…"]`' if isinstance(value, str) else ""
+            return wrong_type(at, "an array of strings", value, fix)
+        items = [self.element.read(item, at / index) for index, item in enumerate(value)]
+        return NOTHING if any(item is NOTHING for item in items) else tuple(items)
+
+    def schema(self) -> JsonSchema:
+        return {"type": "array", "items": self.element.schema()}
+
+    def describe(self) -> str:
+        return (
+            f"list of {self.element.describe()}s"
+            if not isinstance(self.element, Choice)
+            else f"list of {self.element.describe()}"
+        )
+
+
+@dataclass(slots=True, frozen=True)
+class GlobText(Kind):
+    """A glob over tool names (§17)."""
+
+    code: str = "CFG-S08"
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, "put the pattern in quotes")
+        try:
+            Glob(value)
+        except GlobError as error:
+            at.error(
+                self.code,
+                f"the pattern `{shown(value)}` does not compile: {error.reason} at position {error.position}",
+                "close the bracket or brace, or put `\\` before a character that is meant literally",
+            )
+            return NOTHING
+        return value
+
+    def schema(self) -> JsonSchema:
+        return {"type": "string"}
+
+    def describe(self) -> str:
+        return "glob"
+
+
+# --- maps ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, frozen=True)
+class Headers(Kind):
+    """Static HTTP headers; values are secrets, stripped; a bare auth scheme is not sent (§11.2)."""
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, dict):
+            return wrong_type(at, "a table of strings", value, f"write `[{at.key}]` with one header per line")
+        headers: dict[str, SecretStr] = {}
+        spelled: dict[str, str] = {}
+        for name, content in value.items():
+            here = at / name
+            if isinstance(name, Unresolved) or isinstance(content, Unresolved):
+                continue
+            if not check_header_name(name, here) or not first_spelling(name, spelled, here):
+                continue
+            if not isinstance(content, str):
+                wrong_type(here, "a string", content, "put the value in quotes")
+                continue
+            if isinstance(content, Templated) or _SECRET_NAME.search(name):
+                note_secret(content, here)
+            text = content.strip()
+            if not _HEADER_VALUE.fullmatch(text):
+                here.error(
+                    "CFG-M04",
+                    f"the value of header `{here.name}` has characters that no header may carry"
+                    f" ({len(text)} characters long)",
+                    "remove line breaks and other control characters",
+                )
+            elif _AUTH_SCHEME.fullmatch(text):
+                here.warn(
+                    "WARN-MCP02",
+                    f"header `{here.name}` is only an authentication scheme without a token; it is not sent",
+                    "set the variable behind it, or remove the header",
+                )
+            else:
+                headers[str(name)] = SecretStr(text)
+        return headers
+
+    def schema(self) -> JsonSchema:
+        return {"type": "object", "additionalProperties": {"type": "string"}}
+
+    def describe(self) -> str:
+        return "table of strings"
+
+
+@dataclass(slots=True, frozen=True)
+class HeaderMap(Kind):
+    """Outbound header name to inbound header name (§11.4)."""
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, dict):
+            return wrong_type(at, "a table of strings", value, 'write `Authorization = "x-user-token"`')
+        mapping: dict[str, str] = {}
+        spelled: dict[str, str] = {}
+        for outbound, inbound in value.items():
+            here = at / outbound
+            if isinstance(outbound, Unresolved) or isinstance(inbound, Unresolved):
+                continue
+            if not isinstance(inbound, str):
+                wrong_type(here, "a string", inbound, "name the inbound header in quotes")
+                continue
+            good = check_header_name(outbound, here) and check_header_name(inbound, here)
+            if good and first_spelling(outbound, spelled, here):
+                mapping[str(outbound)] = str(inbound)
+        return mapping
+
+    def schema(self) -> JsonSchema:
+        return {"type": "object", "additionalProperties": {"type": "string"}}
+
+    def describe(self) -> str:
+        return "table outbound → inbound"
+
+
+def check_header_name(name: str, at: At, code: str = "CFG-M04") -> bool:
+    if _HEADER_NAME.fullmatch(name):
+        return True
+    at.error(code, f"`{shown(name)}` is not a valid http header name", "use letters, digits and hyphens")
+    return False
+
+
+def first_spelling(name: str, spelled: dict[str, str], at: At) -> bool:
+    other = spelled.setdefault(name.lower(), str(shown(name)))
+    if other == str(shown(name)):
+        return True
+    at.error("CFG-M05", f"`{other}` and `{shown(name)}` are the same header, letter case aside", "keep one of them")
+    return False
+
+
+@dataclass(slots=True, frozen=True)
+class Environment(Kind):
+    """Variables of a child process; numbers and booleans become text."""
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, dict):
+            return wrong_type(at, "a table of strings", value, 'write `env = { NAME = "value" }`')
+        variables: dict[str, SecretStr] = {}
+        for name, content in value.items():
+            here = at / name
+            if isinstance(name, Unresolved) or isinstance(content, Unresolved):
+                continue
+            if not name or "=" in name or "\0" in name:
+                here.error(
+                    "CFG-S02", f"`{shown(name)}` cannot be the name of a variable", "use letters, digits and `_`"
+                )
+            elif isinstance(content, bool):
+                variables[str(name)] = SecretStr("true" if content else "false")
+            elif isinstance(content, int | float):
+                variables[str(name)] = SecretStr(str(content))
+            elif not isinstance(content, str) or "\0" in content:
+                wrong_type(here, "a string without NUL characters", content, "put the value in quotes")
+            else:
+                if isinstance(content, Templated) or _SECRET_NAME.search(name):
+                    note_secret(content, here)
+                variables[str(name)] = SecretStr(str(content))
+        return variables
+
+    def schema(self) -> JsonSchema:
+        return {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+
+    def describe(self) -> str:
+        return "table of strings"
+
+
+@dataclass(slots=True, frozen=True)
+class FreeForm(Kind):
+    """Any table, as it is; dates become RFC 3339 text. ``reserved`` keys are refused."""
+
+    code: str = "CFG-L05"
+    reserved: tuple[str, ...] = ()
+
+    def _read(self, value: object, at: At) -> object:
+        if not isinstance(value, dict):
+            at.error(
+                self.code,
+                f"`{at.key}` must be a table, found {kind_of(value)}",
+                f"write `{at.table}` with one key per line",
+            )
+            return NOTHING
+        for key in value:
+            if key in self.reserved:
+                (at / key).error(
+                    self.code,
+                    f"`{shown(key)}` is set by Aura itself and cannot be overridden in `{at.key}`",
+                    f"remove `{shown(key)}`",
+                )
+        return _plain(value, at)
+
+    def schema(self) -> JsonSchema:
+        if not self.reserved:
+            return {"type": "object"}
+        return {"type": "object", "propertyNames": {"not": {"enum": list(self.reserved)}}}
+
+    def describe(self) -> str:
+        return "table"
+
+
+def _plain(value: object, at: At) -> object:
+    """JSON-ready: plain strings, no dates, no numbers that JSON has not."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(item, at / key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, at / index) for index, item in enumerate(value)]
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        at.error("CFG-S03", f"`{at.key}` must be a finite number", "JSON has no such number; remove it")
+    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        at.error("CFG-S03", f"`{at.key}` is out of range for a 64-bit integer", "write a smaller number or a string")
+    return value
