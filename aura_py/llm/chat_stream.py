@@ -37,10 +37,19 @@ class ChatStream:
         self._refused = False
         self.done = False
         """``[DONE]`` was seen; whatever follows is not part of the answer."""
+        self.failure: ProviderError | None = None
+        """Why the stream is over; to be raised after the deltas that came before it."""
 
     def read(self, payloads: Iterable[bytes]) -> list[Delta]:
-        """Raises a :class:`ProviderError` for an ``error`` object or a payload that is not JSON."""
+        """Stops at an ``error`` object and at a payload that is not JSON, and keeps the :attr:`failure`."""
         deltas: list[Delta] = []
+        try:
+            self._read(payloads, deltas)
+        except ProviderError as failure:
+            self.failure = failure
+        return deltas
+
+    def _read(self, payloads: Iterable[bytes], deltas: list[Delta]) -> None:
         loads = orjson.loads
         for payload in payloads:
             if payload == b"[DONE]":
@@ -50,15 +59,19 @@ class ChatStream:
                 chunk = loads(payload)
             except orjson.JSONDecodeError:
                 chunk = None
-            if not isinstance(chunk, dict):
+            if isinstance(chunk, dict):
+                self._chunk(chunk, deltas)
+            else:
                 self._odd(payload, deltas)
-                continue
-            self._chunk(chunk, deltas)
-        return deltas
+
+    @property
+    def finished(self) -> bool:
+        """Whether the provider said that the answer is complete."""
+        return self.done or self._finish is not None
 
     def end(self) -> list[Delta]:
         """The complete calls and the finish. A stream that stopped without either mark was cut off."""
-        if self._finish is None and not self.done:
+        if not self.finished:
             raise self._asked.broken()
         deltas: list[Delta] = [*self._calls.finish()]
         reason = self._finish or "stop"
@@ -129,7 +142,7 @@ class ChatStream:
         """Some servers end events with one newline only, so that several objects share a payload."""
         lines = payload.split(b"\n")
         if len(lines) > 1:
-            deltas += self.read(lines)
+            self._read(lines, deltas)
         elif payload.strip():
             raise self._asked.garbage(payload.decode(errors="replace"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -30,7 +31,7 @@ CAPABILITIES: Final = Capabilities(
 )
 PROVIDER: Final = "openai"
 _ADDRESS = "https://api.openai.com/v1"
-_SAMPLE = 512
+_DRAIN_SECONDS = 0.05
 
 
 class ChatCompletionsModel:
@@ -79,32 +80,51 @@ class ChatCompletionsModel:
         chat = self._reader(self._asked)
         try:
             if kind in ("text/html", "application/json"):
-                yield self._whole(kind, chat, await response.aread())
+                for deltas in self._whole(kind, chat, await response.aread()):
+                    yield deltas
                 return
             events = SseReader()
-            start = b""
-            async for chunk in response.aiter_bytes():
-                start = start or chunk[:_SAMPLE]
+            chunks = aiter(response.aiter_bytes())
+            async for chunk in chunks:
                 deltas = chat.read(events.feed(chunk))
+                if deltas and not chat.done:
+                    yield deltas
+                if chat.failure is not None:
+                    raise chat.failure
                 if chat.done:
                     break
-                if deltas:
-                    yield deltas
             else:
                 deltas = chat.read(events.close())
-            if not events.lines:
-                raise self._asked.garbage(start.decode(errors="replace"))
+                if chat.failure is not None:
+                    raise chat.failure
+            if events.junk and not chat.finished:
+                raise self._asked.garbage(events.junk.decode(errors="replace"))
+            yield [*deltas, *chat.end()]
+            await _drain(chunks)
         except OversizedEvent as error:
             raise self._asked.garbage("an event without an end", error) from error
         except (httpx2.HTTPError, OSError) as error:
             raise self._asked.broken(error) from error
-        yield [*deltas, *chat.end()]
 
-    def _whole(self, kind: str, chat: ChatStream, body: bytes) -> list[Delta]:
+    def _whole(self, kind: str, chat: ChatStream, body: bytes) -> Iterator[list[Delta]]:
         """An answer that is not a stream: some servers ignore ``stream`` and send one object."""
         if kind == "text/html":
             raise self._asked.garbage(body.decode(errors="replace"))
-        return [*chat.read((body,)), *chat.end()]
+        deltas = chat.read((body,))
+        if chat.failure is not None:
+            raise chat.failure
+        yield [*deltas, *chat.end()]
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Reads the end of the body, usually already here, so that the connection can be used again."""
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in chunks:
+                pass
+    except TimeoutError:
+        # A server that holds the stream open after its end loses the connection instead.
+        return
 
 
 def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:

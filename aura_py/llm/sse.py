@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _LIMIT = 32 * 1024 * 1024
+_SAMPLE = 512
+_FIELDS = (b"", b"event", b"id", b"retry")
 
 
 class OversizedEvent(ValueError):
@@ -18,13 +20,13 @@ class SseReader:
     end lines; comments and a byte-order mark are skipped.
     """
 
-    __slots__ = ("_first", "_rest", "lines")
+    __slots__ = ("_first", "_rest", "junk")
 
     def __init__(self) -> None:
         self._rest = b""
         self._first = True
-        self.lines = 0
-        """Payloads seen so far."""
+        self.junk = b""
+        """The first line that belongs to no event stream; readers skip such lines, but they tell a wrong address."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         buffer = self._rest + chunk if self._rest else chunk
@@ -60,12 +62,13 @@ class SseReader:
             if event.startswith(b"data: ") and b"\n" not in event:
                 result.append(event[6:])
                 continue
-            data = [
-                line[6:] if line[5:6] == b" " else line[5:]
-                for line in event.split(b"\n")
-                if line.startswith(b"data:") or line == b"data"
-            ]
+            data = []
+            for line in event.split(b"\n"):
+                name, _, value = line.partition(b":")
+                if name == b"data":
+                    data.append(value[1:] if value.startswith(b" ") else value)
+                elif name not in _FIELDS and not self.junk:
+                    self.junk = line[:_SAMPLE]
             if data:
                 result.append(b"\n".join(data))
-        self.lines += len(result)
         return result

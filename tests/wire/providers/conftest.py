@@ -1,0 +1,111 @@
+"""One fake process per provider and session; one conversation partner per test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
+from aura_py.messages import user
+from tests.wire.providers import providers
+
+_ROOT = Path(__file__).parents[3]
+
+
+@contextmanager
+def fake_process(provider: str) -> Iterator[int]:
+    """Starts a fake and yields its port. It ends with its standard input."""
+    command = [sys.executable, "-m", f"tests.wire.providers.fakes.{provider}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            yield int(line)
+        finally:
+            process.communicate(timeout=10)
+
+
+class Fakes:
+    """Starts each fake when it is first needed."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._ports: dict[str, int] = {}
+
+    def address(self, provider: str) -> str:
+        if provider not in self._ports:
+            self._ports[provider] = self._stack.enter_context(fake_process(provider))
+        return f"http://127.0.0.1:{self._ports[provider]}"
+
+
+@pytest.fixture(scope="session")
+def fakes() -> Iterator[Fakes]:
+    with ExitStack() as stack:
+        yield Fakes(stack)
+
+
+@dataclass(slots=True)
+class Partner:
+    """One provider and one test. ``model`` builds the dialect itself, without retries around it."""
+
+    provider: str
+    address: str
+    token: str
+    control: httpx.AsyncClient
+    built: list[ChatModel]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return cast("Capabilities", import_module(f"aura_py.llm.{self.provider}").CAPABILITIES)
+
+    def name(self, scenario: str) -> str:
+        return f"scn.{scenario}.{self.token}"
+
+    def model(self, scenario: str, **extra: Any) -> ChatModel:
+        table = providers.table(self.provider, self.name(scenario), self.address, **extra)
+        model = import_module(f"aura_py.llm.{self.provider}").build(table, agent="tester")
+        self.built.append(model)
+        return cast("ChatModel", model)
+
+    async def ask(self, scenario: str, request: ChatRequest | None = None, **extra: Any) -> list[Delta]:
+        """All deltas of one call."""
+        stream = self.model(scenario, **extra).stream(request or ChatRequest((user("hello"),)))
+        return [delta async for batch in stream for delta in batch]
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """What the fake was asked, with ``json`` parsed."""
+        seen = (await self.control.get(f"/__fake__/requests/{self.token}")).json()
+        return [{**request, "json": json.loads(request["body"])} for request in seen]
+
+    async def sent(self) -> Any:
+        """The JSON body of the last request."""
+        return (await self.requests())[-1]["json"]
+
+    async def open(self, gate: str) -> None:
+        await self.control.post(f"/__fake__/open/{self.token}/{gate}")
+
+    async def closed(self) -> None:
+        """Returns when the fake has seen the client close the connection."""
+        await self.control.get(f"/__fake__/closed/{self.token}", timeout=10)
+
+
+@pytest.fixture(params=providers.NAMES)
+async def partner(request: pytest.FixtureRequest, fakes: Fakes) -> AsyncIterator[Partner]:
+    """The test runs once for every provider that has a fake."""
+    address = fakes.address(request.param)
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as control:
+        partner = Partner(request.param, address, uuid.uuid4().hex[:12], control, [])
+        yield partner
+        for model in partner.built:
+            await model.aclose()
