@@ -1,0 +1,119 @@
+"""``read_artifact``: results and tool outputs of this run and of earlier ones (``orchestration-workers.md`` §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import orjson
+
+from aura_py.messages import Json, JsonObject
+from aura_py.orchestration.rundir import RunDirectory, Stored, UnsafeName
+from aura_py.tokens import TokenCounter
+from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
+
+READ_ARTIFACT = "read_artifact"
+DEFAULT_CAP = 20_000
+"""Tokens of one answer without a known context window; with one, a quarter of it."""
+
+READ_SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": {
+        "filename": {"type": "string", "description": "The file's name as it was given to you."},
+        "run_id": {"type": "string", "description": "An earlier run of this session; leave it out for this run."},
+        "offset": {"type": "integer", "minimum": 0, "description": "First character to return; pages a long file."},
+        "limit": {"type": "integer", "minimum": 1, "description": "Characters to return at most."},
+    },
+    "required": ["filename"],
+}
+
+
+class Pager(Protocol):
+    """Decides how a large artifact is handed to a worker whose scratchpad is active."""
+
+    async def __call__(self, filename: str, run_id: str | None, stored: Stored) -> str: ...
+
+
+class ArtifactReader:
+    """The tool of one agent.
+
+    Args:
+        visible: Whether artifacts of another run may be read.
+        cap: Tokens of one answer.
+        pager: Replaces the cap where a scratchpad is active.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        *,
+        counter: TokenCounter,
+        cap: int,
+        visible: Callable[[str], Awaitable[bool]],
+        pager: Pager | None = None,
+    ) -> None:
+        self._run, self._counter, self._cap = run, counter, cap
+        self._visible, self._pager = visible, pager
+
+    def tool(self) -> BuiltinTool:
+        return BuiltinTool(
+            READ_ARTIFACT,
+            "Read a result or tool output that was stored in a file during this run; with `run_id`, one of an earlier "
+            "run of this session (ids are in the session history). A file that is too large comes back as its "
+            "beginning and end, or as a pointer to explore in place.",
+            READ_SCHEMA,
+            self._handle,
+            "orchestration",
+        )
+
+    async def _handle(self, arguments: JsonObject, _context: CallContext) -> ToolOutcome:
+        filename, run_id = arguments.get("filename"), arguments.get("run_id") or None
+        if not isinstance(filename, str) or not (run_id is None or isinstance(run_id, str)):
+            return failure("`filename` must be text, and `run_id` too when given.", outcome="schema_error")
+        offset, limit = _natural(arguments.get("offset")), _natural(arguments.get("limit"))
+        try:
+            stored = await self._run.artifact(filename, run_id)
+        except UnsafeName as error:
+            return failure(f"IO error: {error}", outcome="tool_error")
+        if stored is not None and run_id is not None and not self._own(run_id) and not await self._visible(run_id):
+            stored = None
+        if stored is None:
+            return _answer(found=False, filename=filename, content="")
+        if offset is not None or limit is not None:
+            start = offset or 0
+            content = self._capped(stored.text[start : start + limit if limit is not None else None], stored.size)
+        elif self._pager is not None:
+            content = await self._pager(filename, run_id, stored)
+        else:
+            content = self._capped(stored.text, stored.size)
+        return _answer(found=True, filename=filename, content=content)
+
+    def _own(self, run_id: str) -> bool:
+        path = self._run.path
+        return run_id == "latest" or (path is not None and run_id == path.name)
+
+    def _capped(self, text: str, size: int) -> str:
+        whole = len(text.encode("utf-8", "replace")) >= size
+        if whole and not self._counter.exceeds(text, self._cap):
+            return text
+        shown = max(200, min(len(text), self._cap * 4))
+        while shown > 200 and self._counter.exceeds(text[:shown], self._cap):
+            shown = shown * 3 // 4
+        first, last = shown * 3 // 4, shown // 4
+        omitted = len(text) - first - last
+        if omitted <= 0:
+            return text
+        note = f"[{omitted} characters left out of {len(text)}; page with `offset` and `limit`]"
+        return f"{text[:first]}\n\n{note}\n\n{text[-last:]}"
+
+
+def cap_for(context_window: int | None) -> int:
+    return context_window // 4 if context_window else DEFAULT_CAP
+
+
+def _natural(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _answer(*, found: bool, filename: str, content: str) -> ToolOutcome:
+    return success(orjson.dumps({"found": found, "filename": filename, "content": content}).decode())

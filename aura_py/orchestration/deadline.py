@@ -1,0 +1,45 @@
+"""Waiting for something no longer than the run's clock allows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from aura_py.context import Clock
+
+T = TypeVar("T")
+
+
+class Expired(Exception):
+    """The time was up before the work was done; the work is cancelled and gone."""
+
+
+async def within(clock: Clock, seconds: float | None, work: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``work``, cancelled after ``seconds`` (``None`` is no limit).
+
+    Raises:
+        Expired: The time was up.
+    """
+    if seconds is None:
+        return await work()
+    results: list[T] = []
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def alarm() -> None:
+            await clock.sleep(seconds)
+            group.cancel_scope.cancel()
+
+        group.start_soon(alarm)
+        try:
+            results.append(await work())
+        except Exception as error:
+            failures.append(error)
+        group.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    if not results:
+        raise Expired
+    return results[0]

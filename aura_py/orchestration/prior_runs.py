@@ -1,0 +1,138 @@
+"""Earlier runs of a session: which ones count, and how they are told (``orchestration-workers.md`` §17.3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from aura_py.messages import Json, JsonObject
+from aura_py.orchestration.manifest import Manifest, read_manifest
+from aura_py.orchestration.naming import is_uuid7
+from aura_py.orchestration.rundir import MAX_DIRECTORIES
+from aura_py.orchestration.shorten import cut
+
+logger = logging.getLogger(__name__)
+
+MAX_LISTED = 50
+MAX_PARSED = 200
+MAX_MANIFEST_BYTES = 1024 * 1024
+_ERROR_LENGTH = 400
+
+
+@dataclass(slots=True, frozen=True)
+class Viewer:
+    """Who looks: only runs of the same owner and the same agent are shown (W18)."""
+
+    owner: str | None
+    agent: str
+
+    def may_see(self, manifest: Manifest) -> bool:
+        return manifest.owner == self.owner and manifest.agent in (None, self.agent)
+
+
+def prior_runs(session: Path, current: str, viewer: Viewer, limit: int) -> tuple[Manifest, ...]:
+    """The newest ``limit`` runs that left a readable manifest, newest first. Blocking."""
+    try:
+        with os.scandir(session) as entries:
+            names = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name != current]
+    except OSError as error:
+        logger.warning("session directory `%s` cannot be read: %s", session, error.strerror)
+        return ()
+    names = sorted((n for n in names if n != "latest"), reverse=True)[:MAX_DIRECTORIES]
+    chronological = all(is_uuid7(name) for name in names)
+    found: list[Manifest] = []
+    for name in names[:MAX_PARSED]:
+        manifest = _load(session / name / "manifest.json")
+        if manifest is not None and viewer.may_see(manifest):
+            found.append(manifest)
+            if chronological and len(found) == limit:
+                break
+    return tuple(sorted(found, key=lambda m: m.timestamp, reverse=True)[:limit])
+
+
+def visible_run(session: Path, run_id: str, viewer: Viewer) -> bool:
+    """Whether ``viewer`` may read artifacts of ``run_id``. Blocking."""
+    manifest = _load(session / run_id / "manifest.json")
+    return manifest is not None and viewer.may_see(manifest)
+
+
+def _load(path: Path) -> Manifest | None:
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            logger.warning("manifest `%s` is larger than 1 MiB and is skipped", path)
+            return None
+        manifest = read_manifest(orjson.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        logger.warning("manifest `%s` cannot be read: %s", path, error.strerror)
+        return None
+    except orjson.JSONDecodeError:
+        manifest = None
+    if manifest is None:
+        logger.warning("manifest `%s` is malformed and is skipped", path)
+    return manifest
+
+
+def listed(manifests: Sequence[Manifest]) -> dict[str, Json]:
+    """The result of ``list_prior_runs``."""
+    runs: list[Json] = []
+    for manifest in manifests:
+        run: dict[str, Json] = {
+            "run_id": manifest.run_id,
+            "timestamp": manifest.timestamp.isoformat(),
+            "goal": manifest.goal,
+            "status": manifest.status,
+        }
+        if manifest.outcome is not None:
+            run["outcome"] = manifest.outcome
+        run["iteration_count"] = manifest.iterations
+        run["task_count"] = len(manifest.tasks)
+        run["artifact_count"] = len(manifest.artifacts)
+        runs.append(run)
+    return {"count": len(runs), "runs": runs}
+
+
+def told(manifest: Manifest) -> str:
+    """One run for the coordinator's prompt (``orchestration.md`` §19)."""
+    lines = [f"Goal: {manifest.goal}"]
+    if manifest.outcome:
+        lines.append(f"Outcome: {manifest.outcome}")
+    if manifest.response_summary:
+        lines.append(f"Answer: {manifest.response_summary}")
+    for task in manifest.tasks:
+        lines += _task_lines(task)
+    if manifest.artifacts:
+        lines.append(f"Artifacts are read with run_id {manifest.run_id}.")
+    return "\n".join(lines)
+
+
+def _task_lines(task: JsonObject) -> list[str]:
+    complete = task.get("status") == "complete"
+    note = task.get("confidence") if complete else task.get("failure_category")
+    status = f"{task.get('status')}" + (f" [{note}]" if note else "")
+    worker = task.get("worker") or "unassigned"
+    lines = [f"Task {task.get('task_id')} ({worker}): {status}: {task.get('description')}"]
+    if complete:
+        if task.get("result_preview"):
+            lines.append(f"  {task['result_preview']}")
+    elif task.get("error"):
+        lines.append(f"  error: {cut(str(task['error']), _ERROR_LENGTH)}")
+        context = task.get("error_context")
+        if isinstance(context, Mapping) and context.get("last_tool_call"):
+            lines.append(f"  last tool: {context['last_tool_call']}")
+    trace = task.get("tool_trace")
+    if isinstance(trace, Sequence) and not isinstance(trace, str) and trace:
+        names = [str(call.get("tool")) for call in trace if isinstance(call, Mapping)]
+        lines.append(f"  tools: {' → '.join(names)}")
+    artifacts = task.get("artifacts")
+    if isinstance(artifacts, Sequence) and not isinstance(artifacts, str):
+        for artifact in artifacts:
+            if isinstance(artifact, Mapping):
+                lines.append(f"  artifact: {artifact.get('filename')} ({artifact.get('size_bytes')} bytes)")
+    return lines

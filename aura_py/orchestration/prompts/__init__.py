@@ -1,0 +1,5 @@
+"""The texts that orchestrations speak with: Jinja2 files beside this one, strict in their variables."""
+
+from aura_py.orchestration.prompts.library import INPUTS, PromptLibrary, fence, override_fault
+
+__all__ = ["INPUTS", "PromptLibrary", "fence", "override_fault"]

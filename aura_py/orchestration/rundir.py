@@ -1,0 +1,280 @@
+"""A run's directory below the memory dir (``orchestration-workers.md`` §15, §19).
+
+Persistence never fails an answer: the first thing that cannot be written is logged and told as a
+:class:`~aura_py.events.Notice`, and the run goes on. Files appear whole or not at all, readable by their owner only.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import orjson
+
+from aura_py.events import Event, Notice
+from aura_py.messages import Json
+from aura_py.orchestration.naming import is_run_id, safe_artifact, session_component
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LOCK = "run.lock"
+HEARTBEAT_SECONDS = 15.0
+LIVE_SECONDS = 60.0
+MAX_READ_BYTES = 8 * 1024 * 1024
+MAX_DIRECTORIES = 1000
+_PATIENCE_SECONDS = 2.0
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+class UnsafeName(Exception):
+    """A name from a model or client that must not become part of a path."""
+
+
+@dataclass(slots=True, frozen=True)
+class Stored:
+    """A stored text. ``size`` is the file's; ``text`` may be shorter (8 MiB at most are read)."""
+
+    text: str
+    size: int
+
+
+class RunDirectory:
+    """One run's files; without a directory every write is a no-op and every read finds nothing."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        session: Path | None = None,
+        emit: Callable[[Event], None] = lambda _event: None,
+        patience: float = _PATIENCE_SECONDS,
+    ) -> None:
+        self.path = path
+        self.session = session
+        self._emit = emit
+        self._patience = patience or _PATIENCE_SECONDS
+        self._told = False
+        self._limiter = anyio.CapacityLimiter(4)
+
+    @property
+    def enabled(self) -> bool:
+        return self.path is not None
+
+    @classmethod
+    async def open(
+        cls,
+        memory_dir: Path | None,
+        session_id: str,
+        run_id: str,
+        *,
+        keep: int,
+        emit: Callable[[Event], None],
+        patience: float = _PATIENCE_SECONDS,
+    ) -> RunDirectory:
+        """Creates the directory, points ``latest`` at it and prunes the session's old runs to ``keep`` (0 keeps all).
+
+        A directory that cannot be created leaves the run without persistence.
+        """
+        if memory_dir is None:
+            return cls(None)
+        session = memory_dir / session_component(session_id) if session_id else memory_dir
+        run = cls(session / run_id, session=session, emit=emit, patience=patience)
+        opened = await run._io("the run directory", lambda: _open(session, run_id))
+        if opened is None:
+            run.path = None
+            return run
+        if session_id and keep > 0:
+            await run._io("pruning", lambda: _prune(session, run_id, keep))
+        return run
+
+    async def write(self, name: str, text: str) -> bool:
+        """Writes ``name`` (relative to the run) whole. Says whether it is there."""
+        return await self._write(name, lambda: text.encode("utf-8", "replace"))
+
+    async def write_json(self, name: str, value: Json) -> bool:
+        return await self._write(name, lambda: json_bytes(value))
+
+    async def write_all(self, files: dict[str, str | Json]) -> bool:
+        """Writes several files in one go; a text as it is, everything else as JSON."""
+        path = self.path
+        if path is None:
+            return False
+
+        def put() -> bool:
+            for name, value in files.items():
+                data = value.encode("utf-8", "replace") if isinstance(value, str) else json_bytes(value)
+                _write(path / name, data)
+            return True
+
+        return bool(await self._io(f"`{next(iter(files), '')}`", put))
+
+    async def append(self, name: str, text: str) -> bool:
+        path = self.path
+        if path is None:
+            return False
+        return bool(await self._io(f"`{name}`", lambda: _append(path / name, text.encode("utf-8", "replace"))))
+
+    async def remove(self, name: str) -> None:
+        path = self.path
+        if path is not None:
+            await self._io(f"`{name}`", lambda: (path / name).unlink(missing_ok=True))
+
+    async def beat(self) -> None:
+        """Marks the run as alive for siblings that prune."""
+        path = self.path
+        if path is not None:
+            await self._io("the lock file", lambda: os.utime(path / LOCK))
+
+    async def close(self) -> None:
+        await self.remove(LOCK)
+
+    async def artifact(self, filename: str, run_id: str | None = None) -> Stored | None:
+        """An artifact of this run, or of another run of the session; ``None`` when there is none.
+
+        Raises:
+            UnsafeName: The name or the run id cannot be one of ours.
+        """
+        if not safe_artifact(filename):
+            raise UnsafeName(f"`{filename}` is not the name of an artifact.")
+        if run_id is not None and run_id != "latest" and not is_run_id(run_id):
+            raise UnsafeName(f"`{run_id}` is not the id of a run.")
+        path, session = self.path, self.session
+        if path is None or session is None:
+            return None
+        directory = path if run_id in (None, "latest", path.name) else session / str(run_id)
+        return await self._io(f"`{filename}`", lambda: _read_inside(session, directory.name, filename))
+
+    async def read(self, read: Callable[[], T]) -> T | None:
+        """Runs a blocking read off the loop; ``None`` when it fails."""
+        return await self._io("earlier runs", read)
+
+    async def _write(self, name: str, data: Callable[[], bytes]) -> bool:
+        path = self.path
+        if path is None:
+            return False
+        return bool(await self._io(f"`{name}`", lambda: _write(path / name, data())))
+
+    async def _io(self, what: str, work: Callable[[], T]) -> T | None:
+        try:
+            with anyio.fail_after(self._patience):
+                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
+        except TimeoutError as error:
+            if error.errno is None:
+                self.path = None
+                self._degrade(what, f"the disk did not answer for {self._patience:g} s; nothing more is written")
+            else:
+                self._degrade(what, _reason(error))
+        except OSError as error:
+            self._degrade(what, _reason(error))
+        except orjson.JSONEncodeError as error:
+            self._degrade(what, str(error))
+        return None
+
+    def _degrade(self, what: str, reason: str) -> None:
+        if self._told:
+            logger.debug("persistence: %s: %s", what, reason)
+            return
+        self._told = True
+        logger.warning("persistence of run `%s` is incomplete: %s: %s", self.path or "", what, reason)
+        self._emit(Notice("persistence_degraded", f"Run files are incomplete: {what}: {reason}. The answer is not."))
+
+
+def json_bytes(value: Json) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+
+
+def live(directory: Path) -> bool:
+    """Whether a run still executes in ``directory``: its lock was touched lately."""
+    try:
+        return time.time() - (directory / LOCK).stat().st_mtime < LIVE_SECONDS
+    except OSError:
+        return False
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _open(session: Path, run_id: str) -> bool:
+    session.mkdir(parents=True, exist_ok=True, mode=0o700)
+    run = session / run_id
+    run.mkdir(mode=0o700)
+    _write(run / LOCK, b"")
+    temporary = session / f".latest-{uuid.uuid4().hex}"
+    try:
+        temporary.symlink_to(run_id, target_is_directory=True)
+        temporary.replace(session / "latest")
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        logger.debug("`latest` in `%s` is not set: %s", session, _reason(error))
+    return True
+
+
+def _prune(session: Path, current: str, keep: int) -> None:
+    with os.scandir(session) as entries:
+        runs = sorted(e.name for e in entries if is_run_id(e.name) and e.is_dir(follow_symlinks=False))
+    others = [name for name in runs if name != current]
+    for name in others[: max(0, len(others) - (keep - 1))]:
+        if live(session / name):
+            continue
+        try:
+            shutil.rmtree(session / name)
+            logger.info("run `%s` of session `%s` is pruned", name, session.name)
+        except OSError as error:
+            logger.warning("run `%s` of session `%s` cannot be pruned: %s", name, session.name, _reason(error))
+
+
+def _write(path: Path, data: bytes) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.parent / f".{uuid.uuid4().hex}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _append(path: Path, data: bytes) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(data)
+    return True
+
+
+def _read_inside(session: Path, run: str, filename: str) -> Stored | None:
+    """Reads ``session/run/artifacts/filename`` step by step, following no link."""
+    handles: list[int] = []
+    try:
+        handles.append(os.open(session, os.O_RDONLY | os.O_DIRECTORY))
+        for step in (run, "artifacts"):
+            handles.append(os.open(step, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=handles[-1]))
+        descriptor = os.open(filename, os.O_RDONLY | os.O_NONBLOCK | _NOFOLLOW, dir_fd=handles[-1])
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            return Stored(file.read(MAX_READ_BYTES).decode("utf-8", "replace"), status.st_size)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            return None
+        raise
+    finally:
+        for handle in handles:
+            os.close(handle)

@@ -1,0 +1,91 @@
+"""``submit_result``: how a worker delivers (``orchestration-workers.md`` §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from aura_py.messages import JsonObject
+from aura_py.orchestration.plan import Confidence, read_confidence
+from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
+
+SUBMIT = "submit_result"
+_SUMMARY_LENGTH = 200
+
+SUBMIT_SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": {
+        "summary": {
+            "type": "string",
+            "description": "One to three sentences; shown to the coordinator and kept in the session history.",
+        },
+        "result": {
+            "type": "string",
+            "description": "The complete findings, with every value, name and unit. Others see only this.",
+        },
+        "confidence": {
+            "type": "string",
+            "enum": ["high", "medium", "low"],
+            "description": "`low` when important data was missing or ambiguous.",
+        },
+    },
+    "required": ["summary", "result", "confidence"],
+}
+
+CUT_ADVICE = (
+    "The arguments ended in the middle, most likely because they were too long. Call `submit_result` again with the "
+    "essential part only."
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Submission:
+    summary: str
+    result: str
+    confidence: Confidence
+
+
+class SubmissionSlot:
+    """The first submission of an attempt; later ones change nothing."""
+
+    def __init__(self) -> None:
+        self.submission: Submission | None = None
+
+    @property
+    def taken(self) -> bool:
+        return self.submission is not None
+
+    def tool(self) -> BuiltinTool:
+        return BuiltinTool(
+            SUBMIT,
+            "Deliver the result of your task. Call it once, when the final answer is ready: a short summary for the "
+            "coordinator, the full findings, and how sure you are.",
+            SUBMIT_SCHEMA,
+            self._handle,
+            "orchestration",
+        )
+
+    async def _handle(self, arguments: JsonObject, _context: CallContext) -> ToolOutcome:
+        for key in ("summary", "result", "confidence"):
+            if not isinstance(arguments.get(key), str):
+                return failure(
+                    f"Not accepted: `{key}` must be text; call again with all three.", outcome="schema_error"
+                )
+        result, summary = str(arguments["result"]), str(arguments["summary"])
+        if not result.strip():
+            return failure(
+                "Not accepted: `result` is blank; put the complete findings into it.", outcome="schema_error"
+            )
+        if self.submission is not None:
+            return success(_status("already submitted; the first submission is kept"))
+        self.submission = Submission(
+            summary=summary if summary.strip() else result[:_SUMMARY_LENGTH],
+            result=result,
+            confidence=read_confidence(arguments["confidence"]),
+        )
+        return success(_status("submitted"))
+
+
+def _status(text: str) -> str:
+    return orjson.dumps({"status": text}).decode()
