@@ -20,11 +20,13 @@ class SseReader:
     end lines; comments and a byte-order mark are skipped.
     """
 
-    __slots__ = ("_first", "_rest", "junk")
+    __slots__ = ("_first", "_rest", "junk", "lines")
 
     def __init__(self) -> None:
         self._rest = b""
         self._first = True
+        self.lines = 0
+        """Payloads seen so far."""
         self.junk = b""
         """The first line that belongs to no event stream; readers skip such lines, but they tell a wrong address."""
 
@@ -71,4 +73,5 @@ class SseReader:
                     self.junk = line[:_SAMPLE]
             if data:
                 result.append(b"\n".join(data))
+        self.lines += len(result)
         return result
