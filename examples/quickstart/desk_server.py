@@ -17,13 +17,13 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import TypedDict
 from zoneinfo import ZoneInfo, available_timezones
 
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import BaseModel
 
 LOOK_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 LONGEST_EXPRESSION = 500
@@ -41,13 +41,13 @@ OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction | in
 }
 
 
-class Calculation(TypedDict):
+class Calculation(BaseModel):
     expression: str
     result: str
     exact: bool
 
 
-class Clock(TypedDict):
+class Clock(BaseModel):
     place: str
     zone: str
     date: str
@@ -56,7 +56,7 @@ class Clock(TypedDict):
     utc_offset: str
 
 
-class Difference(TypedDict):
+class Difference(BaseModel):
     start: str
     end: str
     days: int
@@ -64,7 +64,7 @@ class Difference(TypedDict):
     working_days: int
 
 
-class Day(TypedDict):
+class Day(BaseModel):
     date: str
     weekday: str
     week: int
@@ -144,6 +144,15 @@ def parse_day(text: str) -> date:
         raise ToolError(f"`{text}` is not a date of the calendar; write it like 2026-03-01.") from error
 
 
+def difference(start: date, end: date) -> Difference:
+    """Days from ``start`` to ``end``; working days are Monday to Friday, the earlier date included."""
+    days = (end - start).days
+    weeks, rest = divmod(abs(days), 7)
+    earlier = min(start, end)
+    working = weeks * 5 + sum((earlier.weekday() + step) % 7 < 5 for step in range(rest))
+    return Difference(start=start.isoformat(), end=end.isoformat(), days=days, weeks=weeks, working_days=working)
+
+
 def _weekday(day: date) -> str:
     return calendar.day_name[day.weekday()]
 
@@ -176,14 +185,7 @@ def build_server() -> MCPServer:
     @server.tool(annotations=LOOK_ONLY)
     def days_between(start: str, end: str) -> Difference:
         """Days from one date to another; dates are like 2026-03-01, or today, tomorrow, yesterday."""
-        first, last = parse_day(start), parse_day(end)
-        days = (last - first).days
-        earlier, span = min(first, last), abs(days)
-        weeks, rest = divmod(span, 7)
-        working = weeks * 5 + sum((earlier.weekday() + step) % 7 < 5 for step in range(rest))
-        return Difference(
-            start=first.isoformat(), end=last.isoformat(), days=days, weeks=span // 7, working_days=working
-        )
+        return difference(parse_day(start), parse_day(end))
 
     @server.tool(annotations=LOOK_ONLY)
     def describe_day(day: str) -> Day:

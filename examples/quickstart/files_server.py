@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TypedDict
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import BaseModel
 
 LOOK_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "build", "dist"})
@@ -22,23 +22,23 @@ LARGEST_SEARCHED_FILE = 1_000_000
 LONGEST_LINE_SHOWN = 200
 
 
-class Entry(TypedDict):
+class Entry(BaseModel):
     path: str
     kind: str
     size: int
 
 
-class Listing(TypedDict):
+class Listing(BaseModel):
     folder: str
     entries: list[Entry]
 
 
-class SizedFile(TypedDict):
+class SizedFile(BaseModel):
     path: str
     size: int
 
 
-class Statistics(TypedDict):
+class Statistics(BaseModel):
     pattern: str
     folder: str
     count: int
@@ -46,20 +46,20 @@ class Statistics(TypedDict):
     largest: list[SizedFile]
 
 
-class Match(TypedDict):
+class Match(BaseModel):
     path: str
     line: int
     text: str
 
 
-class Matches(TypedDict):
+class Matches(BaseModel):
     text: str
     count: int
     files: int
     matches: list[Match]
 
 
-class Excerpt(TypedDict):
+class Excerpt(BaseModel):
     path: str
     first_line: int
     last_line: int
@@ -77,12 +77,16 @@ class Folder:
 
     def locate(self, path: str) -> Path:
         """The real path of ``path``; refuses everything that is, or leads, outside the root."""
-        target = (self.root / path).resolve()
+        try:
+            target = (self.root / path).resolve()
+            exists = target.exists()
+        except (OSError, ValueError) as error:
+            raise ToolError(f"`{path}` cannot be the name of a file.") from error
         if not target.is_relative_to(self.root):
             raise ToolError(f"`{path}` is outside the folder this server may look at.")
         if any(not _visible(part) for part in target.relative_to(self.root).parts):
             raise ToolError(f"`{path}` is hidden and stays hidden.")
-        if not target.exists():
+        if not exists:
             raise ToolError(f"`{path}` does not exist below the folder; `list_files` shows what there is.")
         return target
 
