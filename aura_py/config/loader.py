@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from aura_py.config import identity, memory, relations, skills, unbuilt
+from aura_py.config import identity, memory, relations, unbuilt
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors, in_order
 from aura_py.config.models import AgentConfig
 from aura_py.config.placeholders import report
 from aura_py.config.problems import FileProblems
 from aura_py.config.sections.root import ROOT
+from aura_py.config.skills import check_sources
 from aura_py.config.source import Unreadable, agent_files, parse, read_text
 from aura_py.config.tables import Tree
 from aura_py.config.templates import substitute
+from aura_py.config.words import is_true
 
 if TYPE_CHECKING:
     from aura_py.config.settings import ServerSettings
-
-_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,7 +63,7 @@ def load(
     """
     env = os.environ if env is None else env
     if strict is None:
-        strict = settings.config_strict if settings is not None else _is_true(env.get("AURA_CONFIG_STRICT"))
+        strict = settings.config_strict if settings is not None else is_true(env.get("AURA_CONFIG_STRICT"))
     if default_agent is None and settings is not None:
         default_agent = settings.default_agent
     paths, passed_over = agent_files(path)
@@ -102,7 +102,7 @@ def _examine(
     tree = ROOT.read(resolved, problems.root)
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)
-    skills.check(tree, problems.root)
+    check_sources(tree, problems.root)
     memory.check(tree, problems.root)
     unbuilt.refuse(tree, problems.root)
     return _File(problems, tree)
@@ -120,7 +120,3 @@ def _build(file: _File, started: int) -> AgentConfig | None:
         for each in error.errors(include_input=False, include_url=False, include_context=False):
             file.problems.add("error", "CFG-S02", tuple(each["loc"]), "this value does not fit", "correct it")
         return None
-
-
-def _is_true(value: str | None) -> bool:
-    return value is not None and value.strip().lower() in _TRUE

@@ -26,12 +26,13 @@ def report(findings: Findings, problems: FileProblems) -> None:
         first = next(iter(names.values()))[0]
         plural = "s" if len(names) > 1 else ""
         exports = " ".join(f"{name}=…" for name in names)
+        example = f"{{{{ env.{next(iter(names))} | default: '…' }}}}"
         problems.add(
             "error",
             "CFG-V01",
             first,
             f"Missing environment variable{plural}:\n{listed}",
-            f"put it in `.env`, or `export {exports}`, or add a default: `{{{{ env.{next(iter(names))} | default: '…' }}}}`",
+            f"put it in `.env`, or `export {exports}`, or add a default: `{example}`",
         )
     for name, paths in findings.undecodable.items():
         problems.add(

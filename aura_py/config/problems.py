@@ -65,8 +65,8 @@ class FileProblems:
     def add(self, severity: Severity, code: str, path: Path, message: str, fix: str = "") -> None:
         if severity == "error":
             self.failures.append(path)
-        place = self.positions.of(tuple(source_of(step) for step in path)) or (None, None)
-        self._own.append(Diagnostic(code, severity, self.file, *place, self.key(path), message, fix))
+        line, column = self.positions.of(tuple(source_of(step) for step in path)) or (None, None)
+        self._own.append(Diagnostic(code, severity, self.file, line, column, self.key(path), message, fix))
 
     def key(self, path: Path) -> str:
         """The dotted path, array entries by index and name, placeholders as the file spells them."""

@@ -215,7 +215,8 @@ def _server_timeouts(tree: Tree, root: At, settings: ServerSettings) -> None:
     at.warn(
         "WARN-TO06",
         f"the server's inactivity window of {window} s does not pause during MCP calls of an orchestration",
-        "use `stream_inactivity_timeout_secs` in [orchestration.timeouts] and set `STREAM_INACTIVITY_TIMEOUT_SECS` to 0",
+        "use `stream_inactivity_timeout_secs` in [orchestration.timeouts] and set"
+        " `STREAM_INACTIVITY_TIMEOUT_SECS` to 0",
     )
     if approval is not None and approval >= window:
         (root / "hitl" / "route" / "timeout_secs").warn(

@@ -1,10 +1,181 @@
-"""Finding skills and checking their front matter (``config.md`` §10)."""
+"""Finding skills and checking their front matter (``config.md`` §10, ``knowledge.md`` §8)."""
 
 from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from aura_py.config.problems import At
 from aura_py.config.tables import Tree
 
+_LONGEST_NAME = 64
+_LONGEST_DESCRIPTION = 1024
+_DELIMITER = "---"
+FILE_NAME = "SKILL.md"
 
-def check(tree: Tree, root: At) -> None:
-    return
+
+@dataclass(slots=True, frozen=True)
+class SkillCard:
+    """What a skill says about itself. ``directory`` holds its ``SKILL.md``."""
+
+    name: str
+    description: str
+    directory: Path
+
+
+@dataclass(slots=True, frozen=True)
+class SkillProblem:
+    """Why a source or a skill cannot be used; ``source`` is the index of the source."""
+
+    code: str
+    source: int
+    message: str
+    fix: str
+
+
+class _Broken(Exception):
+    def __init__(self, code: str, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.fix = fix
+
+
+def discover(sources: Sequence[Path]) -> tuple[tuple[SkillCard, ...], tuple[SkillProblem, ...]]:
+    """The skills of all sources, by name, and everything that is wrong with the others."""
+    cards: dict[str, SkillCard] = {}
+    problems: list[SkillProblem] = []
+    for index, source in enumerate(sources):
+        for directory in _directories(source, index, problems):
+            try:
+                card = read_card(directory)
+            except _Broken as error:
+                problems.append(SkillProblem(error.code, index, str(error), error.fix))
+                continue
+            first = cards.setdefault(card.name, card)
+            if first is not card:
+                message = f"the skill `{card.name}` of `{source}` is hidden by `{first.directory}`"
+                problems.append(SkillProblem("WARN-SK01", index, message, "rename one of the skills"))
+    return tuple(cards[name] for name in sorted(cards)), tuple(problems)
+
+
+def _directories(source: Path, index: int, problems: list[SkillProblem]) -> Iterable[Path]:
+    absolute = Path(os.path.abspath(source))
+    try:
+        entries = sorted(absolute.iterdir())
+    except FileNotFoundError:
+        message = f"skill source not found: `{absolute}`"
+        fix = "create it or correct the path; relative paths start at the working directory"
+        problems.append(SkillProblem("CFG-K02", index, message, fix))
+        return []
+    except OSError as error:
+        message = f"skill source `{absolute}` cannot be read: {error.strerror or error}"
+        fix = "name a readable directory; relative paths start at the working directory"
+        problems.append(SkillProblem("CFG-K03", index, message, fix))
+        return []
+    return [entry for entry in entries if entry.is_dir() and os.path.lexists(entry / FILE_NAME)]
+
+
+def read_card(directory: Path) -> SkillCard:
+    """Name and description of the skill in ``directory``, checked."""
+    file = directory / FILE_NAME
+    try:
+        text = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
+        raise _Broken("CFG-K03", f"`{file}` cannot be read: {reason}", "make it a readable UTF-8 file") from error
+    fields = _front_matter(text, file)
+    name, description = (_field(fields, key, file) for key in ("name", "description"))
+    _check_name(name, directory, file)
+    if not description.strip() or len(description) > _LONGEST_DESCRIPTION:
+        raise _Broken(
+            "CFG-K09",
+            f"`{file}` needs a non-empty 'description' within the 1024 character limit; it has {len(description)}",
+            "say in a sentence or two when the skill helps",
+        )
+    return SkillCard(name, description, directory)
+
+
+def split(text: str) -> tuple[str, str] | None:
+    """Front matter and body; ``None`` when the text does not start with front matter or it is not closed."""
+    lines = text.lstrip().split("\n")
+    if lines[0].rstrip() != _DELIMITER:
+        return None
+    for number, line in enumerate(lines[1:], start=1):
+        if line.rstrip() == _DELIMITER:
+            return "\n".join(lines[1:number]), "\n".join(lines[number + 1 :])
+    return None
+
+
+def _front_matter(text: str, file: Path) -> dict[object, object]:
+    import yaml
+
+    if text.lstrip().split("\n", 1)[0].rstrip() != _DELIMITER:
+        fix = "start the file with a line `---`, the fields, and a line `---`"
+        raise _Broken("CFG-K04", f"`{file}` does not start with YAML frontmatter", fix)
+    parts = split(text)
+    if parts is None:
+        raise _Broken(
+            "CFG-K05", f"`{file}`: missing closing `---` of the frontmatter", "add a line `---` after the fields"
+        )
+    try:
+        fields = yaml.safe_load(parts[0])
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 2}" if mark is not None else ""
+        reason = getattr(error, "problem", None) or type(error).__name__
+        raise _Broken("CFG-K06", f"the frontmatter of `{file}` is not YAML{where}: {reason}", "mend it") from error
+    if not isinstance(fields, dict):
+        raise _Broken("CFG-K06", f"the frontmatter of `{file}` holds no fields", "add `name:` and `description:`")
+    return fields
+
+
+def _field(fields: dict[object, object], key: str, file: Path) -> str:
+    value = fields.get(key)
+    if value is None and key in fields and key == "description":
+        return ""
+    if not isinstance(value, str):
+        raise _Broken("CFG-K06", f"the frontmatter of `{file}` has no text field '{key}'", f"add `{key}: …`")
+    return value
+
+
+def _check_name(name: str, directory: Path, file: Path) -> None:
+    rule = ""
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        rule = "it must have 1-64 characters"
+    elif not re.fullmatch(r"[a-z0-9-]+", name):
+        rule = "it has invalid characters; allowed are `a-z`, `0-9` and `-`"
+    elif name.startswith("-") or name.endswith("-"):
+        rule = "it must not start or end with a hyphen"
+    elif "--" in name:
+        rule = "it has consecutive hyphens"
+    if rule:
+        raise _Broken("CFG-K07", f"the skill name `{name[:80]}` in `{file}` is not allowed: {rule}", "rename the skill")
+    if name != directory.name:
+        raise _Broken(
+            "CFG-K08",
+            f"the skill name `{name}` in `{file}` does not match directory name `{directory.name}`",
+            "rename one of the two",
+        )
+
+
+def check_sources(tree: Tree, root: At) -> None:
+    """Discovers the skills of the agent and of every worker, once, and reports what is wrong."""
+    orchestration: Tree = tree.get("orchestration", {})
+    owners = [((root / "agent"), tree.get("agent", {}))]
+    if orchestration.get("enabled"):
+        at = root / "orchestration" / "worker"
+        owners += [(at / name, worker) for name, worker in orchestration.get("worker", {}).items()]
+    for at, owner in owners:
+        local = owner.get("skills", {}).get("local", ())
+        sources = [entry["source"] for entry in local if "source" in entry]
+        if not sources or len(sources) != len(local):
+            continue
+        for each in discover(sources)[1]:
+            place = at / "skills" / "local" / each.source / "source"
+            if each.code.startswith("WARN"):
+                place.warn(each.code, each.message, each.fix)
+            else:
+                place.error(each.code, each.message, each.fix)

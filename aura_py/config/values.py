@@ -1,4 +1,4 @@
-"""Kinds of values: how each is read leniently, what is wrong with it, and how JSON Schema says it (``config.md`` §5)."""
+"""Kinds of values: how each is read leniently, what may be wrong, how JSON Schema says it (``config.md`` §5)."""
 
 from __future__ import annotations
 
@@ -168,9 +168,10 @@ class Url(Kind):
             return NOTHING
         if not is_url(text, self.schemes):
             what = f": `{shown(value)}`" if isinstance(value, Templated) else ""
+            what += "" if text else emptiness(value)
             at.error(
                 self.code,
-                f"`{at.key}` must start with http:// or https:// and name a host{what}{emptiness(value) if not text else ''}",
+                f"`{at.key}` must start with http:// or https:// and name a host{what}",
                 f'write the whole URL, for example `{at.name} = "https://example.org/path"`',
             )
             return NOTHING

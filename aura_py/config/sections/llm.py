@@ -100,7 +100,7 @@ def _ollama(tree: Tree, at: At) -> None:
     if window is not None and isinstance(context, int) and window > context:
         (at / "context_window").warn(
             "WARN-LLM02",
-            f"`context_window` {window} is larger than `additional_params.num_ctx` {context}: the model is cut at num_ctx",
+            f"`context_window` {window} is larger than `additional_params.num_ctx` {context}, where the model is cut",
             "make the two equal",
         )
 

@@ -72,8 +72,7 @@ class Arguments(Kind):
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table", value, 'write `arguments = { name = "value" }`')
-        result = self._walk(value, at)
-        return result
+        return self._walk(value, at)
 
     def _walk(self, value: object, at: At) -> object:
         if isinstance(value, str):

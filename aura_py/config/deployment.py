@@ -1,0 +1,70 @@
+"""Variables of features that belong to the deployment (``config.md`` §3.4): checked, and refused while not built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aura_py.config.diagnostics import Diagnostic
+from aura_py.config.source import problem
+from aura_py.config.words import is_blank
+
+_STORES = {"memory": "memory", "redis": "redis", "valkey": "redis"}
+_REDIS_NUMBERS = ("AURA_SESSION_STORE_CONNECT_TIMEOUT_SECS", "AURA_SESSION_STORE_TASK_TTL_SECS")
+_SECRETS = ("AURA_HITL_WEBHOOK_SECRET", "AURA_HITL_WEBHOOK_SECRET_SECONDARY")
+_TOLERANCE = "AURA_HITL_WEBHOOK_TOLERANCE_SECS"
+_SHORTEST_SECRET = 32
+_LONGEST_TOLERANCE = 86_400
+
+
+def check(env: Mapping[str, str]) -> list[Diagnostic]:
+    """What is wrong with the session store's and the webhook's variables."""
+    return [*_session_store(env), *_webhook(env)]
+
+
+def _session_store(env: Mapping[str, str]) -> list[Diagnostic]:
+    word = env.get("AURA_SESSION_STORE", "")
+    if is_blank(word):
+        return []
+    store = _STORES.get(word.strip().lower())
+    if store is None:
+        message = f"`AURA_SESSION_STORE`: unknown session store backend `{word.strip()[:80]}`"
+        return [problem("CFG-D03", None, message, "use `memory` or `redis`")]
+    if store == "memory":
+        return []
+    found: list[Diagnostic] = []
+    if is_blank(env.get("AURA_SESSION_STORE_URL")):
+        fix = "set it to a `redis://` or `rediss://` URL"
+        found.append(problem("CFG-D04", None, "`AURA_SESSION_STORE_URL` is required for the redis store", fix))
+    for name in _REDIS_NUMBERS:
+        value = env.get(name, "").strip()
+        if value and not (value.isascii() and value.isdecimal()):
+            message = f"`{name}` must be a non-negative integer, got `{value[:80]}`"
+            found.append(problem("CFG-D05", None, message, "write a whole number of seconds"))
+    unbuilt = "the redis session store is not built yet"
+    return [*found, problem("CFG-N01", None, unbuilt, "unset `AURA_SESSION_STORE` or set it to `memory`")]
+
+
+def _webhook(env: Mapping[str, str]) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    primary, secondary = _SECRETS
+    for name in _SECRETS:
+        value = env.get(name)
+        if value is None:
+            continue
+        length = len(value.strip().encode("utf-8", "surrogateescape"))
+        if length < _SHORTEST_SECRET:
+            message = f"`{name}` is {length} bytes long, below the 32-byte minimum"
+            found.append(problem("CFG-D06", None, message, "set at least 32 random bytes, or unset it"))
+    if secondary in env and primary not in env:
+        message = f"`{secondary}` is set without a primary `{primary}`"
+        found.append(problem("CFG-D06", None, message, f"set `{primary}` as well"))
+    tolerance = env.get(_TOLERANCE, "").strip()
+    if tolerance:
+        number = int(tolerance) if tolerance.isascii() and tolerance.isdecimal() and len(tolerance) < 10 else 0
+        if not 1 <= number <= _LONGEST_TOLERANCE:
+            message = f"`{_TOLERANCE}` is out of range: expected 1 to {_LONGEST_TOLERANCE}, got `{tolerance[:80]}`"
+            found.append(problem("CFG-D06", None, message, "write a whole number of seconds in this range"))
+    if any(name in env for name in (*_SECRETS, _TOLERANCE)):
+        fix = "unset the `AURA_HITL_WEBHOOK_*` variables until Aura supports approvals"
+        found.append(problem("CFG-N01", None, "approval of tool calls is not built yet", fix))
+    return found

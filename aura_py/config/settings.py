@@ -1,0 +1,314 @@
+"""Settings of the server: flag, then environment (``.env`` included), then default (``config.md`` §3.3, §3.4).
+
+Importing this module imports pydantic-settings; nothing else in the room does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import NoDecode as Undecoded
+
+from aura_py.config import deployment
+from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors
+from aura_py.config.source import problem
+from aura_py.config.values import is_url
+from aura_py.config.words import FALSE_WORDS, TRUE_WORDS, is_blank
+
+_BOOLEAN_WORDS = "`true` or `false` (also 1, t, yes, y, on and 0, f, no, n, off)"
+_LONGEST_HEARTBEAT = 25
+_variables: ContextVar[Mapping[str, str]] = ContextVar("variables", default=os.environ)
+
+
+@dataclass(slots=True, frozen=True)
+class Setting:
+    """How a setting is called from outside, and what it may be. ``lenient``: a bad value is warned about, not fatal."""
+
+    variable: str = ""
+    flag: str = ""
+    allowed: str = ""
+    doc: str = ""
+    lenient: bool = False
+    secret: bool = False
+
+
+class _Environment(EnvSettingsSource):
+    """Variables under their exact names; blank ones do not count."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name: value.strip() for name, value in _variables.get().items() if not is_blank(value)}
+
+
+def _boolean(value: object) -> object:
+    word = str(value).strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise ValueError("not a boolean word")
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        text = value.strip()
+        if not text.isascii() or not text.isdecimal() or len(text) > 18:
+            raise ValueError("not a whole number")
+        return int(text)
+    return value
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _origin(value: object) -> object:
+    if not isinstance(value, str) or not is_url(value.strip()):
+        raise ValueError("not an absolute URL")
+    return value.strip().rstrip("/")
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+WholeNumber = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**15)]
+
+
+def _setting(default: Any, setting: Setting, **limits: Any) -> Any:
+    extra: Any = {"setting": setting}
+    return Field(default, validation_alias=setting.variable, json_schema_extra=extra, **limits)
+
+
+def _switch(default: bool, variable: str, flag: str, doc: str, *, lenient: bool = False) -> Any:
+    return _setting(default, Setting(variable, flag, _BOOLEAN_WORDS, doc, lenient))
+
+
+def _seconds(default: int, variable: str, flag: str, doc: str) -> Any:
+    return _setting(default, Setting(variable, flag, "a whole number of seconds, at least 0", doc))
+
+
+class ServerSettings(BaseSettings):
+    """What belongs to the deployment and never to an agent's file. Build it with :meth:`resolve`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    config_path: Path = _setting(
+        Path("config.toml"), Setting("CONFIG_PATH", "--config", "a path", "File or directory of agent files.")
+    )
+    host: str = _setting("127.0.0.1", Setting("HOST", "--host", "a host name or address", "Bind address."))
+    port: WholeNumber = _setting(8080, Setting("PORT", "--port", "0 to 65535", "Bind port."), le=65535)
+    default_agent: str | None = _setting(
+        None, Setting("DEFAULT_AGENT", "--default-agent", "an agent's id", "Agent of requests that name none.")
+    )
+    tool_result_mode: Literal["none", "open-web-ui", "aura"] = _setting(
+        "none",
+        Setting("TOOL_RESULT_MODE", "--tool-result-mode", "`none`, `open-web-ui` or `aura`", "How streams show tools."),
+    )
+    tool_result_max_length: WholeNumber = _setting(
+        1000,
+        Setting(
+            "TOOL_RESULT_MAX_LENGTH",
+            "--tool-result-max-length",
+            "a whole number, at least 0",
+            "Bytes of a tool's result in a stream; 0 is no limit.",
+        ),
+    )
+    streaming_buffer_size: WholeNumber = _setting(
+        400,
+        Setting(
+            "STREAMING_BUFFER_SIZE",
+            "--streaming-buffer-size",
+            "a whole number, at least 1",
+            "Frames queued per stream before the run waits.",
+        ),
+        ge=1,
+    )
+    custom_events: Boolean = _switch(
+        False, "AURA_CUSTOM_EVENTS", "--aura-custom-events", "Send the named `aura.*` events."
+    )
+    emit_reasoning: Boolean = _switch(
+        False, "AURA_EMIT_REASONING", "--aura-emit-reasoning", "Send `aura.reasoning`; needs custom events."
+    )
+    debug_provider_errors: Boolean = _switch(
+        False,
+        "AURA_DEBUG_PROVIDER_ERRORS",
+        "--debug-provider-errors",
+        "Show clients what the provider said; for development only.",
+    )
+    streaming_timeout_secs: WholeNumber = _seconds(
+        900, "STREAMING_TIMEOUT_SECS", "--streaming-timeout-secs", "Time for a whole request; 0 is unlimited."
+    )
+    first_chunk_timeout_secs: WholeNumber = _seconds(
+        90, "FIRST_CHUNK_TIMEOUT_SECS", "--first-chunk-timeout-secs", "Wait for the model's first delta; 0 is off."
+    )
+    stream_inactivity_timeout_secs: WholeNumber = _seconds(
+        0,
+        "STREAM_INACTIVITY_TIMEOUT_SECS",
+        "--stream-inactivity-timeout-secs",
+        "Silence of a model after its first delta; 0 is off.",
+    )
+    shutdown_timeout_secs: WholeNumber = _seconds(
+        30, "SHUTDOWN_TIMEOUT_SECS", "--shutdown-timeout-secs", "Grace for runs in flight at shutdown."
+    )
+    server_url: Annotated[str, BeforeValidator(_origin)] | None = _setting(
+        None,
+        Setting(
+            "AURA_SERVER_URL",
+            "--server-url",
+            "an absolute http or https URL",
+            "Public origin; absent: derived from host and port.",
+        ),
+    )
+    enable_a2a: Boolean = _switch(False, "AURA_ENABLE_A2A", "--enable-a2a", "Mount the A2A routes; not built yet.")
+    reload: Boolean = _switch(False, "AURA_RELOAD", "--reload", "Load changed agent files without a restart.")
+    max_body_bytes: WholeNumber = _setting(
+        16 * 1024 * 1024,
+        Setting(
+            "AURA_MAX_BODY_BYTES",
+            "--max-body-bytes",
+            "a whole number of bytes, at least 1",
+            "Largest request body.",
+        ),
+        ge=1,
+    )
+    cors_origins: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
+        (),
+        Setting(
+            "AURA_CORS_ORIGINS",
+            "--cors-origins",
+            "origins separated by commas, or `*`",
+            "Origins that browsers may use.",
+        ),
+    )
+    api_keys: SecretStr | None = _setting(
+        None,
+        Setting("AURA_API_KEYS", "", "keys separated by commas", "Keys that requests must carry one of.", secret=True),
+    )
+    api_keys_file: Path | None = _setting(
+        None, Setting("AURA_API_KEYS_FILE", "--api-keys-file", "a path", "File with the digests of keys.")
+    )
+    heartbeat_secs: Annotated[float, Field(ge=1, le=_LONGEST_HEARTBEAT)] = _setting(
+        10.0,
+        Setting(
+            "AURA_HEARTBEAT_SECS",
+            "--heartbeat-secs",
+            f"a number from 1 to {_LONGEST_HEARTBEAT}",
+            "Silence of a stream before a comment keeps it alive.",
+        ),
+    )
+    stall_secs: Annotated[float, Field(ge=1, le=86_400)] = _setting(
+        60.0,
+        Setting(
+            "AURA_STALL_SECS",
+            "--stall-secs",
+            "a number from 1 to 86400",
+            "How long a client may leave a full buffer unread before it is dropped.",
+        ),
+    )
+    prompt_journal: Boolean = _switch(
+        False, "AURA_PROMPT_JOURNAL", "", "Write the prompts of orchestrations to the run directory.", lenient=True
+    )
+    emit_scratchpad_tool_events: Boolean = _switch(
+        False, "AURA_EMIT_SCRATCHPAD_TOOL_EVENTS", "", "Show the scratchpad's tools in streams.", lenient=True
+    )
+    escape_hatch: Boolean = _switch(
+        True, "AURA_ESCAPE_HATCH", "", "Tell the coordinator to plan around missing tools.", lenient=True
+    )
+    config_strict: Boolean = _switch(
+        False, "AURA_CONFIG_STRICT", "--strict", "Unknown keys of agent files are errors.", lenient=True
+    )
+    disable_dotenv: Boolean = _switch(False, "AURA_DISABLE_DOTENV", "", "Read no `.env` file.", lenient=True)
+    warnings: tuple[Diagnostic, ...] = Field(default=(), exclude=True, repr=False)
+    """What was met while resolving; not a setting."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _Environment(settings_cls)
+
+    @classmethod
+    def resolve(cls, flags: Mapping[str, object] | None = None, env: Mapping[str, str] | None = None) -> Self:
+        """Settings from flags (by field name; ``None`` is not given) over variables over defaults.
+
+        Raises:
+            InvalidConfiguration: A value is not allowed (exit status 2), or asks for what is not built.
+        """
+        env = os.environ if env is None else env
+        given = {name: value for name, value in (flags or {}).items() if not is_blank(value)}
+        usable, warnings = _without_bad_switches(cls, env, given)
+        token = _variables.set(usable)
+        found = deployment.check(env)
+        try:
+            settings = cls(**given, warnings=tuple(warnings))  # type: ignore[arg-type]
+        except ValidationError as error:
+            found += _refusals(cls, error, usable, given)
+            raise InvalidConfiguration([*warnings, *found]) from None
+        finally:
+            _variables.reset(token)
+        if settings.enable_a2a:
+            fix = "leave out `--enable-a2a` and unset `AURA_ENABLE_A2A`"
+            found.append(problem("CFG-N01", None, "A2A is not built yet", fix))
+        if errors(found):
+            raise InvalidConfiguration([*warnings, *found])
+        return settings
+
+
+def setting_of(info: FieldInfo) -> Setting | None:
+    """How a field of ``ServerSettings`` is called from outside."""
+    extra = info.json_schema_extra
+    found = extra.get("setting") if isinstance(extra, dict) else None
+    return found if isinstance(found, Setting) else None
+
+
+def _without_bad_switches(
+    cls: type[ServerSettings], env: Mapping[str, str], given: Mapping[str, object]
+) -> tuple[dict[str, str], list[Diagnostic]]:
+    """Env-only toggles with a word that is no boolean count as unset (§3.3)."""
+    usable = dict(env)
+    warnings: list[Diagnostic] = []
+    for name, info in cls.model_fields.items():
+        setting = setting_of(info)
+        if setting is None or not setting.lenient or name in given:
+            continue
+        word = usable.get(setting.variable, "").strip().lower()
+        if word and word not in TRUE_WORDS | FALSE_WORDS:
+            del usable[setting.variable]
+            message = f"`{setting.variable}` is not a boolean; the default `{str(info.default).lower()}` is used"
+            fix = f"use {_BOOLEAN_WORDS}"
+            warnings.append(Diagnostic("WARN-ENV03", "warning", None, None, None, setting.variable, message, fix))
+    return usable, warnings
+
+
+def _refusals(
+    cls: type[ServerSettings], error: ValidationError, env: Mapping[str, str], given: Mapping[str, object]
+) -> list[Diagnostic]:
+    found: dict[str, Diagnostic] = {}
+    for each in error.errors(include_input=False, include_url=False, include_context=False):
+        place = str(each["loc"][0]) if each["loc"] else ""
+        for name, info in cls.model_fields.items():
+            setting = setting_of(info)
+            if setting is None or place not in (name, setting.variable):
+                continue
+            names = " or ".join(f"`{word}`" for word in (setting.flag, setting.variable) if word)
+            value = given.get(name, env.get(setting.variable))
+            shown = "" if setting.secret else f": `{str(value)[:80]}`"
+            message = f"{names} has a value that is not allowed{shown}"
+            found[name] = Diagnostic(
+                "CFG-D01", "error", None, None, None, setting.variable or name, message, f"allowed: {setting.allowed}"
+            )
+    return list(found.values())
