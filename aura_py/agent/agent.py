@@ -61,7 +61,14 @@ class Agent:
 
     def describe(self) -> Description:
         model = self._model
-        return Description(self._config.id, model.provider, model.model, model.context_window, orchestrated=False)
+        return Description(
+            self._config.id,
+            model.provider,
+            model.model,
+            model.context_window,
+            orchestrated=False,
+            images=model.capabilities.images,
+        )
 
     async def run(self, turn: Turn, context: RunContext) -> AsyncGenerator[list[Event], None]:
         """See :class:`~aura_py.agent.contract.Runnable`."""

@@ -45,13 +45,14 @@ class Turn:
 
 @dataclass(slots=True, frozen=True)
 class Description:
-    """What a client may know before it asks. ``model`` is the bare model name."""
+    """What a client may know before it asks. ``model`` is the bare model name; ``images``: it can see them."""
 
     id: str
     provider: str
     model: str
     context_window: int | None
     orchestrated: bool
+    images: bool = False
 
 
 class Runnable(Protocol):
