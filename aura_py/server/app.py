@@ -1,0 +1,69 @@
+"""The ASGI application: routes and the layers around them (``http-api.md`` §4)."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from aura_py.errors import AuraError, MethodNotAllowed, PathNotFound, RequestError
+from aura_py.server.chat import chat_completions
+from aura_py.server.edge import Edge
+from aura_py.server.envelope import error_response
+from aura_py.server.gate import Gate
+from aura_py.server.health import health
+from aura_py.server.info import info
+from aura_py.server.models import get_model, list_models
+
+
+def create_app(edge: Edge) -> Starlette:
+    """The app over running services. Starting and stopping them is the caller's (``lifecycle``)."""
+    layers = []
+    if edge.settings.cors_origins:
+        layers.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(edge.settings.cors_origins),
+                allow_methods=["GET", "POST", "OPTIONS"],
+                allow_headers=["*"],
+                expose_headers=["x-request-id", "x-chat-session-id", "retry-after"],
+            )
+        )
+    layers.append(Middleware(Gate, edge=edge))
+    app = Starlette(
+        routes=[
+            Route("/health", health, methods=["GET"]),
+            Route("/aura/info", info, methods=["GET"]),
+            Route("/v1/models", list_models, methods=["GET"]),
+            Route("/v1/models/{agent_id:path}", get_model, methods=["GET"]),
+            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+        ],
+        middleware=layers,
+        exception_handlers={HTTPException: _http_error, AuraError: _aura_error},
+    )
+    app.router.redirect_slashes = False
+    app.state.edge = edge
+    return app
+
+
+async def _aura_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AuraError)
+    return error_response(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    where = f"`{request.method} {request.url.path[:200]}`"
+    ours: RequestError
+    if error.status_code == 404:
+        ours = PathNotFound(f"There is nothing at {where}; the API is below `/v1`.")
+    elif error.status_code == 405:
+        ours = MethodNotAllowed(f"{where} is not possible; this path needs another method.")
+    else:
+        ours = RequestError(f"{where} cannot be served: {error.detail}.")
+    ours.headers = dict(error.headers or {})
+    return error_response(ours)

@@ -1,0 +1,147 @@
+"""``POST /v1/chat/completions`` (``http-api.md`` §9, ``clients.md`` §3–§8)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from aura_py.agent.contract import Turn
+from aura_py.errors import Forbidden, UnsupportedContent
+from aura_py.llm.contract import Sampling
+from aura_py.messages import ImagePart, Message, TextPart
+from aura_py.run.catalog import Served
+from aura_py.server.admission import claim, edge_of, principal_of, run_headers, start_run
+from aura_py.server.body import json_object, read_body
+from aura_py.server.chat_completion import ChatCollector
+from aura_py.server.edge import Edge
+from aura_py.server.json_run import Collector, JsonRun
+from aura_py.server.openai.chat_request import ChatCall, parse_chat
+from aura_py.server.openai.sampling import sampling
+from aura_py.server.replay import Replay
+from aura_py.server.run_stream import RunStream, StreamEncoder
+from aura_py.server.side_answer import SideAnswer, SideCollector, SideEncoder
+from aura_py.server.side_requests import MAX_TOKENS, is_side_request, wants_json
+from aura_py.server.sse import ChatEncoder, EventChannel, StreamShape
+
+_ON = frozenset({"1", "t", "true", "y", "yes", "on"})
+_OFF = frozenset({"0", "f", "false", "n", "no", "off"})
+
+
+async def chat_completions(request: Request) -> ASGIApp:
+    """Answers with a stream or a JSON body; only the body's ``stream`` decides (EP-3)."""
+    edge = edge_of(request)
+    settings = edge.settings
+    body = await read_body(request.headers, request.receive, settings.max_body_bytes)
+    call = parse_chat(json_object(body))
+    served = edge.choose(principal_of(request), call.model)
+    side = _side(request, call, served)
+    turn = _turn(call, served, side=side is not None)
+    claimed = claim(request, served, body)
+    if claimed is not None and claimed.repeats:
+        return Replay(claimed.tape, call.stream, edge.pace)
+    tape = claimed.tape if claimed is not None else None
+    run = start_run(request, served, turn, session=call.session, metadata=call.metadata, user=call.user)
+    shape = _shape(edge, request, call, served, run.context.session_id)
+    known = [c.id for message in turn.messages for c in message.tool_calls]
+    created = int(time.time())
+    if call.stream:
+        encoder: StreamEncoder = ChatEncoder(shape, created=created, known_ids=known)
+        if side is not None:
+            encoder = SideEncoder(side, encoder)
+        return RunStream(run, encoder, run_headers(run), edge.pace, settings.debug_provider_errors, tape)
+    collector: Collector = ChatCollector(shape, created=created, known_ids=known)
+    if side is not None:
+        collector = SideCollector(side, collector)
+    return JsonRun(run, collector, run_headers(run), settings.debug_provider_errors, edge.pace.stall, tape)
+
+
+def _side(request: Request, call: ChatCall, served: Served) -> SideAnswer | None:
+    """How to answer a chat UI's side request; ``None`` for everything else.
+
+    Raises:
+        Forbidden: The agent refuses side requests.
+    """
+    messages = call.conversation.messages
+    if not is_side_request(request.headers, stream=call.stream, has_tools=bool(call.tools), messages=messages):
+        return None
+    policy = served.config.agent.side_requests
+    if policy == "refuse":
+        raise Forbidden(f"The agent `{served.id}` does not answer side requests such as titles and tags.")
+    if policy == "agent":
+        return None
+    question = messages[-1].text if messages else ""
+    return SideAnswer(json=wants_json(question, call.response_format, request.headers))
+
+
+def _turn(call: ChatCall, served: Served, *, side: bool) -> Turn:
+    messages = _seen(call.conversation.messages, served)
+    if side:
+        configured = served.config.agent.llm.max_tokens
+        cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
+        return Turn(messages, sampling=Sampling(max_tokens=cap, response_format=call.response_format), side=True)
+    return Turn(
+        messages,
+        client_tools=call.tools,
+        tool_choice=call.tool_choice,
+        parallel_tool_calls=call.parallel_tool_calls,
+        sampling=sampling(call.body, served.config.agent),
+    )
+
+
+def _seen(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
+    """Images go to models that can see them (RQ-5). In a tool's result a note takes their place otherwise.
+
+    Raises:
+        UnsupportedContent: The conversation has images and the model sees none.
+    """
+    if not any(isinstance(part, ImagePart) for message in messages for part in message.content):
+        return messages
+    if served.runnable.describe().images:
+        return messages
+    for message in messages:
+        if message.role != "tool" and any(isinstance(part, ImagePart) for part in message.content):
+            raise UnsupportedContent(
+                f"The model of the agent `{served.id}` cannot see images; send text only.", param="messages"
+            )
+    return tuple(replace(m, content=tuple(_noted(part) for part in m.content)) for m in messages)
+
+
+def _noted(part: object) -> TextPart:
+    return part if isinstance(part, TextPart) else TextPart("[an image that this model cannot see]")
+
+
+def _shape(edge: Edge, request: Request, call: ChatCall, served: Served, session_id: str) -> StreamShape:
+    settings = edge.settings
+    about = served.runnable.describe()
+    legacy_chunks = settings.tool_result_mode == "open-web-ui"
+    return StreamShape(
+        model=f"{about.provider}/{about.model}" if legacy_chunks else call.model or served.id,
+        session_id=session_id,
+        agent_id="coordinator" if about.orchestrated else "main",
+        events=event_channel(request.headers.get("x-aura-events", ""), call.events, named=settings.custom_events),
+        mode=settings.tool_result_mode,
+        include_usage=call.include_usage,
+        reasoning=served.config.agent.emit_reasoning,
+        reasoning_events=settings.emit_reasoning,
+        scratchpad_events=settings.emit_scratchpad_tool_events,
+        result_limit=settings.tool_result_max_length,
+        debug_errors=settings.debug_provider_errors,
+    )
+
+
+def event_channel(header: str, body: bool | None, *, named: bool) -> EventChannel:
+    """How a stream carries ``aura.*`` data (VX-1, ``sse-events.md`` S17).
+
+    The operator's switch gives named events, which a request may refuse; without it a request may ask for vendor
+    chunks. The header beats the body.
+    """
+    word = header.strip().lower()
+    wish = True if word in _ON else False if word in _OFF else body
+    if wish is False:
+        return "none"
+    if named:
+        return "named"
+    return "vendor" if wish else "none"

@@ -1,0 +1,62 @@
+"""The outermost layer of the app: request id, shutdown gate, keys, and the envelope around every failure."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aura_py import ids
+from aura_py.errors import AuraError
+from aura_py.server.admission import PRINCIPAL, REQUEST_ID
+from aura_py.server.edge import Edge
+from aura_py.server.envelope import error_response
+from aura_py.server.keys import ANONYMOUS
+
+logger = logging.getLogger(__name__)
+
+_OPEN: Final = frozenset({"/health"})
+"""Paths that need no key."""
+
+
+class Gate:
+    """ASGI middleware around all routes, unknown paths included."""
+
+    def __init__(self, app: ASGIApp, edge: Edge) -> None:
+        self._app = app
+        self._edge = edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = ids.request_id()
+        scope[REQUEST_ID] = request_id
+        if scope["path"] != "/":
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        started = False
+
+        async def named(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message).setdefault("x-request-id", request_id)
+            await send(message)
+
+        try:
+            self._edge.check_gate()
+            headers = Headers(scope=scope)
+            scope[PRINCIPAL] = ANONYMOUS if scope["path"] in _OPEN else self._edge.keys.principal(headers)
+            await self._app(scope, receive, named)
+        except AuraError as error:
+            if started:
+                raise
+            await error_response(error)(scope, receive, named)
+        except Exception:
+            logger.exception("request `%s` failed", request_id)
+            if started:
+                raise
+            failure = AuraError("Aura failed while handling the request; the log has the details.")
+            await error_response(failure)(scope, receive, named)

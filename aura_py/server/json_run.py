@@ -1,0 +1,100 @@
+"""A run as one JSON body, under the same supervision as a stream (``http-api.md`` §9.7, B11)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import anyio
+from starlette.types import Receive, Scope, Send
+
+from aura_py.errors import AuraError, RunCancelled
+from aura_py.events import (
+    Event,
+    OrchestratorToolCompleted,
+    OrchestratorToolStarted,
+    RunFailed,
+    RunFinished,
+    ToolCompleted,
+    ToolStarted,
+)
+from aura_py.run.engine import Run
+from aura_py.server.outlet import Outlet
+from aura_py.server.run_stream import CLOSING, respond_with_error
+from aura_py.server.tape import Tape
+
+logger = logging.getLogger(__name__)
+
+_TOOLS_RAN: Final = (ToolStarted, ToolCompleted, OrchestratorToolStarted, OrchestratorToolCompleted)
+
+
+class Collector(Protocol):
+    """Makes the body. ``add`` sees every batch, the last one included."""
+
+    def add(self, batch: list[Event]) -> None: ...
+    def body(self, end: RunFinished) -> bytes: ...
+
+
+@dataclass(slots=True)
+class JsonRun:
+    """ASGI response of one run. A client that leaves cancels the run within a second (CX-1)."""
+
+    run: Run
+    collector: Collector
+    headers: Mapping[str, str]
+    debug_errors: bool = False
+    stall: float = 60.0
+    tape: Tape | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outlet = Outlet(scope, receive, send, on_gone=self._left, stall=self.stall)
+
+        async def collect() -> None:
+            await self._collect(outlet)
+
+        try:
+            await outlet.serve(collect)
+        finally:
+            self.run.abandon()
+            self.run.cancel(RunCancelled("The client's connection was closed."))
+            if self.tape is not None:
+                self.tape.discard()
+        with anyio.move_on_after(CLOSING):
+            await self.run.closed()
+
+    async def _collect(self, outlet: Outlet) -> None:
+        tools_ran = False
+        end: RunFinished | RunFailed | None = None
+        async for batch in self.run.events():
+            tools_ran = tools_ran or any(isinstance(event, _TOOLS_RAN) for event in batch)
+            self.collector.add(batch)
+            if isinstance(batch[-1], RunFinished | RunFailed):
+                end = batch[-1]
+        if isinstance(end, RunFinished):
+            try:
+                body = self.collector.body(end)
+            except Exception:
+                logger.exception("the answer of run `%s` could not be written", self.run.context.request_id)
+                end = RunFailed(AuraError("Aura failed while writing the answer; the log has the details."))
+            else:
+                await self._send(outlet, body)
+                return
+        error = end.error if end is not None else AuraError("The run ended without an answer.")
+        await respond_with_error(outlet, error, self.headers, debug=self.debug_errors, tools_ran=tools_ran)
+
+    async def _send(self, outlet: Outlet, body: bytes) -> None:
+        own = {"content-type": "application/json", "content-length": str(len(body)), **self.headers}
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items()]
+        if self.tape is not None:
+            self.tape.start(200, headers)
+            self.tape.append(body, last=True)
+        if not outlet.gone:
+            await outlet.start(200, headers)
+            await outlet.write(body, last=True)
+
+    def _left(self) -> None:
+        error = RunCancelled("The client left before the answer was complete.")
+        if self.tape is None or not self.tape.hand_over(lambda: self.run.cancel(error)):
+            self.run.cancel(error)

@@ -1,0 +1,44 @@
+"""``GET /v1/models`` and ``GET /v1/models/{id}`` (``http-api.md`` §7, ``clients.md`` §2)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aura_py.errors import ModelNotFound
+from aura_py.run.catalog import Served
+from aura_py.server.admission import edge_of, principal_of
+from aura_py.server.sse.frames import to_json
+
+
+async def list_models(request: Request) -> Response:
+    """Agents that are not hidden and that the caller may ask, in load order."""
+    data = [_model(request, served) for served in edge_of(request).visible(principal_of(request))]
+    return _json({"object": "list", "data": data})
+
+
+async def get_model(request: Request) -> Response:
+    """One agent; hidden ones are found by their id too."""
+    agent_id: str = request.path_params["agent_id"]
+    served = edge_of(request).catalog.get(agent_id)
+    if served is None or not principal_of(request).may_ask(agent_id):
+        raise ModelNotFound(f"The model `{agent_id}` does not exist or you do not have access to it.", param="model")
+    return _json(_model(request, served))
+
+
+def _model(request: Request, served: Served) -> dict[str, object]:
+    agent = served.config.agent
+    created = agent.created_at // 1000 if agent.created_at is not None else edge_of(request).loaded_at
+    model: dict[str, object] = {
+        "id": served.id,
+        "object": "model",
+        "created": created,
+        "owned_by": agent.model_owner or agent.llm.provider,
+    }
+    if agent.description is not None:
+        model["description"] = agent.description
+    return model
+
+
+def _json(value: object) -> Response:
+    return Response(to_json(value), media_type="application/json")

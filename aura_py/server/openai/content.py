@@ -1,0 +1,78 @@
+"""Message content: strings, ``null`` and arrays of parts (``clients.md`` RQ-2, RQ-3, RQ-5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Final
+
+from aura_py.errors import UnsupportedContent
+from aura_py.messages import ImagePart, Part, TextPart
+from aura_py.server.openai.fields import wrong
+
+logger = logging.getLogger(__name__)
+
+_ECHOES: Final = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking", "tool_use", "tool_call"})
+"""Parts that repeat output; they are dropped from history."""
+_TEXTS: Final = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+_REFUSED: Final = frozenset({"input_audio", "audio", "file", "input_file", "video_url"})
+
+
+def content_parts(content: object, *, param: str) -> tuple[Part, ...]:
+    """The parts of one message's content; text parts next to each other are one part.
+
+    Raises:
+        RequestError: The content is neither text nor an array, or a known part lacks what it needs.
+        UnsupportedContent: A part that no model can be given (audio, files).
+    """
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (TextPart(content),) if content else ()
+    if not isinstance(content, list):
+        raise wrong(param, "a string or an array of content parts")
+    parts: list[Part] = []
+    for part in _parts(content, param):
+        if isinstance(part, TextPart) and parts and isinstance(parts[-1], TextPart):
+            parts[-1] = TextPart(parts[-1].text + part.text)
+        else:
+            parts.append(part)
+    return tuple(parts)
+
+
+def _parts(content: list[object], param: str) -> Iterator[Part]:
+    for index, item in enumerate(content):
+        place = f"{param}[{index}]"
+        if isinstance(item, str):
+            yield TextPart(item)
+            continue
+        if not isinstance(item, dict):
+            raise wrong(place, "an object with a `type`")
+        kind = item.get("type")
+        if not isinstance(kind, str):
+            raise wrong(f"{place}.type", "a string")
+        if kind in _TEXTS:
+            text = item.get(_TEXTS[kind])
+            if text is not None and not isinstance(text, str):
+                raise wrong(f"{place}.{_TEXTS[kind]}", "a string")
+            if text:
+                yield TextPart(text)
+        elif kind in ("image_url", "input_image"):
+            yield _image(item, place)
+        elif kind in _REFUSED:
+            raise UnsupportedContent(f"Content of type `{kind}` is not supported; send text or images.", param=place)
+        elif kind not in _ECHOES:
+            logger.warning("content part of the unknown type `%s` was ignored", kind[:64])
+
+
+def _image(item: dict[str, object], place: str) -> ImagePart:
+    image = item.get("image_url")
+    detail = item.get("detail")
+    if isinstance(image, dict):
+        detail = image.get("detail", detail)
+        image = image.get("url")
+    if not isinstance(image, str):
+        raise wrong(f"{place}.image_url", "an object with a `url`")
+    if not image.startswith(("http://", "https://", "data:")):
+        raise UnsupportedContent("An image must be given by an `http`, `https` or `data` URL.", param=place)
+    return ImagePart(image, detail if isinstance(detail, str) else None)

@@ -1,0 +1,146 @@
+"""``messages`` of a chat completion as the conversation (``http-api.md`` §9.3, ``clients.md`` §3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from aura_py.errors import RequestError
+from aura_py.messages import ImagePart, Message, TextPart, ToolCall
+from aura_py.server.openai.content import content_parts
+from aura_py.server.openai.fields import wrong
+
+logger = logging.getLogger(__name__)
+
+_SYSTEM: Final = frozenset({"system", "developer"})
+
+
+@dataclass(slots=True, frozen=True)
+class Conversation:
+    """The conversation in its original order, and what clients sent beside it.
+
+    ``system`` is the text of system messages: the agent's own prompt is authoritative, so a run never sees it.
+    """
+
+    messages: tuple[Message, ...]
+    system: tuple[str, ...]
+
+    @property
+    def has_images(self) -> bool:
+        return any(isinstance(part, ImagePart) for message in self.messages for part in message.content)
+
+
+def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> Conversation:
+    """Checks and converts ``messages``.
+
+    Args:
+        with_tools: The request offers tools, so calls and their results are part of the conversation.
+
+    Raises:
+        RequestError: Missing, empty, of a wrong shape, or ending with a message that asks nothing.
+    """
+    if messages is None:
+        raise RequestError("`messages` is required; send the conversation as an array.", param="messages")
+    if not messages:
+        raise RequestError("No messages provided; `messages` must not be empty.", param="messages")
+    kept: list[Message] = []
+    system: list[str] = []
+    last = ""
+    for index, item in enumerate(messages):
+        place = f"messages[{index}]"
+        if not isinstance(item, dict):
+            raise wrong(place, "an object")
+        role = item.get("role")
+        if not isinstance(role, str):
+            raise wrong(f"{place}.role", "a string")
+        if role in _SYSTEM:
+            system.append(
+                "".join(
+                    p.text
+                    for p in content_parts(item.get("content"), param=f"{place}.content")
+                    if isinstance(p, TextPart)
+                )
+            )
+            continue
+        last = role
+        message = _message(role, item, place, with_tools)
+        if message is not None:
+            kept.append(message)
+    if system and last:
+        logger.info("system messages of the client were dropped: the agent's own prompt is authoritative")
+    if not last:
+        kept.append(Message("user", (TextPart("\n\n".join(system)),)))
+    _check_ending(last or "user", kept, with_tools)
+    return Conversation(tuple(kept), tuple(system))
+
+
+def _message(role: str, item: dict[str, object], place: str, with_tools: bool) -> Message | None:
+    content = content_parts(item.get("content"), param=f"{place}.content")
+    if role == "user":
+        return Message("user", content or (TextPart(""),))
+    if role == "assistant":
+        calls = _calls(item.get("tool_calls"), f"{place}.tool_calls")
+        if not with_tools:
+            calls = ()
+        blank = not any(not isinstance(part, TextPart) or part.text.strip() for part in content)
+        return None if blank and not calls else Message("assistant", () if blank else content, calls)
+    if role == "tool":
+        call_id = item.get("tool_call_id")
+        if with_tools and isinstance(call_id, str) and call_id and item.get("content") is not None:
+            return Message("tool", content or (TextPart(""),), tool_call_id=call_id)
+        logger.warning("a tool result without `tools`, `tool_call_id` or content was left out")
+        return None
+    logger.warning("a message of the role `%s` was left out", role[:64])
+    return None
+
+
+def _calls(value: object, place: str) -> tuple[ToolCall, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise wrong(place, "an array")
+    calls: list[ToolCall] = []
+    for index, item in enumerate(value):
+        function = item.get("function") if isinstance(item, dict) else None
+        if not isinstance(item, dict) or not isinstance(function, dict):
+            raise wrong(f"{place}[{index}]", "an object with `id` and `function`")
+        call_id, name, arguments = item.get("id"), function.get("name"), function.get("arguments")
+        if not isinstance(call_id, str) or not isinstance(name, str):
+            raise wrong(f"{place}[{index}]", "a call with a string `id` and a string `function.name`")
+        calls.append(ToolCall(call_id, name, _arguments(arguments)))
+    return tuple(calls)
+
+
+def _arguments(value: object) -> str:
+    """JSON text of an object or at least of something; text that is not JSON travels as a JSON string."""
+    if value is None or value == "":
+        return "{}"
+    if not isinstance(value, str):
+        return orjson.dumps(value).decode()
+    try:
+        orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return orjson.dumps(value).decode()
+    return value
+
+
+def _check_ending(last: str, kept: list[Message], with_tools: bool) -> None:
+    if last == "function":
+        last = kept[-1].role if kept else last
+    if last == "tool":
+        if not with_tools:
+            raise RequestError(
+                "The last message has the role `tool`, but the request has no `tools`; send the tools again.",
+                param="messages",
+            )
+        if not any(message.role == "user" for message in kept):
+            raise RequestError("A conversation that ends with a tool result needs a user message.", param="messages")
+    elif last != "user":
+        raise RequestError(
+            f"The last message has the role `{last[:64]}`; it must be `user`, or `tool` with `tools`.",
+            param="messages",
+        )

@@ -1,0 +1,106 @@
+"""Repeated requests attach to the run they repeat (``clients.md`` ER-5).
+
+A request with an ``Idempotency-Key`` is remembered under that key; one of an SDK that counts its retries
+(``x-stainless-retry-count``) under what it asks. A repetition follows the running response or replays the finished
+one. Callers never share: whatever distinguishes them (key, credentials, headers that MCP servers get) is part of the
+identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from aura_py.errors import Conflict
+from aura_py.run.catalog import Served
+from aura_py.server.tape import Tape
+
+KEYED_SECONDS: Final = 600.0
+COUNTED_SECONDS: Final = 30.0
+MAX_ENTRIES: Final = 1024
+MAX_BYTES: Final = 32 * 1024 * 1024
+TAPE_BYTES: Final = 1024 * 1024
+_CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "cookie", "x-chat-session-id", "x-openwebui-chat-id")
+
+
+@dataclass(slots=True, frozen=True)
+class Claim:
+    """What a request is to do: record on ``tape``, or follow it when ``repeats`` is set."""
+
+    tape: Tape
+    repeats: bool
+
+
+@dataclass(slots=True)
+class _Entry:
+    tape: Tape
+    body: str
+    expires: float
+
+
+class Retries:
+    """The responses of this process that may be repeated; bounded in number, bytes and time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    def claim(
+        self, headers: Headers, *, principal: str | None, client: str, served: Served, body: bytes
+    ) -> Claim | None:
+        """What a request is to this table; ``None`` when it cannot be recognised again.
+
+        Raises:
+            Conflict: The key was used with another body, or its response is too large to be repeated.
+        """
+        key = headers.get("idempotency-key")
+        counted = headers.get("x-stainless-retry-count", "")
+        if not key and not counted.isdecimal():
+            return None
+        digest = hashlib.sha256(body).hexdigest()
+        caller = (principal or "", served.id, *(headers.get(name, "") for name in _identity(served)))
+        identity = _digest("key", key, *caller) if key else _digest("body", digest, client, *caller)
+        self._forget_old()
+        entry = self._entries.get(identity)
+        if key and entry is not None and entry.body != digest:
+            raise Conflict(
+                "The `Idempotency-Key` was used for another request body; use a new key for a new request.",
+                param="Idempotency-Key",
+            )
+        if entry is not None and not entry.tape.discarded and (key or int(counted) > 0):
+            return Claim(entry.tape, repeats=True)
+        if entry is not None and entry.tape.overlong and (key or int(counted) > 0):
+            raise Conflict("The response to this request is too large to be repeated; use a new `Idempotency-Key`.")
+        tape = Tape(TAPE_BYTES)
+        seconds = KEYED_SECONDS if key else COUNTED_SECONDS
+        self._entries[identity] = _Entry(tape, digest, self._now() + seconds)
+        self._entries.move_to_end(identity)
+        return Claim(tape, repeats=False)
+
+    def _forget_old(self) -> None:
+        now = self._now()
+        size = sum(entry.tape.size for entry in self._entries.values())
+        for identity, entry in list(self._entries.items()):
+            crowded = len(self._entries) >= MAX_ENTRIES or size > MAX_BYTES
+            stale = entry.expires <= now and (entry.tape.complete or entry.tape.discarded)
+            if not (stale or crowded):
+                continue
+            size -= entry.tape.size
+            del self._entries[identity]
+
+
+def _identity(served: Served) -> Iterable[str]:
+    yield from _CREDENTIALS
+    for server in served.config.mcp.servers.values():
+        if server.transport != "stdio":
+            yield from sorted(server.headers_from_request.values())
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

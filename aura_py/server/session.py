@@ -1,0 +1,27 @@
+"""Which conversation a request belongs to (``clients.md`` ID-2)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from starlette.datastructures import Headers
+
+_VALID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_HEADERS: Final = ("x-chat-session-id", "x-openwebui-chat-id")
+
+
+def session_id(metadata: str | None, headers: Headers) -> str | None:
+    """The id the caller gave, made safe for a header; ``None`` when it gave none.
+
+    ``metadata`` is ``metadata.chat_session_id`` of the body; it wins over ``X-Chat-Session-Id``, which wins over
+    ``X-OpenWebUI-Chat-Id``. An id with other characters is replaced by a digest of itself, so that the same id is
+    always the same session.
+    """
+    given = metadata or next((v for name in _HEADERS if (v := headers.get(name))), None)
+    if not given:
+        return None
+    if _VALID.fullmatch(given):
+        return given
+    return f"cs_{hashlib.sha256(given.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"

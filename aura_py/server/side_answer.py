@@ -1,0 +1,80 @@
+"""Answers to side requests: a run's events without thinking, its text cleaned (``clients.md`` ID-7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aura_py.events import Event, ReasoningDelta, RunFinished, TextDelta
+from aura_py.server.json_run import Collector
+from aura_py.server.run_stream import StreamEncoder
+from aura_py.server.side_requests import cleaned
+
+
+class SideAnswer:
+    """Rewrites batches. ``json``: the chat UI looks for a JSON object."""
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._text: list[str] = []
+
+    def rewrite(self, batch: list[Event]) -> list[Event]:
+        kept: list[Event] = []
+        for event in batch:
+            if isinstance(event, TextDelta):
+                self._text.append(event.text)
+            elif isinstance(event, RunFinished):
+                answer = cleaned(event.answer or "".join(self._text), json=self._json)
+                if answer:
+                    kept.append(TextDelta(answer))
+                kept.append(replace(event, answer=answer, reasoning=""))
+            elif not isinstance(event, ReasoningDelta):
+                kept.append(event)
+        return kept
+
+
+@dataclass(slots=True)
+class SideEncoder:
+    """An encoder that sees the rewritten batches."""
+
+    side: SideAnswer
+    encoder: StreamEncoder
+
+    @property
+    def content_type(self) -> str:
+        return self.encoder.content_type
+
+    @property
+    def cache_control(self) -> str:
+        return self.encoder.cache_control
+
+    @property
+    def heartbeat(self) -> bytes:
+        return self.encoder.heartbeat
+
+    @property
+    def steady_heartbeat(self) -> bool:
+        return self.encoder.steady_heartbeat
+
+    def opening(self) -> bytes:
+        return self.encoder.opening()
+
+    def encode(self, batch: list[Event]) -> bytes:
+        return self.encoder.encode(self.side.rewrite(batch))
+
+
+class SideCollector:
+    """A collector that sees the rewritten batches."""
+
+    def __init__(self, side: SideAnswer, collector: Collector) -> None:
+        self._side = side
+        self._collector = collector
+        self._end: RunFinished | None = None
+
+    def add(self, batch: list[Event]) -> None:
+        kept = self._side.rewrite(batch)
+        self._collector.add(kept)
+        if kept and isinstance(kept[-1], RunFinished):
+            self._end = kept[-1]
+
+    def body(self, end: RunFinished) -> bytes:
+        return self._collector.body(self._end or end)
