@@ -6,14 +6,14 @@ import logging
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH, CallToolResult
+from mcp_types import HEADER_MISMATCH, CallToolResult
 from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
 from aura_py.mcp.attachment import Lease, McpAttachment
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
-from aura_py.mcp.dispatcher import Listener
+from aura_py.mcp.dispatcher import Listener, is_hang_up
 from aura_py.mcp.http import HttpFailure
 from aura_py.mcp.results import cancelled, rpc_failure, shape_result, transport_failure
 from aura_py.messages import JsonObject
@@ -184,7 +184,7 @@ def _failed(lease: Lease, connection: Connection, failure: HttpFailure | None, e
         return transport_failure(str(failure))
     if failure is not None and error.message == "Server returned an error response":
         return transport_failure(str(failure))
-    if error.code == CONNECTION_CLOSED and connection.over:
+    if is_hang_up(error):
         return transport_failure(f"MCP server `{lease.name}` went away during the call")
     if error.code == HEADER_MISMATCH:
         raise ListingStale(error.message)

@@ -27,8 +27,8 @@ from pydantic import TypeAdapter, ValidationError
 from aura_py import __version__
 from aura_py.config.models import McpServer
 from aura_py.mcp import reasons
-from aura_py.mcp.discovery import Listing, list_tools
-from aura_py.mcp.dispatcher import CallDispatcher, Listener
+from aura_py.mcp.discovery import Listing, list_tools, mend_listing
+from aura_py.mcp.dispatcher import CallDispatcher, Listener, is_hang_up
 from aura_py.mcp.http import UNREACHABLE, HttpFailure
 from aura_py.mcp.transports import Observed, open_transport
 
@@ -192,9 +192,10 @@ class Connection:
                     client_info=Implementation(name="aura", version=__version__),
                     message_handler=self._on_message,
                 )
+                dispatcher.on_listing = lambda page: mend_listing(self.name, session.protocol_version, page)
                 async with session:
                     try:
-                        again = await _negotiate(session, dispatcher, era)
+                        again = await _negotiate(session, era)
                         if not again:
                             listing = await list_tools(self.name, session)
                     except Exception as error:
@@ -301,7 +302,7 @@ def _nothing(_connection: Connection) -> None:
     return
 
 
-async def _negotiate(session: ClientSession, dispatcher: CallDispatcher, era: Era) -> bool:
+async def _negotiate(session: ClientSession, era: Era) -> bool:
     """Finds the protocol version. True: the server hung up at the newer greeting, so greet it the older way."""
     if era == "handshake":
         await session.initialize()
@@ -309,7 +310,7 @@ async def _negotiate(session: ClientSession, dispatcher: CallDispatcher, era: Er
     try:
         await session.discover()
     except MCPError as error:
-        if dispatcher.over.is_set():
+        if is_hang_up(error):
             return True
         if error.code == UNREACHABLE:
             raise

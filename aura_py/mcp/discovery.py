@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from aura_py.mcp.arguments import ArgumentCheck
 from aura_py.mcp.names import names_of_server
 from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
@@ -125,6 +127,48 @@ async def list_tools(server: str, session: ClientSession) -> Listing:
     tools = tuple(wire.values())
     names = names_of_server([tool.name for tool in tools])
     return Listing(server, tuple(_prepare(tool, name) for tool, name in zip(tools, names, strict=True)))
+
+
+def mend_listing(server: str, version: str | None, result: dict[str, Any]) -> None:
+    """Takes out of a page of ``tools/list`` what would make the whole page invalid: one tool, not the server, is lost.
+
+    A tool keeps its place if leaving out its optional parts, or naming the root of its input an object, is enough.
+    """
+    from mcp_types.methods import validate_server_result
+
+    def problem(tools: list[Any]) -> str | None:
+        try:
+            validate_server_result("tools/list", version or "2025-11-25", {**result, "tools": tools})
+        except KeyError:
+            return None
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            return f"{'.'.join(str(part) for part in first['loc'][2:])}: {first['msg']}"
+        return None
+
+    tools = result.get("tools")
+    if not isinstance(tools, list) or problem(tools) is None:
+        return
+    kept: list[Any] = []
+    for tool in tools:
+        if problem([tool]) is None:
+            kept.append(tool)
+            continue
+        bare = {key: tool[key] for key in ("name", "description", "inputSchema") if key in tool} if _named(tool) else {}
+        schema = bare.get("inputSchema")
+        if isinstance(schema, dict) and not isinstance(schema.get("type"), str):
+            bare["inputSchema"] = {**schema, "type": "object"}
+        reason = problem([bare])
+        if reason is None:
+            kept.append(bare)
+        else:
+            name = tool["name"] if _named(tool) else "?"
+            log.warning("tool `%s` of MCP server `%s` is left out: %s", name, server, reason)
+    result["tools"] = kept
+
+
+def _named(tool: object) -> bool:
+    return isinstance(tool, dict) and isinstance(tool.get("name"), str)
 
 
 def _prepare(tool: WireTool, name: str) -> ServerTool:

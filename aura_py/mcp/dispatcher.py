@@ -11,9 +11,10 @@ from typing import Any, Self
 import anyio
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.dispatcher import CallOptions, OnNotify, OnNotifyIntercept, OnRequest
+from mcp.shared.exceptions import MCPError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCRequest, RequestId
+from mcp_types import CONNECTION_CLOSED, JSONRPCRequest, RequestId
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +64,17 @@ class _Outlet:
         return await self._inner.__aexit__(exc_type, exc_val, exc_tb)
 
 
+def is_hang_up(error: MCPError) -> bool:
+    """Whether the SDK made this error up because the connection ended; servers use its code for errors of their own."""
+    return error.code == CONNECTION_CLOSED and error.message == "Connection closed"
+
+
 class CallDispatcher(JSONRPCDispatcher):
     """Gives every request its id, routes progress to its call at once and in order, and knows when it is over.
 
     The progress token of a call is its request id. Abandoned calls are cancelled by whoever started them, who knows
-    the reason; the dispatcher's own courtesy notification is off for them.
+    the reason; the dispatcher's own courtesy notification is off for them. ``on_listing`` may mend a page of
+    ``tools/list`` before it is parsed.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class CallDispatcher(JSONRPCDispatcher):
         self.listeners: dict[int, Listener] = {}
         super().__init__(read_stream, _Outlet(write_stream, self.listeners))
         self.over = anyio.Event()
+        self.on_listing: Callable[[dict[str, Any]], None] = lambda _result: None
         self._name = name
         self._ids = count(1)
         self._stray = 0
@@ -100,7 +108,10 @@ class CallDispatcher(JSONRPCDispatcher):
             chosen["cancel_on_abandon"] = False
         elif "request_id" not in chosen:
             chosen["request_id"] = self.new_id()
-        return await super().send_raw_request(method, params, chosen, _related_request_id=_related_request_id)
+        result = await super().send_raw_request(method, params, chosen, _related_request_id=_related_request_id)
+        if method == "tools/list":
+            self.on_listing(result)
+        return result
 
     async def run(
         self,

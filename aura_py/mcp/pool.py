@@ -91,7 +91,8 @@ class McpPool:
                 self._ended_one = anyio.Event()
                 await self._ended_one.wait()
         tasks.cancel_scope.cancel()
-        return await tasks.__aexit__(exc_type, exc_val, exc_tb)
+        await tasks.__aexit__(None, None, None)
+        return None
 
     async def attach(
         self,

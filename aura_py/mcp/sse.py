@@ -37,8 +37,6 @@ async def open_sse(
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 ]:
     """Message streams over one event stream and POSTs to the endpoint that it names, on the same origin."""
-    to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
     async with (
         client,
         stream_within_origin(
@@ -46,6 +44,8 @@ async def open_sse(
         ) as response,
     ):
         _check(response)
+        to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
         async with incoming, to_session, from_session, outgoing, anyio.create_task_group() as tasks:
             endpoint = await tasks.start(_read, name, url, response, to_session)
             tasks.start_soon(_write, name, endpoint, client, outgoing, to_session)
