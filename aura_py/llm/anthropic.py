@@ -13,7 +13,7 @@ from aura_py.llm.anthropic_body import PROVIDER, build_body
 from aura_py.llm.anthropic_stream import AnthropicStream
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
-from aura_py.llm.sse import OversizedEvent, SseReader
+from aura_py.llm.reading import drain
 
 if TYPE_CHECKING:
     import httpx2
@@ -81,26 +81,23 @@ class _Anthropic:
             additional_params=dict(self._config.additional_params),
         )
         response = await self._open(body)
-        sse = SseReader()
         reader = AnthropicStream(self._asked)
-        start = b""
+        chunks = response.aiter_bytes()
         try:
-            async for chunk in response.aiter_bytes():
-                start = start or chunk[:200]
-                deltas = self._read(reader, sse.feed(chunk))
+            async for chunk in chunks:
+                deltas = reader.feed(chunk)
                 if deltas:
                     yield deltas
+                if reader.failure is not None:
+                    raise reader.failure
                 if reader.done:
+                    await drain(chunks)
                     return
-            deltas = self._read(reader, sse.close())
+            deltas = reader.end()
             if deltas:
                 yield deltas
-            if not sse.lines:
-                raise self._asked.garbage(start.decode(errors="replace"))
-            if not reader.done:
-                raise self._asked.broken()
-        except OversizedEvent as error:
-            raise self._asked.garbage("an event without an end", error) from error
+            if reader.failure is not None:
+                raise reader.failure
         except self._httpx.HTTPError as error:
             raise self._asked.broken(error) from error
         finally:
@@ -131,12 +128,3 @@ class _Anthropic:
         body = error.body
         text = body if isinstance(body, str) else orjson.dumps(body, default=str).decode()
         return self._asked.status(error.status_code, text, error.response.headers)
-
-    def _read(self, reader: AnthropicStream, payloads: list[bytes]) -> list[Delta]:
-        deltas: list[Delta] = []
-        for payload in payloads:
-            try:
-                reader.take(orjson.loads(payload), deltas)
-            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                raise self._asked.garbage(payload.decode(errors="replace"), error) from error
-        return deltas

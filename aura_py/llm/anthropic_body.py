@@ -103,9 +103,7 @@ def _choose(body: Body, choice: ToolChoice, parallel: bool | None) -> None:
     if "tool_choice" in body:
         return
     kind = {"auto": "auto", "none": "none", "required": "any"}
-    value: Body = (
-        {"type": "tool", "name": choice.name} if isinstance(choice, NamedTool) else {"type": kind[choice]}
-    )
+    value: Body = {"type": "tool", "name": choice.name} if isinstance(choice, NamedTool) else {"type": kind[choice]}
     if _thinks(body) and value["type"] in ("tool", "any"):
         # The API rejects a forced tool while it thinks.
         value = {"type": "auto"}

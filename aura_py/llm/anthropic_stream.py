@@ -18,6 +18,7 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
+from aura_py.llm.reading import SseStreamReader
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
 _STOPS: dict[str, FinishReason] = {
@@ -56,26 +57,17 @@ class _Thought:
     signature: str = ""
 
 
-class AnthropicStream:
+class AnthropicStream(SseStreamReader):
     """Holds what one response has said so far; ``done`` once ``message_stop`` came."""
 
-    __slots__ = ("_asked", "_calls", "_open", "_stop", "_usage", "done")
-
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+        super().__init__(asked)
         self._open: dict[int, _Call | _Thought] = {}
         self._calls = 0
         self._stop: str | None = None
         self._usage: dict[str, Any] = {}
-        self.done = False
 
     def take(self, event: dict[str, Any], out: list[Delta]) -> None:
-        """Appends the deltas of one event.
-
-        Raises:
-            ProviderError: The event reports an error.
-            KeyError, TypeError: The event is not of this protocol.
-        """
         kind = event["type"]
         if kind == "content_block_delta":
             self._grow(event["index"], event["delta"], out)
@@ -163,4 +155,4 @@ class AnthropicStream:
 
     def _failure(self, error: dict[str, Any]) -> ProviderError:
         kind = str(error.get("type", ""))
-        return self._asked.status(_STATUS.get(kind, 500), f"{kind}: {error.get('message', '')}")
+        return self.asked.status(_STATUS.get(kind, 500), f"{kind}: {error.get('message', '')}")

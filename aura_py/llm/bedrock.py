@@ -13,6 +13,7 @@ from aura_py.llm.bedrock_client import BedrockClient
 from aura_py.llm.bedrock_stream import MISFIRES, BadFrame, BedrockStream, Frame, FrameReader
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
+from aura_py.llm.reading import drain
 
 if TYPE_CHECKING:
     import aiohttp
@@ -79,7 +80,7 @@ def address(region: str, base_url: str | None) -> str:
     return base_url or f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
-def asked_bedrock(agent: str, model: str, region: str, base_url: str | None) -> Asked:
+def asked_bedrock(agent: str, model: str, region: str, base_url: str | None, secrets: tuple[str, ...] = ()) -> Asked:
     return Asked(
         agent=agent,
         provider=PROVIDER,
@@ -87,6 +88,7 @@ def asked_bedrock(agent: str, model: str, region: str, base_url: str | None) -> 
         address=address(region, base_url),
         credentials="the AWS credentials, their permissions and the account's access to the model",
         missing="check `model` (newer ones need an inference profile id such as `us.…`), `region`",
+        secrets=secrets,
     )
 
 
@@ -97,7 +99,13 @@ class _Bedrock:
         self.context_window = config.context_window
         self.capabilities = CAPABILITIES
         self._config = config
-        self._asked = asked_bedrock(agent, config.model, config.region, config.base_url)
+        self._asked = asked_bedrock(
+            agent,
+            config.model,
+            config.region,
+            config.base_url,
+            (config.api_key.get_secret_value(),) if config.api_key else (),
+        )
         self._client = BedrockClient(
             region=config.region, profile=config.profile, base_url=config.base_url, agent=agent
         )
@@ -115,26 +123,25 @@ class _Bedrock:
         )
         signed = await self._client.signed(asked, "converse_stream", parameters)
         response = await self._client.send(asked, signed)
-        frames = FrameReader()
-        reader = BedrockStream()
-        start = b""
+        reader = _BedrockReader(asked)
         try:
             if response.status != 200:
                 raise await refused(asked, response)
-            async for chunk in response.content.iter_any():
-                start = start or chunk[:2000]
-                deltas = self._read(reader, frames.feed(chunk))
+            chunks = response.content.iter_any()
+            async for chunk in chunks:
+                deltas = reader.feed(chunk)
                 if deltas:
                     yield deltas
+                if reader.failure is not None:
+                    raise reader.failure
                 if reader.done:
+                    await drain(chunks)
                     return
-            if reader.stop is None:
-                raise asked.broken() if start and not _foreign(start) else asked.garbage(start.decode(errors="replace"))
-            deltas = []
-            reader.end(deltas)
-            yield deltas
-        except BadFrame as error:
-            raise asked.garbage(start.decode(errors="replace"), error) from error
+            deltas = reader.end()
+            if deltas:
+                yield deltas
+            if reader.failure is not None:
+                raise reader.failure
         except (aiohttp.ClientError, OSError) as error:
             raise asked.broken(error) from error
         finally:
@@ -143,19 +150,54 @@ class _Bedrock:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    def _read(self, reader: BedrockStream, frames: list[Frame]) -> list[Delta]:
+
+class _BedrockReader:
+    """Frames to deltas."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._frames = FrameReader()
+        self._stream = BedrockStream()
+        self._start = b""
+        self.failure: ProviderError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._stream.done
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        self._start = self._start or chunk[:200]
         deltas: list[Delta] = []
-        for frame in frames:
-            if frame.failed:
-                raise self._failed(frame)
-            try:
-                reader.take(frame.event, orjson.loads(frame.payload or b"{}"), deltas)
-            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                raise self._asked.garbage(frame.payload.decode(errors="replace"), error) from error
-            if reader.stop in MISFIRES:
-                # The model failed to form an answer; asking again usually helps.
-                raise failure(self._asked, "", 500, reader.stop)
+        try:
+            for frame in self._frames.feed(chunk):
+                self._take(frame, deltas)
+                if self.failure is not None:
+                    break
+        except BadFrame as error:
+            self.failure = self._asked.garbage(self._start.decode(errors="replace"), error)
         return deltas
+
+    def end(self) -> list[Delta]:
+        deltas: list[Delta] = []
+        if self._stream.stop is not None:
+            self._stream.end(deltas)
+        elif _foreign(self._start):
+            self.failure = self._asked.garbage(self._start.decode(errors="replace"))
+        else:
+            self.failure = self._asked.broken()
+        return deltas
+
+    def _take(self, frame: Frame, out: list[Delta]) -> None:
+        if frame.failed:
+            self.failure = self._failed(frame)
+            return
+        try:
+            self._stream.take(frame.event, orjson.loads(frame.payload or b"{}"), out)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            self.failure = self._asked.garbage(frame.payload.decode(errors="replace"), error)
+        if self._stream.stop in MISFIRES:
+            # The model failed to form an answer; asking again usually helps.
+            self.failure = failure(self._asked, "", 500, self._stream.stop or "")
 
     def _failed(self, frame: Frame) -> ProviderError:
         try:

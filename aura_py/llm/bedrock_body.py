@@ -103,9 +103,7 @@ def _think(body: Body, fields: Body, inference: Body, request: ChatRequest, aske
     assert effort is not None
     model = asked.model
     if claude.generation(model):
-        wanted = claude.effort_fields(
-            model, effort, inference["maxTokens"] or claude.default_max_tokens(model)
-        )
+        wanted = claude.effort_fields(model, effort, inference["maxTokens"] or claude.default_max_tokens(model))
         if wanted is None:
             raise asked.refuse("reasoning_effort", "this model does not think")
         config = wanted.get("output_config")

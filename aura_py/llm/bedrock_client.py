@@ -143,7 +143,10 @@ class BedrockClient:
             raise _error(asked, ProviderAuthError, f"refused to issue credentials; {_LOGIN}", error) from error
         except exceptions.BotoCoreError as error:
             raise _error(
-                asked, ProviderRejected, "cannot be asked with this AWS configuration; check `region` and `profile`", error
+                asked,
+                ProviderRejected,
+                "cannot be asked with this AWS configuration; check `region` and `profile`",
+                error,
             ) from error
         raise asked.garbage("boto3 sent the request itself")
 

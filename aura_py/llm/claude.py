@@ -30,7 +30,7 @@ def generation(model: str) -> tuple[int, int] | None:
 
 
 def default_max_tokens(model: str) -> int:
-    """The limit sent when the file names none (``config.md`` §8.2): the family's own, else one that every model takes."""
+    """The limit sent when the file names none (``config.md`` §8.2): the family's own, else a safe one."""
     found = _NAME.search(model)
     version = generation(model)
     if found is None or version is None:

@@ -149,6 +149,10 @@ class Capabilities:
     response_format: bool = False
     reasoning_effort: bool = False
     prompt_cache: bool = False
+    content_filter: bool = True
+    """The provider tells when it withheld an answer."""
+    malformed_arguments: bool = True
+    """Arguments arrive as text, so a model's mistakes reach the loop instead of failing the call."""
     notes: tuple[str, ...] = field(default=())
 
 

@@ -14,10 +14,10 @@ from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_body import PROVIDER, build_body
 from aura_py.llm.gemini_stream import GeminiStream, failure
-from aura_py.llm.sse import OversizedEvent, SseReader
 
 if TYPE_CHECKING:
     import aiohttp
+    from google import genai
 
     from aura_py.config.models import GeminiLLM
 
@@ -32,6 +32,7 @@ CAPABILITIES = Capabilities(
     response_format=True,
     reasoning_effort=True,
     prompt_cache=False,
+    malformed_arguments=False,
     notes=(
         "images only as `data:` URLs or as addresses of Google's own file stores",
         "`reasoning_effort` is a thinking budget (2.5) or a thinking level (3 on); `none` is the least there is",
@@ -65,13 +66,16 @@ class _Gemini:
         self._asked = Asked(
             agent=agent, provider=PROVIDER, model=config.model, address=config.base_url or _ADDRESS, secrets=(key,)
         )
+        self._genai = genai
+        self._key = key
         # One attempt, said explicitly: without options the SDK sleeps and asks again after a lost connection.
-        options = types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=1))
+        self._options = types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=1))
         if config.base_url:
-            options.base_url, version = _split_version(config.base_url)
+            self._options.base_url, version = _split_version(config.base_url)
             if version:
-                options.api_version = version
-        self._client = genai.Client(api_key=key, vertexai=False, http_options=options)
+                self._options.api_version = version
+        self._client: genai.Client | None = None
+        self._session: aiohttp.ClientSession | None = None
         name = config.model if "/" in config.model else f"models/{config.model}"
         self._path = f"{name}:streamGenerateContent?alt=sse"
 
@@ -84,38 +88,52 @@ class _Gemini:
             additional_params=self._config.additional_params,
         )
         response = await self._open(orjson.dumps(body))
-        sse = SseReader()
         reader = GeminiStream(self._asked)
-        start = b""
         try:
             async for chunk in response.content.iter_any():
-                start = start or chunk[:2000]
-                deltas = self._read(reader, sse.feed(chunk))
+                deltas = reader.feed(chunk)
                 if deltas:
                     yield deltas
-            deltas = self._read(reader, sse.close())
-            if not sse.lines:
-                raise self._odd(start)
-            yield [*deltas, *reader.end()]
-        except OversizedEvent as error:
-            raise self._asked.garbage("an event without an end", error) from error
+                if reader.failure is not None:
+                    raise reader.failure
+            deltas = reader.end()
+            if deltas:
+                yield deltas
+            if reader.failure is not None:
+                raise reader.failure
         except (self._aiohttp.ClientError, OSError) as error:
             raise self._asked.broken(error) from error
         finally:
             response.close()
 
     async def aclose(self) -> None:
+        client, self._client = self._client, None
+        session, self._session = self._session, None
         with anyio.CancelScope(shield=True):
-            await self._client.aio.aclose()
-            self._client.close()
+            if client is not None:
+                await client.aio.aclose()
+                client.close()
+            if session is not None:
+                await session.close()
+
+    def _connected(self) -> genai.Client:
+        if self._client is None:
+            # The SDK's own session warns of itself and cannot be told how to connect.
+            connector = self._aiohttp.TCPConnector(limit=0)
+            self._session = self._aiohttp.ClientSession(connector=connector, trust_env=True)
+            options = self._options.model_copy(update={"aiohttp_client": self._session})
+            self._client = self._genai.Client(api_key=self._key, vertexai=False, http_options=options)
+        return self._client
 
     async def _open(self, body: bytes) -> aiohttp.ClientResponse:
         # The SDK offers no raw stream in public; its events cost a JSON round trip and a pydantic tree each.
-        api = self._client._api_client
+        api = self._connected()._api_client
         try:
             http = api._build_request("post", self._path, {}, None)
             http.data = body
-            response = cast("aiohttp.ClientResponse", (await api._async_request(http, None, stream=True)).response_stream)
+            response = cast(
+                "aiohttp.ClientResponse", (await api._async_request(http, None, stream=True)).response_stream
+            )
         except self._errors.APIError as error:
             raise self._refused(error) from error
         except (self._aiohttp.ClientError, OSError) as error:
@@ -134,26 +152,6 @@ class _Gemini:
             return told
         text = details.get("message") if isinstance(details, dict) else details
         return self._asked.status(error.code, text if isinstance(text, str) else str(text), headers)
-
-    def _read(self, reader: GeminiStream, payloads: list[bytes]) -> list[Delta]:
-        deltas: list[Delta] = []
-        for payload in payloads:
-            try:
-                reader.take(orjson.loads(payload), deltas)
-            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                raise self._asked.garbage(payload.decode(errors="replace"), error) from error
-        return deltas
-
-    def _odd(self, start: bytes) -> ProviderError:
-        """A body that held no event: an error object sent with status 200, a page, or nothing at all."""
-        try:
-            value = orjson.loads(start)
-        except orjson.JSONDecodeError:
-            return self._asked.garbage(start.decode(errors="replace"))
-        value = value[0] if isinstance(value, list) and value else value
-        if isinstance(value, dict) and isinstance(value.get("error"), dict):
-            return failure(self._asked, value["error"])
-        return self._asked.garbage(start.decode(errors="replace"))
 
 
 def _split_version(base_url: str) -> tuple[str, str | None]:

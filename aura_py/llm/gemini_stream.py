@@ -20,6 +20,7 @@ from aura_py.llm.contract import (
 )
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_body import PROVIDER
+from aura_py.llm.reading import SseStreamReader
 from aura_py.messages import FinishReason, JsonObject, Reasoning, ToolCall, Usage
 
 _STOPS: dict[str, FinishReason] = {
@@ -42,29 +43,29 @@ _STOPS: dict[str, FinishReason] = {
 # The model failed to form an answer; asking again usually helps.
 _MISFIRES = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"})
 
+_HEAD_BYTES = 8192
 
-class GeminiStream:
-    """Holds what one response has said so far. The stream has no last event: :meth:`end` judges how it ended."""
 
-    __slots__ = ("_asked", "_blocked", "_calls", "_stop", "_thinking")
+class GeminiStream(SseStreamReader):
+    """Holds what one response has said so far. The stream has no last event; it is judged when the body ends."""
 
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+        super().__init__(asked)
         self._calls = 0
         self._stop: str | None = None
         self._blocked = False
         self._thinking: list[str] = []
+        self._head = b""
 
-    def take(self, chunk: dict[str, Any], out: list[Delta]) -> None:
-        """Appends the deltas of one partial response.
+    def feed(self, chunk: bytes) -> list[Delta]:
+        if len(self._head) < _HEAD_BYTES and not self._sse.lines:
+            self._head += chunk[:_HEAD_BYTES]
+        return super().feed(chunk)
 
-        Raises:
-            ProviderError: It reports an error.
-            KeyError, TypeError, AttributeError: It is not of this protocol.
-        """
-        if "error" in chunk:
-            raise failure(self._asked, chunk["error"])
-        candidates = chunk.get("candidates")
+    def take(self, event: dict[str, Any], out: list[Delta]) -> None:
+        if "error" in event:
+            raise failure(self.asked, event["error"])
+        candidates = event.get("candidates")
         if candidates:
             candidate = candidates[0]
             content = candidate.get("content")
@@ -74,30 +75,34 @@ class GeminiStream:
             stop = candidate.get("finishReason")
             if stop:
                 if stop in _MISFIRES:
-                    raise self._asked.status(500, f"{stop}: {candidate.get('finishMessage', '')}")
+                    raise self.asked.status(500, f"{stop}: {candidate.get('finishMessage', '')}")
                 self._stop = stop
-        elif chunk.get("promptFeedback", {}).get("blockReason"):
+        elif event.get("promptFeedback", {}).get("blockReason"):
             self._blocked = True
-        usage = chunk.get("usageMetadata")
+        usage = event.get("usageMetadata")
         if usage:
             out.append(UsageReport(_usage(usage)))
 
-    def end(self) -> list[Delta]:
-        """The closing deltas, once the body has ended.
-
-        Raises:
-            ProviderError: The body ended too early.
-        """
-        out: list[Delta] = []
+    def finish(self, out: list[Delta]) -> None:
         self._close_thinking(out)
         if self._blocked:
             out.append(Finish("content_filter"))
         elif self._stop is None:
-            raise self._asked.broken()
+            raise self.asked.broken()
         else:
             reason = _STOPS.get(self._stop, "stop")
             out.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
-        return out
+
+    def odd(self, junk: bytes) -> ProviderError:
+        """Some errors come as a plain JSON body with status 200."""
+        try:
+            value = orjson.loads(self._head)
+        except orjson.JSONDecodeError:
+            return super().odd(junk)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, dict) and isinstance(value.get("error"), dict):
+            return failure(self.asked, value["error"])
+        return super().odd(junk)
 
     def _part(self, part: dict[str, Any], out: list[Delta]) -> None:
         signature = part.get("thoughtSignature")

@@ -10,6 +10,7 @@ import anyio
 import orjson
 
 from aura_py import ids
+from aura_py.errors import ProviderError
 from aura_py.llm.contract import (
     Capabilities,
     ChatModel,
@@ -25,6 +26,7 @@ from aura_py.llm.contract import (
 )
 from aura_py.llm.failures import Asked
 from aura_py.llm.ollama_body import PROVIDER, build_body
+from aura_py.llm.reading import drain
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ CAPABILITIES = Capabilities(
     response_format=True,
     reasoning_effort=True,
     prompt_cache=False,
+    malformed_arguments=False,
+    content_filter=False,
     notes=(
         "images only as `data:` URLs",
         "images of tool results follow the results in a message of the user's side",
@@ -111,17 +115,25 @@ class _Ollama:
                     raise self._asked.status(
                         response.status_code, (await response.aread()).decode(errors="replace"), response.headers
                     )
-                async for chunk in response.aiter_bytes():
+                chunks = response.aiter_bytes()
+                async for chunk in chunks:
                     deltas = reader.feed(chunk)
                     if deltas:
                         yield deltas
+                    if reader.failure is not None:
+                        raise reader.failure
                     if reader.done:
+                        await drain(chunks)
                         return
+                deltas = reader.end()
+                if deltas:
+                    yield deltas
+                if reader.failure is not None:
+                    raise reader.failure
         except self._httpx.InvalidURL as error:
             raise self._asked.unreachable(error) from error
         except self._httpx.HTTPError as error:
             raise (self._asked.broken(error) if connected else self._asked.unreachable(error)) from error
-        raise reader.unfinished()
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -131,45 +143,52 @@ class _Ollama:
 class _OllamaStream:
     """Splits lines and turns each into deltas; ``done`` after the line that says so."""
 
-    __slots__ = ("_asked", "_buffer", "_calls", "_thinking", "done")
-
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._buffer = b""
         self._calls = 0
         self._thinking: list[str] = []
+        self.failure: ProviderError | None = None
         self.done = False
 
     def feed(self, chunk: bytes) -> list[Delta]:
         lines = (self._buffer + chunk).split(b"\n")
         self._buffer = lines.pop()
         if len(self._buffer) > _LINE_LIMIT:
-            raise self._asked.garbage(self._buffer[:200].decode(errors="replace"))
+            self.failure = self._asked.garbage("a line without an end")
+            return []
         out: list[Delta] = []
         for line in lines:
-            self._line(line, out)
+            if self.done or self.failure is not None:
+                break
+            if line.strip():
+                self._line(line, out)
         return out
 
-    def unfinished(self) -> Exception:
-        """What to raise when the body ended without a last line."""
-        rest = self._buffer.strip()
+    def end(self) -> list[Delta]:
+        out: list[Delta] = []
+        rest, self._buffer = self._buffer.strip(), b""
         if rest and not rest.startswith(b"{"):
-            return self._asked.garbage(rest.decode(errors="replace"))
-        return self._asked.broken()
+            self.failure = self._asked.garbage(rest.decode(errors="replace"))
+        elif rest.endswith(b"}"):
+            # The last line may lack its line feed.
+            self._line(rest, out)
+        if self.failure is None and not self.done:
+            self.failure = self._asked.broken()
+        return out
 
     def _line(self, line: bytes, out: list[Delta]) -> None:
-        if not line.strip() or self.done:
-            return
         try:
             event = orjson.loads(line)
             if "error" in event:
                 status = event.get("status_code")
-                raise self._asked.status(status if isinstance(status, int) else 500, str(event["error"]))
+                self.failure = self._asked.status(status if isinstance(status, int) else 500, str(event["error"]))
+                return
             self._message(event.get("message") or {}, out)
             if event.get("done"):
                 self._finish(event, out)
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise self._asked.garbage(line.decode(errors="replace"), error) from error
+            self.failure = self._asked.garbage(line.decode(errors="replace"), error)
 
     def _message(self, message: dict[str, Any], out: list[Delta]) -> None:
         thinking = message.get("thinking")

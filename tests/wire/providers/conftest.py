@@ -101,8 +101,12 @@ class Partner:
 
 
 @pytest.fixture(params=providers.NAMES)
-async def partner(request: pytest.FixtureRequest, fakes: Fakes) -> AsyncIterator[Partner]:
+async def partner(
+    request: pytest.FixtureRequest, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Partner]:
     """The test runs once for every provider that has a fake."""
+    for name, value in providers.AWS.items():
+        monkeypatch.setenv(name, value)
     address = fakes.address(request.param)
     async with httpx.AsyncClient(base_url=address, trust_env=False) as control:
         partner = Partner(request.param, address, uuid.uuid4().hex[:12], control, [])

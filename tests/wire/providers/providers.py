@@ -11,6 +11,14 @@ from pydantic import SecretStr
 from aura_py.config import models
 
 KEY = "sk-never-shown-1f2e3d"
+AWS = {
+    # Bedrock takes its credentials from the environment; the id of the key is the part that is sent.
+    "AWS_ACCESS_KEY_ID": KEY,
+    "AWS_SECRET_ACCESS_KEY": "never-sent-at-all",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
 FAKES = Path(__file__).parent / "fakes"
 
 

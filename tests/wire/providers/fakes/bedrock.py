@@ -121,6 +121,9 @@ def refuse(failure: Failure) -> tuple[str, bytes]:
 
 
 def headers(failure: Failure) -> dict[str, str]:
+    if failure.body is not None:
+        # A page that the service did not write.
+        return {}
     name = _EXCEPTIONS.get(failure.status, "InternalServerException")
     return {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
 

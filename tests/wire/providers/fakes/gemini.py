@@ -70,6 +70,9 @@ class GenerateContent:
             return b""
         (first, pieces), self._call = self._call, None
         arguments = "".join(pieces)
+        if not _is_json(arguments):
+            # What the service says when the model wrote a call that it cannot read.
+            return self._chunk({"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": arguments, "index": 0})
         return self._part({"functionCall": {"name": first.name, "args": json.loads(arguments) if arguments else {}}})
 
     def _signed(self, part: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +106,14 @@ def _usage(tokens: Tokens) -> dict[str, Any]:
 def error(failure: Failure) -> dict[str, Any]:
     state = _STATES.get(failure.status, "INTERNAL")
     return {"code": failure.status, "message": failure.message, "status": state}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 def refuse(failure: Failure) -> tuple[str, bytes]:

@@ -54,6 +54,9 @@ class Chat:
             return b""
         (first, pieces), self._call = self._call, None
         arguments = "".join(pieces)
+        if not _is_json(arguments):
+            # What the server says when the model wrote a call that it cannot read.
+            return json.dumps({"error": f"error parsing tool call: raw='{arguments}'"}).encode() + b"\n"
         function = {"name": first.name, "arguments": json.loads(arguments) if arguments else {}}
         return self._line({"content": "", "tool_calls": [{"function": function}]})
 
@@ -71,6 +74,14 @@ class Chat:
         reason = "length" if self._stop == "length" else "stop"
         counts = {"prompt_eval_count": tokens.input, "eval_count": tokens.output, "total_duration": 5}
         return self._line({"content": ""}, done=True, done_reason=reason, **counts)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return False
+    return True
 
 
 def refuse(failure: Failure) -> tuple[str, bytes]:

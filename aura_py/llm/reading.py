@@ -1,0 +1,96 @@
+"""What the readers of provider streams share: bytes in, deltas out, a failure kept until what came before it is out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Protocol
+
+import orjson
+
+from aura_py.errors import ProviderError
+from aura_py.llm.contract import Delta
+from aura_py.llm.failures import Asked
+from aura_py.llm.sse import OversizedEvent, SseReader
+
+_DRAIN_SECONDS = 1.0
+
+
+class StreamReader(Protocol):
+    """Reads one response. After each call the caller yields the deltas, then raises ``failure`` if there is one."""
+
+    failure: ProviderError | None
+    done: bool
+    """The provider said that nothing more will come."""
+
+    def feed(self, chunk: bytes) -> list[Delta]: ...
+
+    def end(self) -> list[Delta]:
+        """The body has ended."""
+        ...
+
+
+class SseStreamReader:
+    """A response of JSON objects in server-sent events."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.failure: ProviderError | None = None
+        self.done = False
+        self._sse = SseReader()
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        try:
+            payloads = self._sse.feed(chunk)
+        except OversizedEvent as error:
+            self.failure = self.asked.garbage("an event without an end", error)
+            return []
+        return self._deltas(payloads)
+
+    def end(self) -> list[Delta]:
+        deltas = self._deltas(self._sse.close())
+        if self.failure is None and not self.done:
+            if self._sse.junk:
+                self.failure = self.odd(self._sse.junk)
+            else:
+                try:
+                    self.finish(deltas)
+                except ProviderError as error:
+                    self.failure = error
+        return deltas
+
+    def take(self, event: Any, out: list[Delta]) -> None:
+        """Appends the deltas of one event. Raises :class:`ProviderError`, or what wrong JSON makes of itself."""
+        raise self.asked.garbage(str(event))
+
+    def finish(self, out: list[Delta]) -> None:
+        """The body ended although nothing said it would; raises :class:`ProviderError` unless that is how it ends."""
+        raise self.asked.broken()
+
+    def odd(self, junk: bytes) -> ProviderError:
+        """What a body that is no event stream means."""
+        return self.asked.garbage(junk.decode(errors="replace"))
+
+    def _deltas(self, payloads: Iterable[bytes]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for payload in payloads:
+            try:
+                self.take(orjson.loads(payload), deltas)
+            except ProviderError as error:
+                self.failure = error
+                break
+            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError) as error:
+                self.failure = self.asked.garbage(payload.decode(errors="replace"), error)
+                break
+        return deltas
+
+
+async def drain(chunks: AsyncIterator[bytes]) -> None:
+    """Reads the end of a body, usually already here, so that the connection can serve the next call."""
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in chunks:
+                pass
+    except TimeoutError:
+        # A server that holds the stream open after its end loses the connection instead.
+        return
