@@ -3,5 +3,15 @@
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, render, render_json
 from aura_py.config.loader import Loaded, load
 from aura_py.config.models import AgentConfig
+from aura_py.config.schema import json_schema
 
-__all__ = ["AgentConfig", "Diagnostic", "InvalidConfiguration", "Loaded", "load", "render", "render_json"]
+__all__ = [
+    "AgentConfig",
+    "Diagnostic",
+    "InvalidConfiguration",
+    "Loaded",
+    "json_schema",
+    "load",
+    "render",
+    "render_json",
+]

@@ -115,7 +115,7 @@ class Shape:
             return NO_DEFAULT
         return info.default
 
-    def schema(self, **constants: str) -> JsonSchema:
+    def schema(self, constants: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
         properties: JsonSchema = {}
         for name, key in self.keys.items():
             described = {**key.kind.schema(), "description": key.doc}
@@ -123,8 +123,8 @@ class Shape:
             if isinstance(default, str | int | float):
                 described["default"] = default
             properties[name] = described
-        for name, value in constants.items():
-            properties[name] = {**_mapping(properties[name]), **_constant(value)}
+        for name, constant in (constants or {}).items():
+            properties[name] = {**constant, "description": self.keys[name].doc}
         for name, key in self.legacy.items():
             properties.setdefault(name, {**key.kind.schema(), "description": key.doc, "deprecated": True})
         for name, replacement in self.retired.items():
@@ -145,12 +145,13 @@ class Shape:
 NO_DEFAULT: Final = object()
 
 
-def _mapping(value: object) -> JsonSchema:
-    return value if isinstance(value, dict) else {}
-
-
-def _constant(word: str) -> JsonSchema:
-    return {"anyOf": [{"const": word}, TEMPLATE_SCHEMA]}
+def _constant(word: str, *, fold: bool) -> JsonSchema:
+    """A tag's word; folded, also with spaces around it and in any letter case."""
+    choices: list[JsonSchema] = [{"const": word}, TEMPLATE_SCHEMA]
+    if fold:
+        letters = "".join(f"[{char}{char.upper()}]" if char.isalpha() else char for char in word)
+        choices.append({"type": "string", "pattern": rf"^\s*{letters}\s*$"})
+    return {"anyOf": choices}
 
 
 @dataclass(slots=True, frozen=True)
@@ -286,7 +287,9 @@ class Variant(Kind):
         return "allowed values are " + ", ".join(f"`{word}`" for word in self.shapes)
 
     def schema(self) -> JsonSchema:
-        return {"anyOf": [shape.schema(**{self.tag: word}) for word, shape in self.shapes.items()]}
+        return {
+            "anyOf": [shape.schema({self.tag: _constant(word, fold=self.fold)}) for word, shape in self.shapes.items()]
+        }
 
     def describe(self) -> str:
         return "table"

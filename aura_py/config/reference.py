@@ -1,0 +1,140 @@
+"""The reference of every key and setting, generated from what the loader follows.
+
+``python -m aura_py.config.reference docs/configuration.md`` renews the marked parts of that page; a test fails while
+they are out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from aura_py.config.sections.root import ROOT
+from aura_py.config.settings import ServerSettings, setting_of
+from aura_py.config.tables import NO_DEFAULT, Key, Shape, Table, TableList, TableMap, Variant
+from aura_py.config.values import Kind
+
+_PARTS = ("keys", "settings")
+
+
+def key_reference() -> str:
+    """Every table of an agent file with its keys, as Markdown."""
+    return "\n".join(_Tables().lines(ROOT, "")).strip() + "\n"
+
+
+def settings_reference() -> str:
+    """Every server setting, as a Markdown table."""
+    rows = ["| Flag | Variable | Default | Allowed | Meaning |", "|---|---|---|---|---|"]
+    for info in ServerSettings.model_fields.values():
+        setting = setting_of(info)
+        if setting is None:
+            continue
+        flag = f"`{setting.flag}`" if setting.flag else ""
+        rows.append(f"| {flag} | `{setting.variable}` | {_default(info.default)} | {setting.allowed} | {setting.doc} |")
+    return "\n".join(rows) + "\n"
+
+
+def renewed(page: str) -> str:
+    """The page with its generated parts as they should be."""
+    for part, text in zip(_PARTS, (key_reference(), settings_reference()), strict=True):
+        start, end = f"<!-- generated: {part} -->\n", f"<!-- end: {part} -->"
+        before, opened, rest = page.partition(start)
+        _, closed, after = rest.partition(end)
+        if not opened or not closed:
+            raise ValueError(f"the page has no part `{part}` between `{start.strip()}` and `{end}`")
+        page = f"{before}{start}\n{text}\n{end}{after}"
+    return page
+
+
+class _Tables:
+    """Walks the tables once; a table met again is referred to."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, str] = {}
+        self._shown: set[str] = set()
+
+    def lines(self, shape: Shape, path: str) -> Iterator[str]:
+        title = f"`[{path}]`" if path else "Top level"
+        yield from self._table(shape, title)
+        yield from self._below(shape, path)
+
+    def _table(self, shape: Shape, title: str) -> Iterator[str]:
+        yield f"### {title}"
+        yield ""
+        if shape.doc:
+            yield shape.doc
+        if shape.strict:
+            yield "Unknown keys are errors here."
+        if shape.doc or shape.strict:
+            yield ""
+        yield "| Key | Type | Default | Meaning |"
+        yield "|---|---|---|---|"
+        for name, key in shape.keys.items():
+            yield f"| `{name}` | {key.kind.describe()} | {self._default_cell(shape, name, key)} | {_cell(key.doc)} |"
+        for name, key in shape.legacy.items():
+            if name not in shape.keys:
+                yield f"| `{name}` (legacy) | {key.kind.describe()} | | {_cell(key.doc)} |"
+        yield ""
+
+    def _default_cell(self, shape: Shape, name: str, key: Key) -> str:
+        if key.required:
+            return "required"
+        default = shape.default_of(name)
+        return "" if default is NO_DEFAULT else _default(default)
+
+    def _below(self, shape: Shape, path: str) -> Iterator[str]:
+        for name, key in shape.keys.items():
+            yield from self._kind(key.kind, f"{path}.{name}" if path else name)
+
+    def _kind(self, kind: Kind, path: str) -> Iterator[str]:
+        if isinstance(kind, TableMap):
+            yield from self._kind(kind.entry, f"{path}.<name>")
+        elif isinstance(kind, TableList):
+            yield from self._kind(kind.entry, f"[{path}]")
+        elif isinstance(kind, Table | Variant):
+            known = self._seen.setdefault(id(kind), path)
+            if known != path:
+                yield f"### `[{path}]`"
+                yield ""
+                yield f"The same keys as `[{known}]`."
+                yield ""
+            elif isinstance(kind, Table):
+                yield from self.lines(kind.shape, path)
+            else:
+                for word, shape in kind.shapes.items():
+                    yield from self._table(shape, f'`[{path}]` with `{kind.tag} = "{word}"`')
+                for shape in kind.shapes.values():
+                    yield from self._new(shape, path)
+
+    def _new(self, shape: Shape, path: str) -> Iterator[str]:
+        """Tables below a variant that no earlier variant has shown."""
+        for name, key in shape.keys.items():
+            below = f"{path}.{name}"
+            if below not in self._shown:
+                self._shown.add(below)
+                yield from self._kind(key.kind, below)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple | dict | list):
+        return "" if value else "`[]`"
+    if isinstance(value, str | int | float | Path):
+        return f"`{value}`"
+    return ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main(path: Path) -> None:
+    path.write_text(renewed(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
