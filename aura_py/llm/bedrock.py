@@ -10,7 +10,7 @@ import orjson
 from aura_py.errors import ProviderError
 from aura_py.llm.bedrock_body import PROVIDER, build_body
 from aura_py.llm.bedrock_client import BedrockClient
-from aura_py.llm.bedrock_stream import MISFIRES, BadFrame, BedrockStream, Frame, FrameReader
+from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.reading import drain
@@ -168,13 +168,13 @@ class _BedrockReader:
     def feed(self, chunk: bytes) -> list[Delta]:
         self._start = self._start or chunk[:200]
         deltas: list[Delta] = []
-        try:
-            for frame in self._frames.feed(chunk):
-                self._take(frame, deltas)
-                if self.failure is not None:
-                    break
-        except BadFrame as error:
-            self.failure = self._asked.garbage(self._start.decode(errors="replace"), error)
+        for frame in self._frames.feed(chunk):
+            self._take(frame, deltas)
+            if self.failure is not None:
+                return deltas
+        if self._frames.damage is not None and not self.done:
+            said = self._start.decode(errors="replace") if _foreign(self._start) else self._frames.damage
+            self.failure = self._asked.garbage(said)
         return deltas
 
     def end(self) -> list[Delta]:

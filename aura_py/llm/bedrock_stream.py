@@ -39,7 +39,7 @@ _STOPS: dict[str, FinishReason] = {
 MISFIRES = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
-class BadFrame(ValueError):
+class _BadFrame(ValueError):
     """The bytes are not an event stream, or were damaged on the way."""
 
 
@@ -53,44 +53,45 @@ class Frame:
 
 
 class FrameReader:
-    """Feed it bytes, get the messages that are now complete. Checks both checksums of each."""
+    """Feed it bytes, get the messages that are now complete. Checks both checksums of each.
 
-    __slots__ = ("_known", "_rest")
+    ``damage`` says what is wrong with the bytes after the last message that was returned.
+    """
+
+    __slots__ = ("_known", "_rest", "damage")
 
     def __init__(self) -> None:
         self._rest = b""
+        self.damage: str | None = None
         # A stream repeats a handful of header blocks byte for byte.
         self._known: dict[bytes, tuple[str, bool]] = {}
 
-    @property
-    def idle(self) -> bool:
-        return not self._rest
-
-    @property
-    def rest(self) -> bytes:
-        return self._rest
-
     def feed(self, chunk: bytes) -> list[Frame]:
-        buffer = self._rest + chunk if self._rest else chunk
         frames: list[Frame] = []
+        try:
+            self._read(self._rest + chunk if self._rest else chunk, frames)
+        except _BadFrame as error:
+            self.damage = str(error)
+        return frames
+
+    def _read(self, buffer: bytes, frames: list[Frame]) -> None:
         start, size = 0, len(buffer)
         while size - start >= 12:
             total, header_length, checksum = _PRELUDE.unpack_from(buffer, start)
             if crc32(buffer[start : start + 8]) != checksum:
-                raise BadFrame("a message whose length is damaged")
+                raise _BadFrame("a message whose length is damaged")
             if total > _MAX_MESSAGE or total < header_length + 16:
-                raise BadFrame("a message of impossible length")
+                raise _BadFrame("a message of impossible length")
             end = start + total
             if end > size:
                 break
             if crc32(buffer[start : end - 4]) != _CHECKSUM.unpack_from(buffer, end - 4)[0]:
-                raise BadFrame("a message whose content is damaged")
+                raise _BadFrame("a message whose content is damaged")
             headers_end = start + 12 + header_length
             event, failed = self._headers(buffer[start + 12 : headers_end])
             frames.append(Frame(event, buffer[headers_end : end - 4], failed))
             start = end
         self._rest = buffer[start:]
-        return frames
 
     def _headers(self, block: bytes) -> tuple[str, bool]:
         known = self._known.get(block)
@@ -123,7 +124,7 @@ def _parse_headers(block: bytes) -> dict[str, str]:
             else:
                 position += _FIXED_SIZES[kind]
     except (IndexError, KeyError, ValueError) as error:
-        raise BadFrame("a message with broken headers") from error
+        raise _BadFrame("a message with broken headers") from error
     return headers
 
 
