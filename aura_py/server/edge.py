@@ -30,7 +30,7 @@ class Edge:
         self.retries = Retries()
         self.draining = False
         self.reload_problem: str | None = None
-        self.pace = Pace(settings.heartbeat_secs)
+        self.pace = Pace(settings.heartbeat_secs, settings.stall_secs)
         self.loaded_at = int(time.time())
 
     def choose(self, principal: Principal, model: str | None) -> Served:

@@ -78,7 +78,7 @@ class AuraEvents:
         return () if named is None else ((named[0], {**named[1], **self._agent}),)
 
     def before_turn(self) -> Iterable[Named]:
-        """Call before anything of the next turn (text, reasoning, a call): what was held for the end of a turn."""
+        """Call before text and reasoning: what was held for the end of a turn."""
         return self._tool_usage() if self._call_usage is not None else ()
 
     def ending(self, event: RunFinished | RunFailed) -> Iterable[Named]:

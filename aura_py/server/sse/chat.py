@@ -161,7 +161,7 @@ class ChatEncoder:
         if isinstance(event, RunFailed):
             self._fail(event, out)
             return
-        if isinstance(event, ReasoningDelta | ToolRequested) and self._events is not None:
+        if isinstance(event, ReasoningDelta) and self._events is not None:
             self._publish(self._events.before_turn(), out)
         if isinstance(event, ReasoningDelta):
             if self._shape.reasoning and not self._merged and event.text:

@@ -10,6 +10,7 @@ import orjson
 
 from aura_py import ids
 from aura_py.events import ToolRequested
+from aura_py.server.sse.frames import to_json
 
 
 def object_text(arguments: str) -> str:
@@ -21,7 +22,7 @@ def object_text(arguments: str) -> str:
             value = json.loads(arguments)  # NaN and lone surrogates, which some models write
         except (ValueError, RecursionError):
             return "{}"
-        return json.dumps(value) if isinstance(value, dict) else "{}"
+        return to_json(value).decode() if isinstance(value, dict) else "{}"
     return arguments if isinstance(value, dict) else "{}"
 
 

@@ -1,0 +1,264 @@
+"""The server's life: load, bind, serve, drain, exit (``http-api.md`` §3, §16)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import anyio
+import uvicorn
+from anyio.abc import TaskGroup
+
+from aura_py.config import render
+from aura_py.config.settings import ServerSettings
+from aura_py.errors import ConfigurationError
+from aura_py.run.catalog import Catalog, Served
+from aura_py.run.services import Services
+from aura_py.server.app import create_app
+from aura_py.server.edge import Edge
+from aura_py.server.keys import KeyRing
+from aura_py.server.reload import Reloader
+
+logger = logging.getLogger(__name__)
+
+EXIT_SECONDS: Final = 10.0
+"""After the grace: how long the rest of a shutdown may take before the process is ended by force (B16)."""
+_FORCED_SECONDS: Final = 3.0
+_KEEP_ALIVE: Final = 75
+
+Announce = Callable[[str], None]
+
+
+def serve(settings: ServerSettings, announce: Announce = print) -> int:
+    """Serves the agents of ``settings.config_path`` until SIGTERM or SIGINT; returns the exit status.
+
+    Args:
+        announce: Gets one line for each agent and, once the port is bound, the line with the address.
+    """
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(settings, announce))
+    except ConfigurationError as error:
+        print(error.message, file=sys.stderr)
+        code = getattr(error, "exit_code", 1)
+        return code if isinstance(code, int) else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _serve(settings: ServerSettings, announce: Announce) -> int:
+    stop = _Stop()
+    with stop.listening():
+        async with Services(settings) as services:
+            catalog = Catalog.load(settings.config_path, services)
+            edge = Edge(settings, services, catalog, KeyRing.load(settings.api_keys, settings.api_keys_file))
+            try:
+                listener = bind(settings.host, settings.port)
+            except OSError as error:
+                print(_unbindable(settings, error), file=sys.stderr)
+                return 1
+            _tell_warnings(edge)
+            for served in catalog.served:
+                announce(_about(served))
+            await _listen(edge, listener, stop, announce)
+    return 0
+
+
+async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: Announce) -> None:
+    server = uvicorn.Server(_configuration(edge))
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listener])
+    announce(f"listening on {address(listener)}")
+    reloader = Reloader(edge)
+    with stop.reloading(reloader.ask):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_keep_date, server)
+            tasks.start_soon(reloader.run)
+            await stop.asked.wait()
+            tasks.cancel_scope.cancel()
+    await _shut_down(edge, server, listener, stop)
+
+
+async def _shut_down(edge: Edge, server: uvicorn.Server, listener: socket.socket, stop: _Stop) -> None:
+    grace = edge.settings.shutdown_timeout_secs
+    edge.close_gate()
+    stop.end_by_force_after(grace + EXIT_SECONDS)
+    live = len(edge.services.engine.live)
+    logger.info("shutting down: %d runs in flight have %d s to finish", live, grace)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_force, stop, tasks)
+        await edge.services.engine.drain(grace)
+        await server.shutdown(sockets=[listener])
+        tasks.cancel_scope.cancel()
+    if stop.forced.is_set():
+        server.force_exit = True
+        await server.shutdown(sockets=[listener])
+
+
+async def _force(stop: _Stop, tasks: TaskGroup) -> None:
+    await stop.forced.wait()
+    logger.warning("second signal: not waiting any longer")
+    stop.end_by_force_after(_FORCED_SECONDS)
+    tasks.cancel_scope.cancel()
+
+
+async def _keep_date(server: uvicorn.Server) -> None:
+    """Uvicorn's once-a-second housekeeping: the ``Date`` header."""
+    while True:
+        await server.on_tick(0)
+        await anyio.sleep(1)
+
+
+class _Stop:
+    """What signals ask for. The first SIGTERM or SIGINT asks to stop, the next one to hurry."""
+
+    def __init__(self) -> None:
+        self.asked = anyio.Event()
+        self.forced = anyio.Event()
+        self._timers: list[threading.Timer] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+            for timer in self._timers:
+                timer.cancel()
+
+    @contextmanager
+    def reloading(self, reload: Callable[[], None]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a late reload must not kill a draining server
+
+    def end_by_force_after(self, seconds: float) -> None:
+        """Ends the process although something hangs; cancelled when the shutdown completes."""
+        timer = threading.Timer(seconds, _end_by_force)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
+
+    def _signalled(self) -> None:
+        if self.asked.is_set():
+            self.forced.set()
+        self.asked.set()
+
+
+def _end_by_force() -> None:
+    print("aura: something did not stop in time; the process is ended", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket's address, taken.
+
+    Raises:
+        OSError: The address is in use, unknown or not allowed.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, place = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """The URL at which this machine reaches the server."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _unbindable(settings: ServerSettings, error: OSError) -> str:
+    place = f"`{settings.host}:{settings.port}`"
+    reason = error.strerror or str(error)
+    return f"error: cannot listen on {place}: {reason}; choose another address with `--host` and `--port`."
+
+
+def _configuration(edge: Edge) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(edge),
+        http=_http(),
+        ws="none",
+        lifespan="off",
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=int(EXIT_SECONDS) // 2,
+    )
+
+
+def _http() -> type[asyncio.Protocol] | str:
+    try:
+        from aura_py.server.connection import HttpConnection
+    except ImportError:  # no httptools on this Python
+        return "h11"
+    return HttpConnection
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # no uvloop on this Python
+        return None
+    return uvloop.new_event_loop
+
+
+def _about(served: Served) -> str:
+    about, config = served.runnable.describe(), served.config
+    facts = [f"{about.provider}/{about.model}"]
+    if about.orchestrated:
+        facts.append(f"{len(config.orchestration.worker)} workers")
+    if config.mcp.servers:
+        facts.append(f"MCP: {', '.join(config.mcp.servers)}")
+    if config.agent.hidden:
+        facts.append("hidden")
+    return f"agent {served.id} ({'; '.join(facts)})"
+
+
+def _tell_warnings(edge: Edge) -> None:
+    if edge.catalog.warnings:
+        print(render(edge.catalog.warnings, summary=False), file=sys.stderr)
+    settings = edge.settings
+    switches = [
+        name
+        for name, on in (
+            ("AURA_CUSTOM_EVENTS", settings.custom_events),
+            ("TOOL_RESULT_MODE=open-web-ui", settings.tool_result_mode == "open-web-ui"),
+        )
+        if on
+    ]
+    if switches:
+        logger.warning(
+            "%s: streams have the legacy form, which breaks the openai JavaScript helper, the AI SDK, Open WebUI's "
+            "native tools and LibreChat agents",
+            " and ".join(switches),
+        )

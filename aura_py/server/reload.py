@@ -1,0 +1,101 @@
+"""A changed set of agents takes the place of the present one, whole or not at all (``config.md`` §19; issue rules).
+
+SIGHUP always reloads; with ``AURA_RELOAD`` the files are looked at twice a second. Running runs keep the agents they
+started with. A set with a problem changes nothing and is reported in the log and in ``/health``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import anyio
+import anyio.to_thread
+
+from aura_py.config.models import ScriptedLLM
+from aura_py.errors import ConfigurationError
+from aura_py.run.catalog import Catalog
+from aura_py.server.edge import Edge
+from aura_py.server.keys import KeyRing
+
+logger = logging.getLogger(__name__)
+
+INTERVAL: Final = 0.5
+Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+class Reloader:
+    """Watches and reloads one server's agents and keys. ``run`` lives as long as the server."""
+
+    def __init__(self, edge: Edge, *, interval: float = INTERVAL) -> None:
+        self._edge = edge
+        self._interval = interval
+        self._asked = anyio.Event()
+
+    def ask(self) -> None:
+        """Reloads soon; safe in a signal handler of the event loop."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        watching = self._edge.settings.reload
+        loaded = before = await self._look() if watching else ()
+        while True:
+            with anyio.move_on_after(self._interval if watching else None):
+                await self._asked.wait()
+            if self._asked.is_set():
+                self._asked = anyio.Event()
+                loaded = before = await self._look() if watching else ()
+                await self.reload()
+                continue
+            seen = await self._look()
+            settled, before = seen == before, seen
+            if settled and seen != loaded:  # nobody is in the middle of writing
+                loaded = seen
+                await self.reload()
+
+    async def reload(self) -> bool:
+        """Loads, validates and swaps; whether the new set is in place."""
+        edge = self._edge
+        settings = edge.settings
+        try:
+            catalog = await anyio.to_thread.run_sync(Catalog.load, settings.config_path, edge.services)
+            keys = KeyRing.load(settings.api_keys, settings.api_keys_file)
+        except ConfigurationError as error:
+            edge.reload_problem = error.message
+            logger.error("reload changed nothing, the present agents go on: %s", error.message)
+            return False
+        except Exception:
+            edge.reload_problem = "The new agents could not be built; the log has the details."
+            logger.exception("reload changed nothing, the present agents go on")
+            return False
+        edge.catalog, edge.keys, edge.reload_problem = catalog, keys, None
+        logger.info("reloaded %d agents: %s", len(catalog.served), ", ".join(served.id for served in catalog.served))
+        return True
+
+    async def _look(self) -> Fingerprint:
+        return await anyio.to_thread.run_sync(lambda: tuple(_stats(self._edge)))
+
+
+def _stats(edge: Edge) -> Iterator[tuple[str, int, int, int]]:
+    """Name, inode, size and time of every file that a reload would read, through symlinks."""
+    root = edge.settings.config_path
+    paths: set[Path] = {root}
+    if root.is_dir():
+        paths.update(root.glob("*.toml"))
+    for served in edge.catalog.served:
+        paths.add(served.config.path)
+        llm = served.config.agent.llm
+        if isinstance(llm, ScriptedLLM) and llm.script is not None:
+            paths.add(llm.script)
+    if edge.settings.api_keys_file is not None:
+        paths.add(edge.settings.api_keys_file)
+    for path in sorted(paths):
+        try:
+            found = path.stat()
+        except OSError:
+            yield str(path), 0, 0, 0
+        else:
+            directory = path.is_dir()
+            yield str(path), found.st_ino, 0 if directory else found.st_size, found.st_mtime_ns
