@@ -180,15 +180,21 @@ async def test_a_search_counts_all_matches_and_shows_some(shelf: Path) -> None:
 
 
 async def test_lines_of_a_file_are_read(shelf: Path) -> None:
-    answer = await ask(files_server.build_server(shelf), "read_file", path="a.py", first_line=2, lines=1)
+    answer = await ask(files_server.build_server(shelf), "show_file", path="a.py", first_line=2, lines=1)
     assert answer == {"path": "a.py", "first_line": 2, "last_line": 2, "total_lines": 3, "text": "needle here"}
+
+
+async def test_lines_around_a_text_are_shown(shelf: Path) -> None:
+    answer = await ask(files_server.build_server(shelf), "show_file", path="a.py", around="LAST", lines=9)
+    assert (answer["first_line"], answer["text"]) == (1, "first\nneedle here\nlast")
+    assert "contains" in await refused(files_server.build_server(shelf), "show_file", path="a.py", around="absent")
 
 
 @pytest.mark.parametrize(
     "path", ["../secret.txt", "link.txt", "/etc/passwd", ".env", ".git/config", "notes/../../secret.txt", "notes/c.bin"]
 )
 async def test_nothing_outside_hidden_or_binary_is_read(shelf: Path, path: str) -> None:
-    said = await refused(files_server.build_server(shelf), "read_file", path=path)
+    said = await refused(files_server.build_server(shelf), "show_file", path=path)
     assert "outside\\n" not in said
     assert "needle" not in said
 

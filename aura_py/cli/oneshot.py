@@ -18,10 +18,9 @@ import click
 from aura_py.agent.contract import Turn
 from aura_py.cli import exits
 from aura_py.cli.printers import End, EventPrinter, JsonPrinter, Printer, TextPrinter
-from aura_py.cli.setup import prepare, report, start_logging
-from aura_py.cli.words import log_level
-from aura_py.config import InvalidConfiguration
-from aura_py.errors import RunCancelled, RunTimeout
+from aura_py.cli.setup import prepare, refusal, start_logging, tell
+from aura_py.cli.terminal import log_level
+from aura_py.errors import ConfigurationError, RunCancelled, RunTimeout
 from aura_py.events import RunFailed, RunFinished
 from aura_py.messages import Message, TextPart
 from aura_py.run.admission import new_context
@@ -47,15 +46,14 @@ def ask(
     debug: bool,
 ) -> int:
     """Runs one turn and returns the exit status."""
-    start_logging(log_level(verbose, debug))
+    start_logging(log_level(verbose, debug, usually=logging.ERROR))  # what matters is printed with the answer
     try:
         settings = prepare({"config_path": config})
         return anyio.run(
             _ask, settings, question, agent, session, timeout, output, backend_options={"use_uvloop": True}
         )
-    except InvalidConfiguration as error:
-        report(error)
-        return error.exit_code
+    except ConfigurationError as error:
+        return refusal(error)
 
 
 async def _ask(
@@ -66,17 +64,19 @@ async def _ask(
     timeout: float | None,
     output: Literal["text", "json", "events"],
 ) -> int:
-    async with Services(settings) as services:
-        catalog = Catalog.load(settings.config_path, services)
-        served = choose(catalog, agent, settings.default_agent)
-        limits = services.limits()
-        if timeout is not None:
-            limits = replace(limits, total=timeout)
-        context = new_context(session_id=session, limits=limits)
-        turn = Turn((Message("user", (TextPart(question),)),))
-        printer = _printer(output, served)
+    services = Services(settings)
+    catalog = Catalog.load(settings.config_path, services)
+    tell(catalog.warnings)
+    served = choose(catalog, agent, settings.default_agent)
+    limits = services.limits()
+    if timeout is not None:
+        limits = replace(limits, total=timeout)
+    context = new_context(session_id=session, limits=limits)
+    turn = Turn((Message("user", (TextPart(question),)),))
+    printer = _printer(output, served)
+    interrupted: list[int] = []
+    async with services:
         run = services.engine.start(served.runnable, turn, context, agent=served.id)
-        interrupted: list[int] = []
         with _stoppable(run, interrupted):
             end = await _follow(run, printer)
         printer.end(run.context, end)

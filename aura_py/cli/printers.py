@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Protocol
 
-from aura_py.cli.words import coloured
+from aura_py.cli.terminal import coloured
 from aura_py.context import RunContext
 from aura_py.events import (
     Event,

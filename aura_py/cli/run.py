@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from aura_py.cli.words import verbosity
+from aura_py.cli.terminal import verbosity
 
 Output = Literal["text", "json", "events"]
 

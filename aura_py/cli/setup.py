@@ -1,3 +1,71 @@
-"""What every command does first: settings, the configuration's path, logging, and telling what is wrong."""
+"""What every command does first: `.env`, settings, logging; and how it says what is wrong."""
 
 from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from aura_py.config import Diagnostic, InvalidConfiguration, render
+from aura_py.config.dotenv import load_dotenv
+from aura_py.config.settings import ServerSettings
+from aura_py.errors import ConfigurationError
+
+_DEFAULT = "config.toml"
+
+
+def prepare(flags: Mapping[str, object]) -> ServerSettings:
+    """Settings from flags, environment, `.env` files and defaults.
+
+    Args:
+        flags: By field of the settings; `None` is a flag that was not given.
+
+    Raises:
+        InvalidConfiguration: A value is not allowed.
+        MissingConfiguration: Nobody named a configuration and there is none in the usual place.
+    """
+    warnings = dict.fromkeys(load_dotenv())
+    named = flags.get("config_path") or os.environ.get("CONFIG_PATH", "").strip()
+    path = Path(str(named or _DEFAULT))
+    warnings |= dict.fromkeys(load_dotenv(path))
+    settings = ServerSettings.resolve(flags)
+    tell([*warnings, *settings.warnings])
+    if not named and not path.exists():
+        raise MissingConfiguration
+    return settings
+
+
+class MissingConfiguration(ConfigurationError):
+    """There is no `config.toml` and nothing else was named."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"There is no `{_DEFAULT}` in `{Path.cwd()}`.\n"
+            "  Name a file or directory: `aura serve PATH`, `aura check PATH`, `aura run --config PATH …`,\n"
+            "  or set CONFIG_PATH. The files in `examples/minimal` show how little an agent needs."
+        )
+
+
+def refusal(error: ConfigurationError) -> int:
+    """Prints what keeps a command from starting and returns its exit status."""
+    if isinstance(error, InvalidConfiguration):
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    print(f"error: {error.message}", file=sys.stderr)
+    return 1
+
+
+def tell(warnings: Iterable[Diagnostic]) -> None:
+    """Prints warnings of the configuration."""
+    if found := list(warnings):
+        print(render(found, summary=False), file=sys.stderr)
+
+
+def start_logging(level: int) -> None:
+    """Logs go to standard error; what libraries say in detail is left out unless everything was asked for."""
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True)
+    if level > logging.DEBUG:
+        for noisy in ("httpx", "httpcore", "mcp", "openai", "anthropic", "botocore", "google_genai", "uvicorn.access"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)

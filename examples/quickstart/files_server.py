@@ -130,7 +130,7 @@ def build_server(root: Path) -> MCPServer:
         """List the files and folders directly inside a folder."""
         target = folder.locate(path)
         if not target.is_dir():
-            raise ToolError(f"`{path}` is a file; `read_file` shows it.")
+            raise ToolError(f"`{path}` is a file; `show_file` shows it.")
         entries = [
             Entry(
                 path=folder.name(child),
@@ -178,13 +178,19 @@ def build_server(root: Path) -> MCPServer:
         return Matches(text=text, count=count, files=len(seen), matches=matches)
 
     @server.tool(annotations=LOOK_ONLY)
-    def read_file(path: str, first_line: int = 1, lines: int = 40) -> Excerpt:
-        """Read some lines of a text file."""
+    def show_file(path: str, around: str = "", first_line: int = 1, lines: int = 40) -> Excerpt:
+        """Show lines of a text file: from `first_line`, or two lines before the first that contains `around`."""
         target = folder.locate(path)
         if target.is_dir():
             raise ToolError(f"`{path}` is a folder; `list_files` shows what is inside.")
         every = _lines(target, PurePosixPath(path).as_posix())
         start = max(1, first_line)
+        if around:
+            wanted = around.casefold()
+            hits = (number for number, line in enumerate(every, start=1) if wanted in line.casefold())
+            if (hit := next(hits, None)) is None:
+                raise ToolError(f"No line of `{path}` contains `{around}`.")
+            start = max(1, hit - 2)
         chosen = every[start - 1 : start - 1 + max(1, lines)]
         return Excerpt(
             path=folder.name(target),
