@@ -88,6 +88,8 @@ class ChatStream:
         """What a related dialect reads from a delta besides the common keys."""
 
     def _chunk(self, chunk: _Object, deltas: list[Delta]) -> None:
+        if chunk.get("error"):
+            raise self._error(chunk["error"])
         choices = chunk.get("choices")
         if choices:
             choice = choices[0]  # type: ignore[index]
@@ -113,8 +115,6 @@ class ChatStream:
         usage = chunk.get("usage")
         if usage:
             deltas.append(UsageReport(read_usage(usage)))  # type: ignore[arg-type]
-        if chunk.get("error"):
-            raise self._error(chunk["error"])
 
     def _reason(self, reason: str, choice: _Object) -> None:
         if reason == "error":

@@ -40,7 +40,7 @@ def _dialect(config: LLM, agent: str) -> ChatModel:
         raise ConfigurationError(
             f"agent `{agent}`: provider `{config.provider}` is not built yet; use `openai` or `scripted`"
         ) from error
-    model = cast("ChatModel", module.build(config, agent=agent))
+    model: ChatModel = module.build(config, agent=agent)
     if not config.fallback_tool_parsing:
         return model
     from aura_py.llm.text_calls import TextCallModel

@@ -113,7 +113,11 @@ class ResilientModel:
     async def _timed(
         self, model: ChatModel, request: ChatRequest, deadline: _Deadlines
     ) -> AsyncGenerator[list[Delta], None]:
-        """One attempt under its deadlines. Usage alone is held back until something visible comes."""
+        """One attempt under its deadlines. Usage alone is held back until something visible comes.
+
+        An empty list is a sign of life without anything to show.
+        """
+        deadline.begin()
         held: list[Delta] = []
         visible = False
         async with aclosing(model.stream(request)) as batches:
@@ -125,17 +129,16 @@ class ResilientModel:
                     raise deadline.missed() from error
                 if batch is None:
                     return
-                if not batch:
-                    continue
+                deadline.heard()
                 if not visible:
                     held += batch
                     if all(isinstance(delta, UsageReport) for delta in batch):
                         continue
                     visible = True
                     batch, held = held, []
-                deadline.heard()
-                yield batch
-                deadline.restart()
+                if batch:
+                    yield batch
+                    deadline.heard()
 
 
 class _BeforeAnything(Exception):
@@ -149,35 +152,37 @@ class _BeforeAnything(Exception):
 class _Deadlines:
     """The first delta's deadline spans all attempts at one model; then silence is measured from the last delta."""
 
-    __slots__ = ("_agent", "_inactivity", "_loop", "_model", "_started", "_wait", "at")
+    __slots__ = ("_agent", "_first", "_first_at", "_heard", "_loop", "_model", "_silence", "at")
 
     def __init__(self, agent: str, model: ChatModel, request: ChatRequest) -> None:
         self._agent = agent
         self._model = model
-        self._wait = request.first_delta_timeout
-        self._inactivity = request.inactivity_timeout
+        self._first = request.first_delta_timeout
+        self._silence = request.inactivity_timeout
         self._loop = asyncio.get_running_loop()
-        self._started = False
-        self.at = None if self._wait is None else self._loop.time() + self._wait
+        self._first_at = None if self._first is None else self._loop.time() + self._first
+        self._heard = False
+        self.at: float | None = None
+        """When the next delta is due, on the loop's clock."""
 
-    def allows(self, wait: float) -> bool:
-        return self.at is None or self._loop.time() + wait < self.at
+    def begin(self) -> None:
+        self._heard = False
+        self.at = self._first_at
 
     def heard(self) -> None:
-        self._started = True
-        self.at = None
+        self._heard = True
+        self.at = None if self._silence is None else self._loop.time() + self._silence
 
-    def restart(self) -> None:
-        if self._inactivity is not None:
-            self.at = self._loop.time() + self._inactivity
+    def allows(self, wait: float) -> bool:
+        return self._first_at is None or self._loop.time() + wait < self._first_at
 
     def missed(self) -> RunTimeout:
-        name = f"agent `{self._agent}`: model `{self._model.model}` of provider `{self._model.provider}`"
-        if self._started:
+        name = f"Agent `{self._agent}`: provider `{self._model.provider}`, model `{self._model.model}`,"
+        if self._heard:
             return InactivityTimeout(
-                f"{name} fell silent for {self._inactivity:g} seconds in the middle of its answer; try again"
+                f"{name} fell silent for {self._silence:g} seconds in the middle of its answer; try again."
             )
-        return FirstChunkTimeout(f"{name} sent nothing within {self._wait:g} seconds; try again or raise the limit")
+        return FirstChunkTimeout(f"{name} sent nothing within {self._first:g} seconds; try again or raise the limit.")
 
 
 def _helps_again(error: ProviderError | RunTimeout) -> bool:

@@ -1,0 +1,237 @@
+"""The formats in which models write tool calls as text (``mcp-tools.md`` §13.2), one recogniser for each opener.
+
+A recogniser looks at the text from an opener on and answers what it is; it is a pure function of the text, so it does
+not matter how the text was cut into deltas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from aura_py.llm.contract import ToolSpec
+from aura_py.llm.pythonic import Incomplete, NotPythonic, pythonic_calls
+from aura_py.llm.text_call_values import fit, read
+
+LONGEST_CALL = 65_536
+"""Characters held back for one call; what has not closed by then is prose."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|"|[{}\[\]]', re.DOTALL)
+_SPACE = re.compile(r"\s*")
+_FENCE = re.compile(r"```([A-Za-z0-9_+-]{0,20})[ \t]*(\r?\n)?")
+_FUNCTION = re.compile(r"<function=([^>\s]{1,200})>")
+_FUNCTION_END = re.compile(r"</function>|</tool_call>")
+_CLOSED_PARAMETER = re.compile(r"<parameter=([^>]{1,200})>(.*?)</parameter>", re.DOTALL)
+_OPEN_PARAMETER = re.compile(r"<parameter=([^>]{1,200})>([^<]*)")
+_ARGUMENT_KEYS = ("parameters", "arguments", "args")
+
+TOOL_CALL = "<tool_call>"
+TOOL_CALL_END = "</tool_call>"
+FUNCTION = "<function="
+FENCE = "```"
+
+
+@dataclass(slots=True, frozen=True)
+class Wrote:
+    """One call as the model wrote it, fitted to the tool's schema."""
+
+    name: str
+    arguments: object
+
+
+@dataclass(slots=True, frozen=True)
+class Found:
+    """The text up to ``end`` is these calls; without calls it is prose, and is not looked into again.
+
+    ``sample``: what follows is inside a code fence that holds no call. ``gave_up``: the opener never closed.
+    """
+
+    end: int
+    calls: tuple[Wrote, ...] = ()
+    sample: bool = False
+    gave_up: bool = False
+
+
+NEED_MORE = None
+"""What comes next decides."""
+
+
+class Formats:
+    """The recognisers for one set of tools. Only names of these tools make a call."""
+
+    def __init__(self, tools: Sequence[ToolSpec]) -> None:
+        self._tools: dict[str, Mapping[str, object]] = {tool.name: tool.parameters for tool in tools}
+
+    def at(self, text: str, start: int, *, final: bool) -> Found | None:
+        """What stands at the opener at ``start``; ``None`` asks for more text. Never ``None`` when ``final``."""
+        found = self._at(text, start, final)
+        if found is None:
+            unclosed = final or len(text) - start > LONGEST_CALL
+        else:
+            unclosed = found.end - start > LONGEST_CALL
+        if not unclosed:
+            return found
+        if text.startswith(FENCE, start):
+            return Found(start + len(FENCE), sample=True, gave_up=True)
+        return Found(start + 1, gave_up=True)
+
+    def _at(self, text: str, start: int, final: bool) -> Found | None:
+        if text.startswith(FENCE, start):
+            return self._fenced(text, start, final)
+        if text[start] == "<":
+            return self._tagged(text, start, final)
+        return self._bare(text, start)
+
+    # --- JSON and Pythonic -----------------------------------------------------------------------------------------
+
+    def _bare(self, text: str, start: int) -> Found | None:
+        at = _skip(text, start + 1)
+        if at >= len(text):
+            return NEED_MORE
+        if text[start] == "[" and text[at] != "{":
+            return self._pythonic(text, start)
+        if text[start] == "{" and text[at] not in '"}':
+            return Found(start + 1)
+        end = _balanced(text, start)
+        if end is None:
+            return NEED_MORE
+        return Found(end, tuple(self._json(text[start:end])))
+
+    def _pythonic(self, text: str, start: int) -> Found | None:
+        try:
+            end, calls = pythonic_calls(text, start)
+        except Incomplete:
+            return NEED_MORE
+        except NotPythonic:
+            return Found(start + 1)
+        known = [Wrote(name, fit(arguments, self._tools[name])) for name, arguments in calls if name in self._tools]
+        return Found(end, tuple(known))
+
+    def _json(self, text: str) -> Iterator[Wrote]:
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
+            value = value["tool_calls"]
+        for item in value if isinstance(value, list) else (value,):
+            call = self._call(item)
+            if call is not None:
+                yield call
+
+    def _call(self, item: object) -> Wrote | None:
+        if not isinstance(item, dict):
+            return None
+        inner = item.get("function")
+        if isinstance(inner, dict) and "name" not in item:
+            item = inner
+        name = item.get("name")
+        given = [item[key] for key in _ARGUMENT_KEYS if key in item]
+        if not isinstance(name, str) or name not in self._tools or len(given) > 1:
+            return None
+        arguments = given[0] if given else None
+        if isinstance(arguments, str):
+            try:
+                arguments = orjson.loads(arguments)
+            except orjson.JSONDecodeError:
+                return None
+        if arguments is None:
+            arguments = {}
+        return Wrote(name, fit(arguments, self._tools[name]) if isinstance(arguments, dict) else arguments)
+
+    # --- Hermes and Qwen -------------------------------------------------------------------------------------------
+
+    def _tagged(self, text: str, start: int, final: bool) -> Found | None:
+        if text.startswith(FUNCTION, start):
+            return self._function(text, start)
+        if not text.startswith(TOOL_CALL, start):
+            return Found(start + 1)
+        at = _skip(text, start + len(TOOL_CALL))
+        if at >= len(text) or FUNCTION.startswith(text[at:]):
+            return NEED_MORE
+        if text.startswith(FUNCTION, at):
+            return self._function(text, at)
+        if text[at] not in "{[":
+            return Found(start + len(TOOL_CALL))
+        body_end = _balanced(text, at)
+        if body_end is None:
+            return NEED_MORE
+        end = _skip(text, body_end)
+        if text.startswith(TOOL_CALL_END, end):
+            end += len(TOOL_CALL_END)
+        elif not final and TOOL_CALL_END.startswith(text[end:]):
+            return NEED_MORE
+        else:
+            end = body_end
+        return Found(end, tuple(self._json(text[at:body_end])))
+
+    def _function(self, text: str, start: int) -> Found | None:
+        head = _FUNCTION.match(text, start)
+        if head is None:
+            return NEED_MORE if len(text) - start < 220 and ">" not in text[start:] else Found(start + 1)
+        closer = _FUNCTION_END.search(text, head.end())
+        if closer is None:
+            return NEED_MORE
+        name = head.group(1)
+        if name not in self._tools:
+            return Found(closer.end())
+        schema = self._tools[name]
+        body = text[head.end() : closer.start()]
+        pairs = _CLOSED_PARAMETER.findall(body) or _OPEN_PARAMETER.findall(body)
+        arguments = {key.strip(): read(value.strip(), key.strip(), schema) for key, value in pairs}
+        return Found(closer.end(), (Wrote(name, arguments),))
+
+    # --- code fences -----------------------------------------------------------------------------------------------
+
+    def _fenced(self, text: str, start: int, final: bool) -> Found | None:
+        """A fence whose whole body is calls is a call; any other fence is a sample of something, up to its end."""
+        head = _FENCE.match(text, start)
+        if head is None or (head.end() == len(text) and not final):
+            return NEED_MORE
+        sample = Found(head.end(), sample=True)
+        calls: list[Wrote] = []
+        at = _skip(text, head.end())
+        while at < len(text) and not text.startswith(FENCE, at):
+            if FENCE.startswith(text[at:]) and not final:
+                return NEED_MORE
+            if text[at] not in "{[<":
+                return sample
+            found = self._at(text, at, final)
+            if found is None:
+                return NEED_MORE
+            if not found.calls:
+                return sample
+            calls += found.calls
+            at = _skip(text, found.end)
+            if text.startswith(TOOL_CALL_END, at):
+                at = _skip(text, at + len(TOOL_CALL_END))
+            elif TOOL_CALL_END.startswith(text[at:]) and not final:
+                return NEED_MORE
+        if at >= len(text) and not (final and calls):
+            return NEED_MORE
+        return Found(min(len(text), at + len(FENCE)), tuple(calls), sample=False) if calls else sample
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found is not None else at
+
+
+def _balanced(text: str, start: int) -> int | None:
+    """Where the bracket at ``start`` closes, strings respected."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        char = token.group()[0]
+        if char == '"':
+            if token.end() - token.start() == 1:
+                return None
+        elif char in "{[":
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return None
