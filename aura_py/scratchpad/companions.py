@@ -1,0 +1,126 @@
+"""Documents inside a document: strings of a JSON value that deserve a file of their own (§5.4, S-7)."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aura_py.scratchpad import addresses, formats
+from aura_py.scratchpad.jsontext import JsonText, Node
+from aura_py.scratchpad.pretty import pretty
+
+MOST = 20
+_LEAST_LINES = 10
+_DEEPEST = 3
+_EXAMINED = 200
+_LONG = re.compile(rb'\\n(?:[^\n]*?\\n){8}|"[ \t]*+(?:\\[nrt])*+[ \t]*+[\[{][^\n]*?\\"')
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(slots=True, frozen=True)
+class Extract:
+    """``path`` is the string's address in the parent (through its own parents, if nested deeper)."""
+
+    path: str
+    slug: str
+    extension: str
+    format: str
+    text: str
+    lines: int
+
+
+def extracts(text: JsonText) -> list[Extract]:
+    """At most ``MOST`` strings worth a file, in document order; a string inside one follows its parent."""
+    return list(_named(_found(text, "$", 1)))
+
+
+def _named(found: Iterator[Extract]) -> Iterator[Extract]:
+    taken: set[str] = set()
+    for number, extract in enumerate(found):
+        if number == MOST:
+            return
+        slug, copy = extract.slug, 1
+        while f"{slug}.{extract.extension}".lower() in taken:
+            copy += 1
+            slug = f"{extract.slug}-{copy}"
+        taken.add(f"{slug}.{extract.extension}".lower())
+        yield Extract(extract.path, slug, extract.extension, extract.format, extract.text, extract.lines)
+
+
+def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
+    data = text.data
+    if b"\\" not in data:
+        return
+    at = 0
+    for _ in range(_EXAMINED):
+        match = _LONG.search(data, at)
+        if match is None:
+            return
+        line = data.rfind(b"\n", 0, match.start()) + 1
+        at = data.find(b"\n", match.end())
+        if at < 0:
+            at = len(data)
+        place = _address(text, line)
+        if place is None:
+            continue
+        path, node = place
+        if text.kind(node) != "string":
+            continue
+        extract, inner = _extract(text.text(node), prefix + path)
+        if extract is None:
+            continue
+        yield extract
+        if inner is not None and depth < _DEEPEST:
+            yield from _found(inner, extract.path + " → $", depth + 1)
+
+
+def _address(text: JsonText, line_start: int) -> tuple[str, Node] | None:
+    """The value whose line begins at an offset: its path below the root, and itself."""
+    node, path = text.root, ""
+    while text.is_container(node):
+        found: tuple[str | int, Node] | None = None
+        if text.kind(node) == "array":
+            places = text.places(node)
+            index = bisect_right(places, line_start + 2 * (node.depth + 1)) - 1
+            if index < 0:
+                return None
+            found = index, Node(places[index], node.depth + 1)
+        else:
+            for key, child in text.children(node):
+                if text.end(child) > line_start:
+                    found = key, child
+                    break
+        if found is None:
+            return None
+        step, node = found
+        path = addresses.join(path, step)
+        begins = text.data.rfind(b"\n", 0, node.start) + 1
+        if begins == line_start:
+            return path, node
+        if begins > line_start:
+            return None
+    return None
+
+
+def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
+    stripped = value.strip()
+    slug = _UNSAFE.sub("_", path.removeprefix("$").removeprefix(".").replace(" → $.", "-"))[:80] or "_"
+    encoded = value.encode("utf-8", "replace")
+    laid_out = pretty(encoded)
+    if laid_out is not None:
+        lines = laid_out.count(b"\n") + 1
+        if lines < _LEAST_LINES:
+            return None, None
+        return Extract(path, slug, "json", "json", laid_out.decode("utf-8", "replace"), lines), JsonText(laid_out)
+    lines = stripped.count("\n") + 1
+    if lines < _LEAST_LINES:
+        return None, None
+    if formats.records(encoded) is not None:
+        return Extract(path, slug, "ndjson", "ndjson", value, lines), None
+    kind = formats.flavour(encoded)
+    extension = {"markdown": "md", "fenced": "md", "csv": "csv", "xml": "xml", "yaml": "yaml"}.get(kind)
+    if extension is None:
+        return None, None
+    return Extract(path, slug, extension, "markdown" if extension == "md" else kind, value, value.count("\n") + 1), None

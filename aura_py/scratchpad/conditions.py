@@ -1,0 +1,136 @@
+"""The small language of ``iterate_over``: ``where``, ``sort_by`` and ``aggregate`` (S-11)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aura_py.messages import Json
+from aura_py.scratchpad.replies import HardError
+from aura_py.scratchpad.rows import Missing, Value
+
+_CONDITION = re.compile(r"\s*(.+?)\s*(==|!=|>=|<=|=|>|<|\bcontains\b|\bexists\b|\bmissing\b)\s*(.*?)\s*", re.DOTALL)
+_AGGREGATE = re.compile(r"\s*(count|min|max|sum|avg)\s*(?:[(:]\s*([^()]+?)\s*\)?)?\s*")
+
+
+@dataclass(slots=True, frozen=True)
+class Condition:
+    field: str
+    operator: str
+    operand: Json
+
+    def holds(self, value: Value) -> bool:
+        if self.operator in ("exists", "missing"):
+            return isinstance(value, Missing) == (self.operator == "missing")
+        if isinstance(value, Missing):
+            return self.operator == "!="
+        if self.operator == "contains":
+            if isinstance(value, str):
+                return str(self.operand) in value
+            return isinstance(value, list | dict) and self.operand in value
+        if self.operator in ("==", "=", "!="):
+            return _equal(value, self.operand) == (self.operator != "!=")
+        return _ordered(value, self.operand, self.operator)
+
+
+def conditions(text: str) -> list[Condition]:
+    """``status == "error" and metadata.score > 3``."""
+    found: list[Condition] = []
+    for part in re.split(r"\s+(?:and|AND|&&)\s+", text.strip()):
+        match = _CONDITION.fullmatch(part)
+        if match is None:
+            raise HardError(
+                f"invalid argument: `where` cannot read `{part[:80]}`; write `field == value`, with ==, !=, <, <=, >, "
+                ">=, contains, exists or missing, joined by `and`"
+            )
+        found.append(Condition(match[1], match[2], _operand(match[3])))
+    return found
+
+
+def _operand(text: str) -> Json:
+    if len(text) >= 2 and text[0] == text[-1] == "'":
+        return text[1:-1]
+    try:
+        value: Json = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _equal(value: Json, operand: Json) -> bool:
+    if isinstance(value, bool) or isinstance(operand, bool):
+        return value is operand
+    if isinstance(value, str) and not isinstance(operand, str):
+        return value == json.dumps(operand)
+    return value == operand
+
+
+def _ordered(value: Json, operand: Json, operator: str) -> bool:
+    if isinstance(value, bool) or isinstance(operand, bool):
+        return False
+    if isinstance(value, int | float) and isinstance(operand, int | float):
+        below, equal = value < operand, value == operand
+    elif isinstance(value, str):
+        other = operand if isinstance(operand, str) else json.dumps(operand)
+        below, equal = value < other, value == other
+    else:
+        return False
+    return {"<": below, "<=": below or equal, ">": not below and not equal, ">=": not below}[operator]
+
+
+def sort_key(value: Value) -> tuple[int, float | str]:
+    """Numbers, then texts, then everything else; missing values last."""
+    if isinstance(value, Missing) or value is None:
+        return 3, 0.0
+    if isinstance(value, bool):
+        return 0, float(value)
+    if isinstance(value, int | float):
+        try:
+            return 1, float(value)
+        except OverflowError:
+            return 1, float("inf") if value > 0 else float("-inf")
+    if isinstance(value, str):
+        return 2, value
+    return 2, json.dumps(value, default=str)
+
+
+@dataclass(slots=True, frozen=True)
+class Aggregate:
+    """``name`` is what it is called in the result; ``field`` is empty for ``count``."""
+
+    name: str
+    function: str
+    field: str
+
+
+def aggregates(text: str) -> list[Aggregate]:
+    """``count, sum(price), max(metadata.score)``."""
+    found: list[Aggregate] = []
+    for part in text.split(","):
+        match = _AGGREGATE.fullmatch(part)
+        if match is None or (match[1] != "count" and not match[2]):
+            raise HardError(
+                f"invalid argument: `aggregate` cannot read `{part.strip()[:80]}`; write count, min(field), "
+                "max(field), sum(field) or avg(field), separated by commas"
+            )
+        found.append(Aggregate(part.strip(), match[1], match[2] or ""))
+    return found
+
+
+def combine(function: str, column: list[Value]) -> Json:
+    """One aggregate of a column. Values that are no numbers are left out of sums and averages."""
+    numbers = [value for value in column if isinstance(value, int | float) and not isinstance(value, bool)]
+    if function == "count":
+        return sum(1 for value in column if not isinstance(value, Missing))
+    if function in ("sum", "avg"):
+        if not numbers:
+            return None
+        total = sum(numbers)
+        return total if function == "sum" else total / len(numbers)
+    choose: Callable[..., Json] = min if function == "min" else max
+    if numbers:
+        return choose(numbers)
+    texts = [value for value in column if isinstance(value, str)]
+    return choose(texts) if texts else None

@@ -1,0 +1,148 @@
+"""What a text is, by looking at it (§5.3 and the texts that only ``schema`` and companions tell apart)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Literal
+
+import msgspec
+
+from aura_py.scratchpad.pretty import pretty
+
+Format = Literal["json", "markdown", "text"]
+Flavour = Literal["json", "ndjson", "fenced", "markdown", "csv", "xml", "yaml", "text"]
+EXTENSIONS: dict[Format, str] = {"json": "json", "markdown": "md", "text": "txt"}
+
+_HEADER = re.compile(r"#{1,6}[ \t]")
+_FENCE = re.compile(rb"^[ \t]*(```+|~~~+)[ \t]*([A-Za-z0-9_+-]*)[^\n]*\n", re.MULTILINE)
+_YAML_LINE = re.compile(r"(?:- )*(?:[\w.\-/ ]+|\"[^\"]*\"|'[^']*'):(?:\s|$)|- \S|#|---$|\.\.\.$")
+_LEADING = 50
+
+
+def is_markdown(text: str) -> bool:
+    """Whether one of the first 50 lines is an ATX header."""
+    start = 0
+    for _ in range(_LEADING):
+        end = text.find("\n", start)
+        line = text[start : min(end, start + 4096) if end >= 0 else start + 4096].lstrip()
+        if _HEADER.match(line):
+            return True
+        if end < 0:
+            return False
+        start = end + 1
+    return False
+
+
+def unwrapped(text: str) -> str:
+    """The JSON text inside ``{"result": "<json>"}``, the wrapper of some MCP servers; else the text itself."""
+    if re.match(r'\s*\{\s*"result"\s*:\s*"\s*(?:\\n)*[\[{]', text) is None:
+        return text
+    try:
+        wrapper = msgspec.json.decode(text, type=dict[str, str])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return text
+    if len(wrapper) != 1 or pretty(wrapper["result"].encode("utf-8", "replace")) is None:
+        return text
+    return wrapper["result"]
+
+
+def records(data: bytes) -> tuple[bytes, list[int] | None] | None:
+    """Newline-delimited JSON as one array with a record a line, and the line numbers of the records.
+
+    The numbers are ``None`` when record *n* simply is line *n*.
+    """
+    text = data.strip(b" \t\r\n")
+    if text[:1] not in (b"{", b"[") or b"\n" not in text:
+        return None
+    first = text[: text.find(b"\n")].rstrip()
+    if first[-1:] not in (b"}", b"]"):
+        return None
+    numbers: list[int] | None = None
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
+    if b"\n\n" in text or re.search(rb"\n[ \t]+\n", text) is not None or not data.startswith(first):
+        lead = data.count(b"\n", 0, data.find(first))
+        numbered = [(number, line) for number, line in enumerate(text.split(b"\n"), lead + 1) if line.strip()]
+        numbers = [number for number, _ in numbered]
+        text = b"\n".join(line for _, line in numbered)
+    array = b"[\n  " + text.replace(b"\n", b",\n  ") + b"\n]"
+    try:
+        found = msgspec.json.decode(array, type=list[msgspec.Raw]) if len(array) < 1 << 20 else None
+        if found is None:
+            msgspec.json.decode(array, type=msgspec.Raw)
+        elif len(found) != text.count(b"\n") + 1:
+            return None
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return array, numbers
+
+
+def fenced(data: bytes) -> tuple[int, int] | None:
+    """Where the JSON of the first fenced block stands, if the text has one and it is the better part of the text."""
+    for opening in _FENCE.finditer(data, 0, min(len(data), 1 << 16)):
+        language = opening[2].lower()
+        if language not in (b"", b"json", b"jsonc", b"json5", b"javascript"):
+            continue
+        closing = re.compile(rb"^[ \t]*" + re.escape(opening[1]) + rb"[ \t]*$", re.MULTILINE).search(
+            data, opening.end()
+        )
+        end = closing.start() if closing is not None else len(data)
+        body = data[opening.end() : end].strip()
+        if 2 * len(body) >= len(data.strip()) and body[:1] in (b"{", b"["):
+            return opening.end(), end
+    return None
+
+
+def is_xml(text: str) -> bool:
+    head = text.lstrip()[:200]
+    return (
+        re.match(r"<\?xml\s|<!DOCTYPE\s|<([A-Za-z_][\w.\-:]*)(\s[^<>]*)?/?>", head) is not None
+        and text.rstrip()[-1:] == ">"
+    )
+
+
+def csv_delimiter(text: str) -> str | None:
+    """The delimiter of a table of at least three rows and two columns, or ``None``."""
+    sample = text[: 1 << 15].split("\n")[:_LEADING]
+    if len(text) > 1 << 15:
+        sample = sample[:-1]
+    sample = [line for line in sample if line.strip()]
+    if len(sample) < 3:
+        return None
+    for delimiter in (",", "\t", ";", "|"):
+        try:
+            widths = {len(row) for row in csv.reader(io.StringIO("\n".join(sample)), delimiter=delimiter, strict=True)}
+        except csv.Error:
+            continue
+        if len(widths) == 1 and widths.pop() >= 2:
+            names = next(csv.reader([sample[0]], delimiter=delimiter))
+            if all(name.strip() and len(name) < 65 for name in names) and len(set(names)) == len(names):
+                return delimiter
+    return None
+
+
+def is_yaml(text: str) -> bool:
+    """Whether the first lines read like YAML mappings or lists: most of them are ``key:``, ``- item`` or deeper."""
+    lines = [line for line in text[: 1 << 14].split("\n")[:_LEADING] if line.strip()]
+    if len(lines) < 3:
+        return False
+    top = [line for line in lines if not line.startswith((" ", "\t"))]
+    looking = sum(1 for line in lines if _YAML_LINE.match(line.strip()))
+    keys = sum(1 for line in lines if re.match(r"\s*(?:- )*[\w.\-/]+:(?:\s|$)", line))
+    return keys >= 2 and looking * 5 >= len(lines) * 4 and all(_YAML_LINE.match(line) for line in top)
+
+
+def flavour(data: bytes) -> Flavour:
+    """For texts that are not one JSON value."""
+    if fenced(data) is not None:
+        return "fenced"
+    text = data[: 1 << 16].decode("utf-8", "replace")
+    if is_markdown(text):
+        return "markdown"
+    if is_xml(text) if len(data) < 1 << 16 else text.lstrip().startswith("<?xml"):
+        return "xml"
+    if csv_delimiter(text) is not None:
+        return "csv"
+    return "yaml" if is_yaml(text) else "text"

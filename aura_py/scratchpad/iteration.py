@@ -1,0 +1,249 @@
+"""``iterate_over``: chosen fields of many items, filtered, sorted or summed up (§6.9, S-11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+
+from aura_py.messages import Json
+from aura_py.scratchpad import addresses
+from aura_py.scratchpad.addresses import Step
+from aura_py.scratchpad.arguments import Arguments
+from aura_py.scratchpad.conditions import aggregates, combine, conditions, sort_key
+from aura_py.scratchpad.jsontext import JsonText, Node
+from aura_py.scratchpad.lines import split
+from aura_py.scratchpad.locate import every, json_view, steps_of
+from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
+from aura_py.scratchpad.rows import Missing, Value, values
+
+_LINES = 5
+_LONGEST = 500
+_LARGEST = 4000
+_ALL = 1 << 53
+
+
+def iterate_over(desk: Desk, arguments: Arguments) -> str:
+    file, requested = arguments.text("file"), arguments.text("path")
+    names = [name for part in arguments.text("fields").split(",") if (name := part.strip())]
+    offset = arguments.count("offset", 0)
+    limit = arguments.count("limit", _ALL, least=1)
+    text = json_view(desk, file).text
+    arrays = list(every(desk, file, text, steps_of(requested), requested))
+    for path, node in arrays:
+        if text.kind(node) != "array":
+            raise HardError(f"invalid argument: {path} is no array but a value of kind {text.kind(node)}; use get_in")
+    if arguments.has("aggregate") or arguments.has("group_by"):
+        return _summed_up(desk, arguments, file, requested, text, [node for _, node in arrays])
+    if not names:
+        raise HardError("invalid argument: `fields` names no field; give for example `id, name, metadata.score`")
+    fields = [(name, _field(name)) for name in names]
+    chosen = arguments.has("where") or arguments.has("sort_by")
+    items: Iterator[tuple[int, tuple[str, Node]]]
+    if chosen:
+        order = _selected(arguments, text, [node for _, node in arrays])
+        total = len(order)
+        items = ((index, _item(text, arrays, index)) for index in order[offset:])
+    else:
+        order = []
+        total = sum(text.size(node) for _, node in arrays)
+        items = _items(text, arrays, offset)
+    units: list[str] = []
+    room = desk.most_characters
+    wanted = max(0, min(limit, total - offset))
+    for index, (path, node) in islice(items, wanted):
+        if room <= 0:
+            break
+        units.append(_row(text, file, path, index, node, fields))
+        room -= len(units[-1])
+    listed = ", ".join(names)
+    extra = "".join(
+        f", {name}={json.dumps(arguments.text(name), ensure_ascii=False)}"
+        for name in ("where", "sort_by")
+        if arguments.has(name)
+    )
+    path = arrays[0][0] if len(arrays) == 1 else requested
+    call = f'iterate_over(file="{file}", path={json.dumps(path, ensure_ascii=False)}, fields="{listed}"{extra}'
+
+    def facts(shown: int) -> str:
+        part = f" {offset}-{offset + shown - 1}," if shown < total and shown else ""
+        kind = "matching items" if arguments.has("where") else "items"
+        return f"{path} ({total} {kind},{part} fields: [{listed}])"
+
+    def more(shown: int) -> str:
+        rest = "" if limit >= _ALL else f", limit={wanted - shown}"
+        return f"{call}, offset={offset + shown}{rest})"
+
+    item_count: dict[str, Json] = {"item_count": total, "requested_fields": names}
+    return answer(
+        desk,
+        Reply(
+            "iterate_over",
+            units,
+            facts,
+            more,
+            body=lambda parts: "[\n" + ",\n".join(parts) + "\n]" if parts else "[]",
+            raw=lambda shown: "\n".join(units[:shown]),
+            lines=lambda shown: sum(unit.count("\n") + 1 for unit in units[:shown]) + 2 if shown else 1,
+            complete=len(units) == wanted,
+        ),
+        item_count,
+        [
+            "fewer fields, or a limit",
+            f'get_in(file="{file}", path="{path}[0]") for one item by its index',
+            f'grep(file="{file}", pattern="…")',
+        ],
+    )
+
+
+def _field(name: str) -> tuple[Step, ...]:
+    steps = steps_of(name)
+    if any(step.kind == "every" for step in steps):
+        raise HardError(f"invalid argument: field `{name}` holds `*`; put the wildcard into `path` instead")
+    return steps
+
+
+def _items(text: JsonText, arrays: list[tuple[str, Node]], offset: int) -> Iterator[tuple[int, tuple[str, Node]]]:
+    passed = 0
+    for path, array in arrays:
+        size = text.size(array)
+        if offset < passed + size:
+            for position, node in text.children(array, max(0, offset - passed)):
+                if isinstance(position, int):
+                    yield passed + position, (f"{path}[{position}]", node)
+        passed += size
+
+
+def _item(text: JsonText, arrays: list[tuple[str, Node]], index: int) -> tuple[str, Node]:
+    for path, array in arrays:
+        size = text.size(array)
+        if index < size:
+            node = text.element(array, index)
+            assert node is not None  # the index was counted in this array
+            return f"{path}[{index}]", node
+        index -= size
+    raise IndexError(index)
+
+
+def _row(
+    text: JsonText, file: str, path: str, index: int, node: Node, fields: list[tuple[str, tuple[Step, ...]]]
+) -> str:
+    members = [f'    "_index": {index}']
+    for name, steps in fields:
+        place, found = path, node
+        missing = False
+        for step in steps:
+            following: Node | None = None
+            kind = text.kind(found)
+            if kind == "object":
+                following = text.member(found, step.text)
+            elif kind == "array" and step.kind in ("index", "either"):
+                following = text.element(found, step.index)
+            if following is None:
+                missing = True
+                break
+            place = addresses.join(place, step.index if kind == "array" else step.text)
+            found = following
+        value = "null" if missing else _written(text, file, place, found)
+        members.append(f"    {json.dumps(name, ensure_ascii=False)}: {value}")
+    return "  {\n" + ",\n".join(members) + "\n  }"
+
+
+def _written(text: JsonText, file: str, path: str, node: Node) -> str:
+    """A value as JSON, long ones cut with a note that says where the whole is."""
+    if text.kind(node) == "string":
+        if text.end(node) - node.start <= _LONGEST and b"\\n" not in (raw := text.raw(node)):
+            return raw.decode("utf-8", "replace")
+        value = text.text(node)
+        lines = split(value)
+        call = f"get_in(file={file}, path={path})"
+        if len(lines) > _LINES:
+            kept = "\n".join(line[:_LONGEST] for line in lines[:_LINES])
+            value = f"{kept}\n[cut: 5 of {len(lines)} lines; {call} has all]"
+        elif len(value) > _LONGEST:
+            value = f"{value[:_LONGEST]} [cut: {_LONGEST} of {len(value)} characters; {call} has all]"
+        return json.dumps(value, ensure_ascii=False)
+    if text.is_container(node):
+        size = text.end(node) - node.start
+        if size > _LARGEST:
+            kind = text.kind(node)
+            return json.dumps(
+                f"[{kind} of {text.size(node)}, {size} bytes; get_in(file={file}, path={path}) has it]",
+                ensure_ascii=False,
+            )
+        return text.rendered(node).replace("\n", "\n    ")
+    return text.raw(node).decode("utf-8", "replace")
+
+
+def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> list[int]:
+    """Indexes of the items that ``where`` keeps, in the order of ``sort_by``."""
+    wanted = conditions(arguments.text("where")) if arguments.has("where") else []
+    sorting = arguments.text("sort_by", "")
+    descending = sorting.startswith("-") or sorting.lower().endswith(" desc")
+    sort_field = sorting.removeprefix("-").strip()
+    for word in (" desc", " asc", " DESC", " ASC"):
+        sort_field = sort_field.removesuffix(word).strip()
+    fields = [_field(condition.field) for condition in wanted]
+    if sort_field:
+        fields.append(_field(sort_field))
+    found: list[tuple[int, Value]] = []
+    index = 0
+    for array in arrays:
+        for row in values(text, array, fields):
+            if all(condition.holds(value) for condition, value in zip(wanted, row, strict=False)):
+                found.append((index, row[-1] if sort_field else None))
+            index += 1
+    if sort_field:
+        found.sort(key=lambda pair: sort_key(pair[1]), reverse=descending)
+    return [index for index, _ in found]
+
+
+def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text: JsonText, arrays: list[Node]) -> str:
+    wanted = conditions(arguments.text("where")) if arguments.has("where") else []
+    asked = aggregates(arguments.text("aggregate", "count"))
+    grouping = arguments.text("group_by", "").strip()
+    fields = [_field(condition.field) for condition in wanted]
+    columns = [_field(one.field) for one in asked if one.field]
+    groups: dict[str, list[list[Value]]] = {}
+    total = 0
+    every_field = [*fields, *columns, *([_field(grouping)] if grouping else [])]
+    for array in arrays:
+        rows = values(text, array, every_field) if every_field else ([] for _ in range(text.size(array)))
+        for row in rows:
+            if not all(condition.holds(value) for condition, value in zip(wanted, row, strict=False)):
+                continue
+            total += 1
+            key = _group(row[-1]) if grouping else ""
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = [[] for _ in range(len(columns) + 1)]
+            group[-1].append(None)
+            for column, value in zip(group, row[len(fields) : len(fields) + len(columns)], strict=False):
+                column.append(value)
+    if not grouping and not groups:
+        groups[""] = [[] for _ in range(len(columns) + 1)]
+    units: list[str] = []
+    for key, group in sorted(groups.items(), key=lambda item: (-len(item[1][-1]), item[0])):
+        result: dict[str, Json] = {grouping: json.loads(key)} if grouping else {}
+        remaining = iter(group)
+        for one in asked:
+            result[one.name] = combine(one.function, next(remaining) if one.field else group[-1])
+        units.append("  " + json.dumps(result, indent=2, ensure_ascii=False, default=str).replace("\n", "\n  "))
+    kind = "matching items" if wanted else "items"
+    by = f" by {grouping}" if grouping else ""
+    return answer(
+        desk,
+        Reply(
+            "iterate_over",
+            units,
+            lambda _shown: f"{requested} ({total} {kind}, {', '.join(one.name for one in asked)}{by})",
+            lambda _shown: f'iterate_over(file="{file}", path="{requested}", where="…", …) on fewer items',
+            body=lambda parts: "[\n" + ",\n".join(parts) + "\n]" if parts else "[]",
+        ),
+        {"item_count": total, "requested_fields": [one.name for one in asked]},
+        ["a `where` that keeps fewer items", "group_by a field with fewer values", f'grep(file="{file}", pattern="…")'],
+    )
+
+
+def _group(value: Value) -> str:
+    return "null" if isinstance(value, Missing) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,296 @@
+"""Walking a JSON text where it stands, without parsing it (§6.6 to §6.9, S-9, S-17).
+
+The text is in the layout of ``pretty``: the children of a container at depth *d* are the lines indented by exactly
+2(d+1) spaces, strings hold no raw newline, so the end of a container is the next line that closes at its own
+indentation. Searching for that is a scan at memory speed; nothing is built, nothing recurses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import orjson
+
+from aura_py.scratchpad.lines import Lines
+from aura_py.scratchpad.pretty import pretty
+
+Kind = Literal["object", "array", "string", "number", "bool", "null"]
+_KINDS: dict[int, Kind] = {0x7B: "object", 0x5B: "array", 0x22: "string", 0x74: "bool", 0x66: "bool", 0x6E: "null"}
+_KEY = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t]*+:[ \t]*+')
+_ATOM = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^",\[\]{}:]++')
+_SHELL = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])')
+_LARGE = 1 << 16
+
+
+@dataclass(slots=True, frozen=True)
+class Node:
+    """A value: where it starts, and how deep it stands. ``stop`` is set for values inside one line."""
+
+    start: int
+    depth: int
+    stop: int = -1
+
+
+class JsonText:
+    """One JSON value in ``data`` (in Aura's layout, no newline at the end)."""
+
+    root = Node(0, 0)
+
+    def __init__(self, data: bytes, lines: Lines | None = None) -> None:
+        self.data = data
+        self._lines = lines
+        self._ends: dict[int, int] = {0: len(data)}
+        self._sizes: dict[int, int] = {}
+        self._places: dict[int, array[int]] = {}
+
+    @property
+    def lines(self) -> Lines:
+        if self._lines is None:
+            self._lines = Lines(self.data)
+        return self._lines
+
+    def kind(self, node: Node) -> Kind:
+        return _KINDS.get(self.data[node.start], "number")
+
+    def is_container(self, node: Node) -> bool:
+        return self.data[node.start] in b"{["
+
+    def end(self, node: Node) -> int:
+        """The offset after the value's last byte."""
+        if node.stop >= 0:
+            return node.stop
+        known = self._ends.get(node.start)
+        if known is not None:
+            return known
+        data, start = self.data, node.start
+        if self._is_block(node):
+            closing = b"\n" + b"  " * node.depth + (b"}" if data[start] == 0x7B else b"]")
+            end = data.find(closing, start) + len(closing)
+        else:
+            end = data.find(b"\n", start)
+            if end < 0:
+                end = len(data)
+            if data[end - 1] == 0x2C:
+                end -= 1
+        if end - start > _LARGE:
+            self._ends[start] = end
+        return end
+
+    def raw(self, node: Node) -> bytes:
+        return self.data[node.start : self.end(node)]
+
+    def text(self, node: Node) -> str:
+        """The value of a string."""
+        return decode_string(self.raw(node))
+
+    def rendered(self, node: Node) -> str:
+        """The value in Aura's layout, moved to the left margin."""
+        raw = self.raw(node)
+        if node.stop >= 0:
+            laid_out = pretty(raw)
+            return (raw if laid_out is None else laid_out).decode("utf-8", "replace")
+        if node.depth:
+            raw = raw.replace(b"\n" + b"  " * node.depth, b"\n")
+        return raw.decode("utf-8", "replace")
+
+    def rendered_lines(self, node: Node, most: int) -> tuple[list[str], bool]:
+        """The first lines of ``rendered``, about ``most`` characters of them, and whether that is all."""
+        end = self.end(node)
+        if node.stop >= 0 or end - node.start <= most:
+            return self.rendered(node).split("\n"), True
+        head = self.data[node.start : node.start + most]
+        lines = head.replace(b"\n" + b"  " * node.depth, b"\n").decode("utf-8", "replace").split("\n")
+        return (lines[:-1] if len(lines) > 1 else lines), False
+
+    def size(self, node: Node) -> int:
+        """How many children a container has."""
+        if not self._is_block(node):
+            return sum(1 for _ in self._inside(node)) if self.is_container(node) else 0
+        known = self._sizes.get(node.start)
+        if known is not None:
+            return known
+        places = self._places.get(node.start)
+        if places is not None:
+            return len(places)
+        start, end, data = node.start, self.end(node), self.data
+        margin = b",\n" + b"  " * (node.depth + 1)
+        if data[start] == 0x7B:
+            size = data.count(margin + b'"', start, end) + 1
+        elif self._is_flat(node, end):
+            size = data.count(b"\n", start, end) - 1
+        else:
+            size = data.count(margin, start, end) - data.count(margin + b" ", start, end) + 1
+        if end - start > _LARGE:
+            self._sizes[start] = size
+        return size
+
+    def children(self, node: Node, first: int = 0) -> Iterator[tuple[str | int, Node]]:
+        """Keys or indexes with their values, from child ``first`` on."""
+        if not self._is_block(node):
+            if self.is_container(node):
+                yield from islice(self._inside(node), first, None)
+            return
+        data, depth = self.data, node.depth + 1
+        margin = 2 * depth
+        if data[node.start] == 0x5B:
+            at = self._place(node, first)
+            position = first
+            while at is not None:
+                child = Node(at, depth)
+                yield position, child
+                position += 1
+                at = self._following(self.end(child), margin)
+            return
+        at = node.start + 2 + margin
+        position = 0
+        following: int | None = at
+        while following is not None:
+            key = _KEY.match(data, following)
+            assert key is not None  # the layout puts a key here
+            child = Node(key.end(), depth)
+            if position >= first:
+                yield decode_string(key[1]), child
+            position += 1
+            following = self._following(self.end(child), margin)
+
+    def member(self, node: Node, key: str) -> Node | None:
+        """The value of an object's key; the last one, should the key stand there twice."""
+        if not self._is_block(node):
+            found = [child for name, child in self._inside(node) if name == key] if self.is_container(node) else []
+            return found[-1] if found else None
+        data, depth = self.data, node.depth + 1
+        margin = b"\n" + b"  " * depth
+        end = self.end(node)
+        for spelling in _spellings(key):
+            at = data.rfind(margin + spelling, node.start, end) if end - node.start < _LARGE else -1
+            if at < 0:
+                at = data.find(margin + spelling, node.start, end)
+            if at >= 0:
+                return Node(at + len(margin) + len(spelling), depth)
+        if data.find(b"\\", node.start, end) >= 0:
+            for name, child in self.children(node):
+                if name == key:
+                    return child
+        return None
+
+    def element(self, node: Node, index: int) -> Node | None:
+        """An array's element; negative indexes count from the end."""
+        if index < 0:
+            index += self.size(node)
+        if index < 0:
+            return None
+        if not self._is_block(node):
+            return next((child for position, child in self._inside(node) if position == index), None)
+        at = self._place(node, index)
+        return None if at is None else Node(at, node.depth + 1)
+
+    def places(self, node: Node) -> array[int]:
+        """Where each element of a large array starts; found once."""
+        known = self._places.get(node.start)
+        if known is None:
+            margin = 2 * (node.depth + 1)
+            pattern = re.compile(rb",\n {%d}(?! )" % margin)
+            known = array("Q", (node.start + 2 + margin,))
+            known.extend(match.end() for match in pattern.finditer(self.data, node.start, self.end(node)))
+            self._places[node.start] = known
+        return known
+
+    def line_range(self, node: Node) -> tuple[int, int]:
+        """First and last line of the value in the laid-out text."""
+        first = self.lines.number(node.start)
+        return (first, self.lines.number(self.end(node) - 1)) if self._is_block(node) else (first, first)
+
+    def _is_block(self, node: Node) -> bool:
+        data, start = self.data, node.start
+        return node.stop < 0 and data[start] in b"{[" and data[start + 1 : start + 2] == b"\n"
+
+    def _is_flat(self, node: Node, end: int) -> bool:
+        """Whether every element of a block array stands on one line of its own."""
+        margin = b"\n" + b"  " * (node.depth + 1)
+        start, data = node.start, self.data
+        return data.find(margin + b"{\n", start, end) < 0 and data.find(margin + b"[\n", start, end) < 0
+
+    def _following(self, end: int, margin: int) -> int | None:
+        return end + 2 + margin if self.data[end : end + 1] == b"," else None
+
+    def _place(self, node: Node, index: int) -> int | None:
+        margin = 2 * (node.depth + 1)
+        if index == 0:
+            return node.start + 2 + margin
+        end = self.end(node)
+        if end - node.start <= _LARGE:
+            at: int | None = node.start + 2 + margin
+            for _ in range(index):
+                if at is None:
+                    return None
+                at = self._following(self.end(Node(at, node.depth + 1)), margin)
+            return at
+        if node.start not in self._places and self._is_flat(node, end):
+            if index >= self.size(node):
+                return None
+            return self.lines.start(self.lines.number(node.start) + 1 + index) + margin
+        places = self.places(node)
+        return places[index] if index < len(places) else None
+
+    def _inside(self, node: Node) -> Iterator[tuple[str | int, Node]]:
+        """Children of a container that stands on one line."""
+        data = self.data
+        end = self.end(node) - 1
+        at = node.start + 1
+        position = 0
+        is_object = data[node.start] == 0x7B
+        while at < end:
+            while data[at] in b" \t,":
+                at += 1
+            name: str | int = position
+            if is_object:
+                key = _KEY.match(data, at)
+                assert key is not None  # valid JSON puts a key here
+                name = decode_string(key[1])
+                at = key.end()
+            stop = self._inline_end(at, end)
+            yield name, Node(at, node.depth + 1, stop)
+            position += 1
+            at = stop
+            while at < end and data[at] in b" \t":
+                at += 1
+
+    def _inline_end(self, at: int, end: int) -> int:
+        data = self.data
+        if data[at] not in b"{[":
+            atom = _ATOM.match(data, at, end)
+            assert atom is not None  # valid JSON puts a value here
+            stop = atom.end()
+            while data[stop - 1] in b" \t\r":
+                stop -= 1
+            return stop
+        level = 0
+        while True:
+            shell = _SHELL.match(data, at)
+            assert shell is not None  # valid JSON closes what it opens
+            at = shell.end()
+            level += 1 if shell[1] in b"{[" else -1
+            if level == 0:
+                return at
+
+
+def decode_string(raw: bytes) -> str:
+    try:
+        value: str = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        value = json.loads(raw, strict=False)
+        return value.encode("utf-8", "replace").decode()
+    return value
+
+
+def _spellings(key: str) -> list[bytes]:
+    """How a key may be written, likeliest first."""
+    written = json.dumps(key, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    escaped = json.dumps(key).encode()
+    return [written + b": "] if written == escaped else [written + b": ", escaped + b": "]

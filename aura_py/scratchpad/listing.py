@@ -1,0 +1,34 @@
+"""``list_files``: what was parked, for models that lost the names (S-18)."""
+
+from __future__ import annotations
+
+from aura_py.scratchpad.arguments import Arguments
+from aura_py.scratchpad.replies import Desk, Reply, answer
+
+
+def list_files(desk: Desk, arguments: Arguments) -> str:
+    offset = arguments.count("offset", 0)
+    records = desk.store.records()
+    outputs = [record for record in records if not record.parent]
+    units: list[str] = []
+    for record in outputs[offset:]:
+        units.append(
+            f"{record.file} (~{record.tokens} tokens, {record.lines} lines, {record.format}) "
+            f"from {record.tool} {record.arguments}"
+        )
+        units.extend(
+            f"  {part.file} ({part.lines} lines, {part.format}) from {part.path}"
+            for part in records
+            if part.parent == record.file
+        )
+    return answer(
+        desk,
+        Reply(
+            "list_files",
+            units,
+            lambda _shown: f"{len(outputs)} outputs, {len(records) - len(outputs)} companions",
+            lambda _shown: 'grep(file=".", pattern="…") or a single file',
+        ),
+        {"files": len(outputs)},
+        ['grep(file=".", pattern="…") searches all of them'],
+    )

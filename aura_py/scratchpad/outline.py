@@ -1,0 +1,239 @@
+"""``schema``: what is where in a text (§6.6, S-9)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from aura_py.messages import Json
+from aura_py.scratchpad import addresses, formats
+from aura_py.scratchpad.arguments import Arguments
+from aura_py.scratchpad.documents import DOCUMENTS, Document, JsonView
+from aura_py.scratchpad.jsontext import JsonText, Node
+from aura_py.scratchpad.locate import one, steps_of
+from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
+
+_DEEPEST = 32
+_LONG = 50
+_HEADER = re.compile(rb"^[ \t]*(#{1,6})[ \t]*([^#\s][^\n]*)$", re.MULTILINE)
+_FENCE = re.compile(rb"^[ \t]*(```+|~~~+)", re.MULTILINE)
+_YAML_KEY = re.compile(
+    rb"^([ ]*)((?:- )*)([^\s#:\-\"'][^:\n]*|\"[^\"\n]*\"|'[^'\n]*'):(?:[ \t]+([^\n]*))?$", re.MULTILINE
+)
+_LEVELS = (b"FATAL", b"CRITICAL", b"ERROR", b"WARN", b"INFO", b"DEBUG", b"TRACE")
+
+
+def schema(desk: Desk, arguments: Arguments) -> str:
+    file = arguments.text("file")
+    depth = arguments.count("max_depth", 4)
+    offset = arguments.count("offset", 0)
+    path = arguments.text("path", "")
+    document = desk.open(file)
+    if path:
+        kind = "json"
+    elif file.endswith(".md") and formats.fenced(document.data) is None:
+        kind = "markdown"
+    else:
+        kind = "json" if document.json is not None else formats.flavour(document.data)
+    DOCUMENTS.settle()
+    if kind == "json":
+        view = document.json
+        if view is None:
+            raise HardError(f"not JSON: `{file}` has no paths; use read, head, grep or slice instead")
+        text, root, title = view.text, view.text.root, "$"
+        if path:
+            title, root = one(desk, file, text, steps_of(path), path)
+        found = nodes(view, root, title, depth)
+    elif kind == "markdown":
+        found = sections(document, depth)
+    else:
+        found = _table(document) if kind == "csv" else _yaml(document, depth) if kind == "yaml" else _plain(document)
+    units: list[str] = []
+    room = desk.most_characters
+    complete = True
+    for unit in islice(found, offset, None):
+        if room <= 0:
+            complete = False
+            break
+        units.append(unit)
+        room -= len(unit)
+    if kind == "markdown" and not units and not offset:
+        raise HardError(f"invalid argument: `{file}` is Markdown without headers; use head, grep or slice instead")
+    fields: dict[str, Json] = {"requested_file": file, "format": kind}
+    shallower = f'schema(file="{file}", max_depth={max(1, depth // 2)})'
+    if kind == "json":
+        suggestions = [
+            shallower,
+            f'get_in(file="{file}", path="…") for one part',
+            f'item_schema(file="{file}", path="…") for an array',
+            f'head(file="{file}", lines=50)',
+        ]
+    else:
+        suggestions = [
+            shallower,
+            f'head(file="{file}", lines=50)',
+            f'grep(file="{file}", pattern="…") for a header',
+            f'slice(file="{file}", start=1, end=50)',
+        ]
+    where = f', path="{path}"' if path else ""
+    return answer(
+        desk,
+        Reply(
+            "schema",
+            units,
+            lambda _shown: file,
+            lambda shown: f'schema(file="{file}"{where}, max_depth={depth}, offset={offset + shown})',
+            body=lambda parts: "".join(part + "\n" for part in parts),
+            complete=complete,
+            gap="\n",
+        ),
+        fields,
+        suggestions,
+    )
+
+
+def nodes(view: JsonView, root: Node, path: str, max_depth: int) -> Iterator[str]:
+    """One line a value: its path, its kind and its lines in the file."""
+    text = view.text
+    pending: list[Iterator[tuple[str, Node, int]]] = [iter([(path, root, 0)])]
+    while pending:
+        following = next(pending[-1], None)
+        if following is None:
+            pending.pop()
+            continue
+        path, node, level = following
+        if level > _DEEPEST:
+            yield f"{'  ' * level}...truncated"
+            pending.pop()
+            continue
+        first, last = text.line_range(node)
+        yield f"{'  ' * level}{path} ({kind_of(text, node)}) [L{view.file_line(first)}-L{view.file_line(last)}]"
+        if level < max_depth and text.is_container(node):
+            pending.append(_below(text, node, path, level + 1))
+
+
+def _below(text: JsonText, node: Node, path: str, level: int) -> Iterator[tuple[str, Node, int]]:
+    most = 1 if text.kind(node) == "array" else None
+    for name, child in islice(text.children(node), most):
+        yield addresses.join(path, name), child, level
+
+
+def kind_of(text: JsonText, node: Node) -> str:
+    kind = text.kind(node)
+    if kind == "object":
+        return f"object({text.size(node)} keys)"
+    if kind == "array":
+        return f"array({text.size(node)} items)"
+    if kind == "string" and text.end(node) - node.start - 2 > _LONG:
+        value = text.text(node)
+        return f"string({len(value)}ch)" if len(value.encode("utf-8", "replace")) > _LONG else "string"
+    return kind
+
+
+def sections(document: Document, max_depth: int) -> Iterator[str]:
+    """Markdown headers outside code fences, each with its lines, subsections included, and its list keys."""
+    lines = document.lines
+    found = list(_headers(document))
+    ancestors: list[int] = []
+    for position, (number, level, title) in enumerate(found):
+        while ancestors and ancestors[-1] >= level:
+            ancestors.pop()
+        nesting = len(ancestors)
+        ancestors.append(level)
+        if nesting >= max_depth:
+            continue
+        last = next((other for other, depth, _ in found[position + 1 :] if depth <= level), lines.total + 1) - 1
+        own = found[position + 1][0] - 1 if position + 1 < len(found) else lines.total
+        keys = _list_keys(document, number + 1, min(own, number + 200))
+        listed = f" (keys: {', '.join(keys)})" if keys else ""
+        yield f"{'  ' * nesting}{'#' * level} {title} [L{number}-L{last}]{listed}"
+
+
+def _headers(document: Document) -> Iterator[tuple[int, int, str]]:
+    data, lines = document.data, document.lines
+    fences = [match.start() for match in _FENCE.finditer(data)]
+    edges = iter(zip(fences[::2], [*fences[1::2], len(data)], strict=False))
+    edge = next(edges, None)
+    for match in _HEADER.finditer(data):
+        while edge is not None and edge[1] < match.start():
+            edge = next(edges, None)
+        if edge is not None and edge[0] <= match.start():
+            continue
+        title = match[2].decode("utf-8", "replace").strip().rstrip("#").rstrip()
+        yield lines.number(match.start(1)), len(match[1]), title
+
+
+def _list_keys(document: Document, first: int, last: int) -> list[str]:
+    keys: list[str] = []
+    for line in document.lines.between(first, last):
+        stripped = line.lstrip()
+        if not stripped.startswith(b"- ") or len(line) - len(stripped) >= 2:
+            continue
+        item = stripped[2:].decode("utf-8", "replace").strip()
+        key = item.split(": ", 1)[0] if ": " in item else item.removesuffix(":")
+        keys.append(key if len(key) <= 60 else key[:59] + "…")
+        if len(keys) == 20:
+            break
+    return keys
+
+
+def _table(document: Document) -> Iterator[str]:
+    """A CSV table: its columns, and what their first values look like."""
+    lines = document.lines
+    sample = document.data[: 1 << 18].decode("utf-8", "ignore")
+    delimiter = formats.csv_delimiter(sample) or ","
+    rows = list(islice(csv.reader(sample.split("\n"), delimiter=delimiter), 200))
+    names = rows[0]
+    body = [row for row in rows[1:] if len(row) == len(names)]
+    shown = {"\t": "tab"}.get(delimiter, delimiter)
+    yield f"table ({len(names)} columns separated by {shown}, about {lines.total - 1} rows) [L1-L{lines.total}]"
+    for column, name in enumerate(names):
+        values = [row[column].strip() for row in body]
+        example = next((value for value in values if value), "")
+        yield f"  {name.strip()} ({_column_kind(values)}), for example: {example[:60]}"
+
+
+def _column_kind(values: list[str]) -> str:
+    filled = [value for value in values if value]
+    empty = ", some empty" if len(filled) < len(values) else ""
+    if filled and all(re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", value) for value in filled):
+        return f"number{empty}"
+    if filled and all(value.lower() in ("true", "false", "yes", "no") for value in filled):
+        return f"bool{empty}"
+    return f"string{empty}"
+
+
+def _yaml(document: Document, max_depth: int) -> Iterator[str]:
+    """Keys of a text that reads like YAML, by indentation."""
+    margins: list[int] = []
+    found = [
+        (match.start(), len(match[1]) + len(match[2]), match[3].decode("utf-8", "replace"), match[4], bool(match[2]))
+        for match in islice(_YAML_KEY.finditer(document.data), 20_000)
+    ]
+    for place, margin, key, value, listed in found:
+        while margins and margins[-1] >= margin:
+            margins.pop()
+        level = len(margins)
+        margins.append(margin)
+        if level >= max_depth:
+            continue
+        number = document.lines.number(place)
+        text = "" if not value else f": {value.decode('utf-8', 'replace').strip()[:60]}"
+        yield f"{'  ' * level}{'- ' if listed else ''}{key}{text} [L{number}]"
+
+
+def _plain(document: Document) -> Iterator[str]:
+    """A log or any other text: its size, its levels, its first and last lines."""
+    data, lines = document.data, document.lines
+    yield f"text ({lines.total} lines, {len(data)} bytes) [L1-L{lines.total}]"
+    sample = data[: 8 << 20]
+    counts = {level: sample.count(level) for level in _LEVELS}
+    if any(counts.values()):
+        scope = "" if len(sample) == len(data) else " in the first 8 MB"
+        told = ", ".join(f"{level.decode()} {count}" for level, count in counts.items() if count)
+        yield f"  words{scope}: {told}"
+    for number in sorted({*range(1, min(3, lines.total) + 1), *range(max(1, lines.total - 2), lines.total + 1)}):
+        line = next(lines.between(number, number), b"")
+        yield f"  L{number}: {line[:200].decode('utf-8', 'ignore')}"

@@ -1,0 +1,148 @@
+"""One layout for every JSON text: two spaces, one value a line, numbers and key order as written (§5.3, S-9, S-22).
+
+Containers below ``DEEPEST`` levels stay on one line, so that indentation cannot swell a hostile text and nothing
+that reads the layout ever needs a stack.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from functools import cache
+
+import msgspec
+
+from aura_py.scratchpad import linear
+
+DEEPEST = 64
+_SPACE = b" \t\r\n"
+_TOKEN = re.compile(
+    rb"[ \t\r\n]*+(?:"
+    rb'(?P<string>"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+")'
+    rb"|(?P<scalar>-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|true|false|null)"
+    rb"|(?P<mark>[\[\]{},:]))"
+)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|.)", re.DOTALL)
+_MOST_ESCAPES = 300_000
+
+
+def pretty(text: bytes) -> bytes | None:
+    """The text in Aura's layout, or ``None`` when it is not one JSON object or array (``NaN`` is not JSON)."""
+    text = text.strip(_SPACE)
+    if text[:1] not in (b"{", b"["):
+        return None
+    if _shallow().fullmatch(text) is not None:
+        try:
+            formatted: bytes = msgspec.json.format(text, indent=2)
+        except (msgspec.DecodeError, RecursionError):
+            if _SURROGATE.search(text) is None:
+                return None
+        else:
+            return _readable(formatted)
+    laid_out = _lay_out(text)
+    return None if laid_out is None else _readable(laid_out)
+
+
+def line_numbers(text: bytes) -> array[int]:
+    """For each line of the text's layout, the line of ``text`` on which it begins. ``text`` is valid JSON."""
+    breaks: list[int] = []
+    _lay_out(text, breaks)
+    numbers = array("I", (text.count(b"\n", 0, len(text) - len(text.lstrip())) + 1,))
+    at, line = 0, 1
+    for place in breaks:
+        line += text.count(b"\n", at, place)
+        numbers.append(line)
+        at = place
+    return numbers
+
+
+def _readable(text: bytes) -> bytes:
+    """``\\u00e9`` as the character it stands for: cheaper to read and found by ``grep``."""
+    if b"\\u" not in text or text.count(b"\\u") > _MOST_ESCAPES:
+        return text
+    return _ESCAPE.sub(_character, text)
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    first, second = match[1], match[2]
+    if first is None:
+        return match[0]
+    code = int(first, 16)
+    if 0xD800 <= code <= 0xDBFF and second is not None:
+        low = int(second, 16)
+        return chr(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)).encode()
+    if code < 0x20 or code in (0x22, 0x5C, 0x7F, 0x2028, 0x2029) or 0xD800 <= code <= 0xDFFF:
+        return match[0]
+    following = b"" if second is None else b"\\u" + second
+    return chr(code).encode() + following
+
+
+@cache
+def _shallow() -> linear.Pattern:
+    """Brackets nested at most ``DEEPEST`` deep: a finite count, so an automaton can check it at full speed."""
+    inside = rb'[^"\[\]{}]|"(?:[^"\\]|\\.)*"'
+    nested = rb"[\[{](?:" + inside + rb")*[\]}]"
+    for _ in range(DEEPEST - 1):
+        nested = rb"[\[{](?:" + inside + rb"|" + nested + rb")*[\]}]"
+    return linear.structure(nested)
+
+
+def _lay_out(text: bytes, breaks: list[int] | None = None) -> bytes | None:
+    """The layout without recursion, for texts too deep (or too odd) for the fast way.
+
+    ``breaks`` collects, for every line after the first, where the token that begins it stands in ``text``.
+    """
+    out: list[bytes] = []
+    stack: list[bytes] = []
+    expect = "value"
+    at, length = 0, len(text)
+    while at < length:
+        token = _TOKEN.match(text, at)
+        if token is None:
+            return None
+        at = token.end()
+        mark = token["mark"]
+        if mark in (b"]", b"}"):
+            opening = b"[" if mark == b"]" else b"{"
+            if not stack or stack[-1] != opening or expect not in ("first", "next"):
+                return None
+            stack.pop()
+            if expect == "next" and len(stack) < DEEPEST:
+                out.append(b"\n" + b"  " * len(stack))
+                if breaks is not None:
+                    breaks.append(at)
+            out.append(mark)
+            expect = "next"
+        elif mark == b",":
+            if expect != "next" or not stack:
+                return None
+            out.append(b",")
+            expect = "member"
+        elif mark == b":":
+            if expect != "colon":
+                return None
+            out.append(b": " if len(stack) <= DEEPEST else b":")
+            expect = "value"
+        else:
+            if expect in ("next", "colon"):
+                return None
+            if expect in ("first", "member") and len(stack) <= DEEPEST:
+                out.append(b"\n" + b"  " * len(stack))
+                if breaks is not None:
+                    breaks.append(at)
+            is_key = expect in ("first", "member") and stack[-1] == b"{"
+            if is_key and token["string"] is None:
+                return None
+            if mark is not None:
+                out.append(mark)
+                stack.append(mark)
+                expect = "first"
+            else:
+                out.append(token["string"] or token["scalar"])
+                expect = "colon" if is_key else "next"
+        if expect == "next" and not stack:
+            break
+    if expect != "next" or stack or text[at:].strip(_SPACE):
+        return None
+    return b"".join(out)

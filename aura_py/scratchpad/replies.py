@@ -1,0 +1,184 @@
+"""How an exploration tool answers: footer, charge, partial results and errors (§6.1, §6.2, S-14)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from aura_py.messages import Json
+from aura_py.scratchpad.budget import Budget
+from aura_py.scratchpad.documents import Document
+from aura_py.scratchpad.store import Store
+
+
+class Counter(Hashable, Protocol):
+    """Counts tokens as the agent's model does."""
+
+    def count(self, text: str) -> int: ...
+    def exceeds(self, text: str, limit: int) -> bool: ...
+    def count_up_to(self, text: str, limit: int) -> int: ...
+
+
+class HardError(Exception):
+    """The call cannot be answered: a tool error for the model."""
+
+
+class SoftError(Exception):
+    """The call went wrong in a way the model can mend; ``fields`` are the JSON it reads as a normal result."""
+
+    def __init__(self, fields: Mapping[str, Json]) -> None:
+        super().__init__(str(fields.get("message", "")))
+        self.fields = fields
+
+
+@dataclass(slots=True, frozen=True)
+class Desk:
+    """What every exploration tool of one agent works with."""
+
+    store: Store
+    budget: Budget
+    counter: Counter
+
+    def open(self, name: str) -> Document:
+        return self.store.open(name)
+
+    @property
+    def limit(self) -> int:
+        """Tokens that one result may have now."""
+        return min(self.budget.per_call, self.budget.remaining)
+
+    @property
+    def most_characters(self) -> int:
+        """More characters than any result could fit; building a longer one is a waste."""
+        return 24 * self.limit + 4096
+
+
+@dataclass(slots=True, frozen=True)
+class Reply:
+    """A result that can be shortened.
+
+    ``units`` are its pieces in order (lines, rows, regions), ``body`` joins the first *n* of them, ``raw`` gives the
+    bare content of the first *n* for ``estimated_tokens``. ``facts`` says what is shown, and ``more`` how to go on
+    after the first *n*. ``complete`` is false when ``units`` already lack something; ``cap`` is the tool's own
+    limit in tokens.
+    """
+
+    tool: str
+    units: Sequence[str]
+    facts: Callable[[int], str]
+    more: Callable[[int], str]
+    body: Callable[[Sequence[str]], str] = "\n".join
+    raw: Callable[[int], str] | None = None
+    lines: Callable[[int], int] = lambda shown: shown
+    complete: bool = True
+    gap: str = "\n\n"
+    cap: int | None = None
+
+
+def footer(tool: str, facts: str, meta: Mapping[str, Json], gap: str = "\n\n") -> str:
+    written = json.dumps(meta, separators=(",", ":"), ensure_ascii=False)
+    return f"{gap}--- scratchpad {tool}: {facts} | {written} ---"
+
+
+def answer(desk: Desk, reply: Reply, too_large: Mapping[str, Json], suggestions: Sequence[str]) -> str:
+    """The whole result, or the largest part of it that fits, charged to the budget.
+
+    Raises:
+        SoftError: Not even one unit fits.
+    """
+    total = len(reply.units)
+    for _ in range(8):
+        shown, text, tokens = _largest(desk, reply, total)
+        if not text or (shown == 0 and total > 0):
+            break
+        if desk.budget.check_and_charge(tokens) is None:
+            return text
+    raise SoftError(refused(desk, reply.tool, _size(desk, reply, total), too_large, suggestions))
+
+
+def refused(
+    desk: Desk, tool: str, tokens: int, fields: Mapping[str, Json], suggestions: Sequence[str]
+) -> dict[str, Json]:
+    """The budget error of §6.2. The per-call limit is tested first."""
+    per_call, remaining = desk.budget.per_call, desk.budget.remaining
+    error: dict[str, Json] = {"error": f"{tool}_too_large", "estimated_tokens": tokens}
+    if tokens > per_call:
+        error["message"] = (
+            f"the result has about {tokens} tokens, more than the {per_call} that one call may return; "
+            "ask for less with a narrower tool"
+        )
+        error["per_call_limit"] = per_call
+    else:
+        error["message"] = (
+            f"the result has about {tokens} tokens but only {remaining} remain in the context budget; "
+            "narrow the request, or answer with what is known"
+        )
+        error["remaining_budget_tokens"] = remaining
+    return {**error, **fields, "suggestions": list(suggestions)}
+
+
+def _render(desk: Desk, reply: Reply, shown: int, hint: str) -> str:
+    units = reply.units[:shown]
+    raw = reply.raw(shown) if reply.raw is not None else "\n".join(units)
+    facts = reply.facts(shown)
+    if shown < len(reply.units) or not reply.complete:
+        facts += f"; partial, go on with {reply.more(shown)}"
+    meta: dict[str, Json] = {
+        "estimated_tokens": desk.counter.count(raw),
+        "lines": reply.lines(shown),
+        "window_hint": hint,
+    }
+    return reply.body(units) + footer(reply.tool, facts, meta, reply.gap)
+
+
+def _largest(desk: Desk, reply: Reply, total: int) -> tuple[int, str, int]:
+    limit, hint = desk.limit, desk.budget.window_hint()
+    if reply.cap is not None:
+        limit = min(limit, reply.cap)
+
+    def attempt(shown: int) -> tuple[str, int]:
+        if sum(map(len, reply.units[:shown])) > desk.most_characters:
+            return "", limit + 1
+        text = _render(desk, reply, shown, hint)
+        return text, desk.counter.count_up_to(text, limit)
+
+    text, tokens = attempt(total)
+    if tokens <= limit:
+        return total, text, tokens
+    best = (0, "", 0)
+    low, high = 0, total
+    guess = _first_guess(reply, limit)
+    while high - low > 1:
+        middle = guess if low < guess < high else (low + high) // 2
+        guess = -1
+        text, tokens = attempt(middle)
+        if tokens <= limit:
+            low, best = middle, (middle, text, tokens)
+            if limit - tokens < limit // 50:
+                break
+        else:
+            high = middle
+    return best
+
+
+def _first_guess(reply: Reply, limit: int) -> int:
+    room = 2 * limit
+    for number, unit in enumerate(reply.units):
+        room -= len(unit) + 8
+        if room < 0:
+            return number
+    return len(reply.units)
+
+
+def _size(desk: Desk, reply: Reply, total: int) -> int:
+    most = desk.most_characters
+    text = reply.body(reply.units[: max(1, total)])
+    return desk.counter.count(text[:most]) + max(0, len(text) - most) // 4
+
+
+def soft(fields: Mapping[str, Json]) -> str:
+    return orjson.dumps(fields, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,194 @@
+"""``item_schema``: which keys the items of an array have (§6.7).
+
+Items of one shape follow each other in long runs. The shape of the first item of a run becomes an automaton that
+swallows the whole run at once; so each item is looked at, and hardly any is parsed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from aura_py.messages import Json
+from aura_py.scratchpad import addresses, linear
+from aura_py.scratchpad.arguments import Arguments
+from aura_py.scratchpad.jsontext import JsonText, Kind, Node
+from aura_py.scratchpad.locate import every, json_view, steps_of
+from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
+
+_DEEPEST = 32
+_TRUNCATED = "<...truncated>"
+_MOST_AUTOMATONS = 200
+_VALUES: dict[Kind, bytes] = {
+    "string": b'"[^\n]*',
+    "number": rb"[-0-9][^\n]*",
+    "bool": rb"[tf][^\n]*",
+    "null": rb"n[^\n]*",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often each dotted key was seen, and with which types."""
+
+    items: int = 0
+    present: Counter[str] = field(default_factory=Counter)
+    types: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, keys: list[tuple[str, str]], times: int) -> None:
+        self.items += times
+        for key, kind in keys:
+            self.present[key] += times
+            self.types.setdefault(key, set()).add(kind)
+
+
+def item_schema(desk: Desk, arguments: Arguments) -> str:
+    file, requested = arguments.text("file"), arguments.text("path")
+    windowed = arguments.has("offset") or arguments.has("limit")
+    offset = arguments.count("offset", 0)
+    limit = arguments.count("limit", 1 << 53, least=1)
+    view = json_view(desk, file)
+    text = view.text
+    arrays = list(every(desk, file, text, steps_of(requested), requested))
+    for path, node in arrays:
+        if text.kind(node) != "array":
+            raise HardError(f"invalid argument: {path} is no array but a value of kind {text.kind(node)}; use get_in")
+    tally = Tally()
+    path = arrays[0][0] if len(arrays) == 1 else requested
+    if len(arrays) == 1:
+        node = arrays[0][1]
+        total = text.size(node) if windowed else -1
+        first = min(offset, total) if windowed else 0
+        last = min(offset + limit, total) if windowed else -1
+        if first != last:
+            count(text, node, tally, first, last)
+        total = tally.items if total < 0 else total
+    else:
+        if windowed:
+            raise HardError("invalid argument: `offset` and `limit` need a path to one array, without `*`")
+        for _, node in arrays:
+            if text.size(node):
+                count(text, node, tally, 0, -1)
+        total, first, last = tally.items, 0, tally.items
+    scanned = f"(window: items [{first}..{max(first, last)}) of {total} total)" if windowed else f"({total} items)"
+    size = max(first, last) - first if windowed else total
+    suffix = "items in window" if windowed else "items"
+    rows = [
+        f"{key:<40}{'|'.join(sorted(tally.types[key])):<20}{seen}/{size or 1} {suffix}"
+        for key, seen in sorted(tally.present.items())
+    ]
+    title = f"{path} {scanned}\n\n{'KEY':<40}{'TYPE(S)':<20}PRESENT IN\n{'-' * 72}\n"
+    window = max(10, (size or total) // 2)
+    fields: dict[str, Json] = {"requested_file": file, "array_length": total, "window_size": size}
+    return answer(
+        desk,
+        Reply(
+            "item_schema",
+            rows,
+            lambda _shown: file,
+            lambda _shown: f'item_schema(file="{file}", path="{path}", offset={offset}, limit={window})',
+            body=lambda parts: title + "".join(part + "\n" for part in parts),
+            gap="\n",
+        ),
+        fields,
+        [
+            f'item_schema(file="{file}", path="{path}", offset={offset}, limit={window})',
+            f'get_in(file="{file}", path="{path}[0]"), [{max(0, total // 2)}] or [{max(0, total - 1)}]',
+            f'iterate_over(file="{file}", path="{path}", fields="…")',
+        ],
+    )
+
+
+def count(text: JsonText, array: Node, tally: Tally, first: int, last: int) -> None:
+    """Adds items ``first`` up to ``last`` (excluded; -1 is all) of an array to the tally."""
+    data = text.data
+    start = text.element(array, first)
+    if start is None:
+        return
+    end = text.end(array)
+    if last >= 0:
+        stop = text.element(array, last)
+        end = end if stop is None else stop.start
+    at, depth = start.start, array.depth + 1
+    if array.stop >= 0 or start.stop >= 0 or data[array.start + 1 : array.start + 2] != b"\n":
+        _one_by_one(text, array, tally, first, last)
+        return
+    margin = b"\n" + b"  " * depth
+    automatons: dict[bytes, linear.Pattern] = {}
+    while at < end and data[at] not in b"]":
+        node = Node(at, depth)
+        keys: list[tuple[str, str]] = []
+        shape = _shape(text, node, "", keys, 0)
+        automaton = automatons.get(shape)
+        if automaton is None and len(automatons) < _MOST_AUTOMATONS:
+            automaton = automatons[shape] = linear.structure(b"(?:" + shape + b",?\n *)+")
+        run = automaton.match(data, at, end) if automaton is not None else None
+        if run is None:
+            following = text.end(node)
+            tally.add(keys, 1)
+            if data[following : following + 1] != b",":
+                return
+            at = following + len(margin) + 1
+            continue
+        kind = data[at]
+        if kind in b"{[" and data[at + 1 : at + 2] == b"\n":
+            times = data.count(margin + (b"}" if kind == 0x7B else b"]"), at, run.end())
+        else:
+            times = data.count(b"\n", at, run.end())
+        tally.add(keys, times)
+        at = run.end()
+
+
+def _one_by_one(text: JsonText, array: Node, tally: Tally, first: int, last: int) -> None:
+    for position, child in text.children(array, first):
+        if isinstance(position, int) and 0 <= last <= position:
+            return
+        keys: list[tuple[str, str]] = []
+        _shape(text, child, "", keys, 0)
+        tally.add(keys, 1)
+
+
+def _shape(text: JsonText, node: Node, prefix: str, keys: list[tuple[str, str]], level: int) -> bytes:
+    """A pattern for all values of this one's shape; its keys are appended to ``keys``."""
+    kind = text.kind(node)
+    if kind not in ("object", "array"):
+        return _VALUES[kind]
+    data = text.data
+    block = node.stop < 0 and data[node.start + 1 : node.start + 2] == b"\n"
+    inner = rb"\n {%d}" % (2 * (node.depth + 1))
+    close = rb"\n {%d}" % (2 * node.depth)
+    if kind == "array":
+        return rb"\[(?:" + inner + rb"[^\n]*)+" + close + rb"\]" if block else rb"\[[^\n]*"
+    if not block:
+        if text.raw(node) == b"{}":
+            return rb"\{\}"
+        # The keys of an object on one line are not in the pattern, so each such item stands for itself.
+        _members(text, node, prefix, keys, level)
+        return _literally(text.raw(node))
+    parts = [_literally(name) + rb": " + shape for name, shape in _members(text, node, prefix, keys, level)]
+    return rb"\{" + rb",?".join(inner + part for part in parts) + close + rb"\}"
+
+
+def _members(
+    text: JsonText, node: Node, prefix: str, keys: list[tuple[str, str]], level: int
+) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    data = text.data
+    for name, child in text.children(node):
+        dotted = f"{prefix}{addresses.join('$', str(name))[1:].removeprefix('.')}"
+        kind = text.kind(child)
+        if level >= _DEEPEST:
+            if not keys or keys[-1][0] != _TRUNCATED:
+                keys.append((_TRUNCATED, "object"))
+            shape = _shape(text, child, "", [], level + 1) if level < _DEEPEST + 2 else b"[^\n]*"
+        else:
+            keys.append((dotted, kind))
+            shape = _shape(text, child, f"{dotted}.", keys, level + 1)
+        key_start = data.rfind(b"\n", 0, child.start) + 1 if child.stop < 0 else child.start
+        key = data[key_start : child.start].strip().removesuffix(b":").rstrip()
+        found.append((key, shape))
+    return found
+
+
+def _literally(text: bytes) -> bytes:
+    return b"".join(b"\\x%02x" % byte if byte < 0x80 and not chr(byte).isalnum() else bytes((byte,)) for byte in text)

@@ -1,0 +1,202 @@
+"""Writing outputs to disk, and knowing what was written (§5, S-6, S-18)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from aura_py.scratchpad import companions, formats
+from aura_py.scratchpad.confinement import confined
+from aura_py.scratchpad.documents import DOCUMENTS, Document
+from aura_py.scratchpad.jsontext import JsonText
+from aura_py.scratchpad.pretty import pretty
+
+_INDEX = ".index"
+_UNSAFE = re.compile(r"[/\\: \x00-\x1f\x7f]")
+_LONGEST_STEM = 180
+
+
+@dataclass(slots=True, frozen=True)
+class Record:
+    """One stored file. ``path`` is a companion's address in its ``parent``; both are empty for an output itself."""
+
+    file: str
+    format: str
+    lines: int
+    bytes: int
+    tokens: int
+    tool: str = ""
+    arguments: str = ""
+    digest: str = ""
+    parent: str = ""
+    path: str = ""
+    laid_out: bool = False
+    mtime_ns: int = 0
+    companions: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Saved:
+    """An output on disk, with the document in memory for whoever describes it."""
+
+    record: Record
+    companions: tuple[Record, ...]
+    document: Document
+
+
+class Store:
+    """The write directory and the read root of one agent. Methods block: call them in a thread."""
+
+    def __init__(self, directory: Path, read_root: Path) -> None:
+        self.directory = directory
+        self.read_root = read_root
+        self._records: dict[str, Record] = {}
+
+    def save(
+        self,
+        text: str,
+        *,
+        tool: str,
+        arguments: str,
+        tokens: Callable[[str], int],
+        initiator: str = "",
+        task: int = 0,
+        attempt: int = 0,
+    ) -> Saved:
+        """Stores a tool's output and its companions. The same text from the same place is the same file.
+
+        Raises:
+            OSError: Nothing usable was written.
+        """
+        text = formats.unwrapped(text)
+        raw = text.encode("utf-8", "replace")
+        data = pretty(raw)
+        kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
+        data = raw if data is None else data
+        digest = hashlib.sha256(raw).hexdigest()
+        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
+        name = f"{stem}.{formats.EXTENSIONS[kind]}"
+        document = Document(data, laid_out=kind == "json")
+        found = companions.extracts(JsonText(data)) if kind == "json" else []
+        names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
+        lines = data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+        record = Record(
+            name, kind, lines, len(data), tokens(text), tool, arguments, digest,
+            laid_out=kind == "json", companions=tuple(names),
+        )  # fmt: skip
+        parts = tuple(
+            self._write(
+                Record(part, extract.format, extract.lines, len(extract.text.encode("utf-8", "replace")),
+                       tokens(extract.text), tool, parent=name, path=extract.path, laid_out=extract.format == "json"),
+                extract.text.encode("utf-8", "replace"),
+            )
+            for part, extract in zip(names, found, strict=True)
+        )  # fmt: skip
+        return Saved(self._write(record, data), parts, document)
+
+    def open(self, name: str) -> Document:
+        """The text of a file under the read root. Raises ``OutsideError`` or ``OSError``."""
+        path = self.path(name)
+        if path.is_dir():
+            raise IsADirectoryError(21, os.strerror(21), name)
+        return DOCUMENTS.open(path, laid_out=self._is_laid_out(path))
+
+    def path(self, name: str) -> Path:
+        return confined(name, base=self.directory, root=self.read_root)
+
+    def companions(self, name: str) -> list[Record]:
+        """What was taken out of a file, in order."""
+        record = self.record(Path(name).name)
+        if record is None:
+            return []
+        return [part for part in map(self.record, record.companions) if part is not None]
+
+    def record(self, name: str) -> Record | None:
+        known = self._records.get(name)
+        if known is None:
+            known = _read_record(self.directory / _INDEX / f"{name}.json")
+            if known is not None:
+                self._records[name] = known
+        return known
+
+    def records(self) -> list[Record]:
+        """Everything in the write directory, oldest first."""
+        index = self.directory / _INDEX
+        if not index.is_dir():
+            return []
+        found = [record for entry in sorted(index.glob("*.json")) if (record := _read_record(entry)) is not None]
+        return sorted(found, key=lambda record: (record.mtime_ns, record.file))
+
+    def _is_laid_out(self, path: Path) -> bool:
+        """Whether we wrote the file in our own layout and nobody has touched it since."""
+        if path.parent != Path(os.path.realpath(self.directory)):
+            return False
+        record = self.record(path.name)
+        return record is not None and record.laid_out and record.mtime_ns == path.stat().st_mtime_ns
+
+    def _write(self, record: Record, data: bytes) -> Record:
+        path = self.directory / record.file
+        known = self.record(record.file)
+        if known is not None and replace(known, mtime_ns=0, arguments="") == replace(record, arguments=""):
+            try:
+                facts = os.stat(path, follow_symlinks=False)
+            except FileNotFoundError:
+                facts = None
+            if facts is not None and (facts.st_mtime_ns, facts.st_size) == (known.mtime_ns, known.bytes):
+                return known
+        _write_whole(path, data)
+        record = replace(record, mtime_ns=path.stat().st_mtime_ns)
+        index = self.directory / _INDEX
+        index.mkdir(mode=0o700, exist_ok=True)
+        _write_whole(index / f"{record.file}.json", orjson.dumps(asdict(record)))
+        self._records[record.file] = record
+        return record
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """All of it or nothing: a reader never sees half a file, and a full disk leaves no debris."""
+    draft = path.with_name(f".draft-{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _read_record(path: Path) -> Record | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _stem(text: str) -> str:
+    """Keeps the end, which holds the attempt and the digest, should a name be too long."""
+    safe = _UNSAFE.sub("_", text)
+    if len(safe.encode()) <= _LONGEST_STEM:
+        return safe
+    return (
+        f"{safe.encode()[:100].decode('utf-8', 'ignore')}-{hashlib.sha256(safe.encode()).hexdigest()[:16]}-{safe[-18:]}"
+    )
+
+
+def summary(arguments: Mapping[str, object]) -> str:
+    """A call's arguments in at most 120 characters."""
+    try:
+        text = orjson.dumps(arguments, default=str).decode()
+    except (TypeError, orjson.JSONEncodeError, UnicodeError):
+        text = str(dict(arguments))
+    return text if len(text) <= 120 else text[:119] + "…"
