@@ -233,7 +233,7 @@ class Conversation:
             tool_choice=choice if tools else "auto",
             parallel_tool_calls=spec.parallel_tool_calls if tools else None,
             sampling=spec.sampling,
-            info=replace(spec.info, call=turn),
+            info=replace(spec.info, call=spec.info.call + turn - 1),
             first_delta_timeout=limits.first_chunk,
             inactivity_timeout=spec.inactivity_timeout or limits.inactivity,
         )

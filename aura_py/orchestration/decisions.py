@@ -19,6 +19,8 @@ class Direct:
     rationale: str = ""
     summary: str | None = None
     streamed: bool = False
+    cut: bool = False
+    """The model stopped in the middle of it."""
 
 
 @dataclass(slots=True, frozen=True)

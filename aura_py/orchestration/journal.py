@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,13 +9,8 @@ from aura_py.messages import Message
 from aura_py.orchestration.rundir import RunDirectory
 
 JOURNAL = "prompt-journal.md"
-VARIABLE = "AURA_PROMPT_JOURNAL"
 _BAR = "═" * 80
 _RULE = "─" * 20
-
-
-def wanted() -> bool:
-    return os.environ.get(VARIABLE, "").strip().lower() in ("1", "true", "yes", "on")
 
 
 class PromptJournal:

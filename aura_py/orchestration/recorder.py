@@ -1,4 +1,4 @@
-"""The persistence stage of a worker: reasons, records and artifacts of its MCP calls (``orchestration-workers.md`` §13)."""
+"""The persistence stage of a worker: reasons, records, artifacts of its calls (``orchestration-workers.md`` §13)."""
 
 from __future__ import annotations
 

@@ -60,6 +60,8 @@ def routing_tools(
         return _record(slot, Planned(made), f"The plan is created, with {len(made)} task{'s' * (len(made) != 1)}.")
 
     async def clarify(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
+        if routes.after_iteration and not routes.clarify:
+            return _refuse(slot, "asking back is switched off; answer with what you have through `respond_directly`.")
         question = arguments.get("question")
         if not isinstance(question, str) or not question.strip():
             return _refuse(slot, "`question` must be one question as text; it is missing or blank.")

@@ -1,0 +1,311 @@
+"""One attempt of one worker at one task: an agent built anew and thrown away (``orchestration-workers.md`` §1, §4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from aura_py.agent.duplicates import DuplicateGuard
+from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
+from aura_py.agent.nudges import TurnNudges
+from aura_py.agent.prompt import system_prompt
+from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, ScratchpadUsage
+from aura_py.llm.contract import CallInfo, NamedTool, ToolChoice
+from aura_py.messages import Message, ToolCall, user
+from aura_py.orchestration.artifact_reader import ArtifactReader, cap_for
+from aura_py.orchestration.deadline import Expired, within
+from aura_py.orchestration.failures import AttemptTimeout, WorkerUnavailable
+from aura_py.orchestration.plan import Task
+from aura_py.orchestration.recorder import ArtifactFooter, CallRecorder, reasoned
+from aura_py.orchestration.submission import CUT_ADVICE, SUBMIT, Submission, SubmissionSlot
+from aura_py.orchestration.surroundings import Surroundings
+from aura_py.orchestration.team import Profile
+from aura_py.orchestration.translator import Translator
+from aura_py.orchestration.turn_order import SubmitLast
+from aura_py.orchestration.wait_for import Waiter
+from aura_py.orchestration.worker_scratchpad import WorkerScratchpad
+from aura_py.tokens import counter_for
+from aura_py.tools.contract import CallContext, Middleware, Tool, ToolOutcome
+from aura_py.tools.runner import ToolRunner, parse_arguments
+from aura_py.tools.toolset import Toolset
+
+logger = logging.getLogger(__name__)
+
+WRAP_UP_TURNS = 2
+_LAST_TURN = "This is your last turn. Call `submit_result` now with what you have, and say plainly what is missing."
+
+
+@dataclass(slots=True)
+class AttemptEnd:
+    """What an attempt came to, when it did not raise."""
+
+    text: str
+    submission: Submission | None
+    escalated: bool
+    turn_limit: bool
+    turns: int
+    conversation: tuple[Message, ...]
+
+
+@dataclass(slots=True)
+class _Equipment:
+    system: str
+    toolset: Toolset
+    stages: tuple[Middleware, ...]
+    turn_depth: int
+    scratchpad: WorkerScratchpad | None
+    slot: SubmissionSlot
+    guard: DuplicateGuard
+    translator: Translator
+    recorder: CallRecorder
+
+
+class WorkerRunner(ToolRunner):
+    """Adds advice where a submission was cut in the middle (W11)."""
+
+    async def run(self, call: ToolCall, context: CallContext) -> ToolOutcome:
+        outcome = await super().run(call, context)
+        if call.name == SUBMIT and not outcome.ok and isinstance(parse_arguments(call.arguments), str):
+            return replace(outcome, text=f"{outcome.text} {CUT_ADVICE}")
+        return outcome
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt. ``number`` counts from 1; ``depth`` replaces the worker's depth when an attempt goes on with an
+    earlier conversation, and ``forced`` demands ``submit_result``."""
+
+    run: Surroundings
+    profile: Profile
+    task: Task
+    iteration: int
+    number: int
+    depth: int | None = None
+    forced: bool = False
+    text: str = ""
+    """What was written so far, kept for attempts that fail."""
+    recorder: CallRecorder | None = None
+    _equipment: _Equipment | None = field(default=None)
+
+    @property
+    def worker_id(self) -> str:
+        return self.profile.name or self.run.orchestrator_id
+
+    @property
+    def stem(self) -> str:
+        return f"iteration-{self.iteration}/task-{self.task.id}.attempt-{self.number}"
+
+    async def execute(self, history: Sequence[Message], prompt: str) -> AttemptEnd:
+        """Runs the worker's loop on ``history`` and ``prompt``.
+
+        Raises:
+            WorkerUnavailable: The worker cannot be built.
+            AttemptTimeout: It took too long.
+            AuraError: Its model failed.
+        """
+        run = self.run
+        seconds = run.config.orchestration.timeouts.per_call_timeout_secs
+        allowed = run.bounded(seconds)
+        clock = run.context.clock
+        equipment = await self._equip(None if allowed is None else clock.monotonic() + allowed)
+        try:
+            await run.journal.entry(
+                self._phase(),
+                clock.now(),
+                system=equipment.system,
+                history=history,
+                prompt=prompt,
+                tools=equipment.toolset.names,
+                response_file=f"{self.stem}.response.txt",
+            )
+            messages = (*history, user(prompt))
+            if equipment.scratchpad is not None:
+                equipment.scratchpad.seed(message.text for message in messages)
+            conversation = self._conversation(equipment, messages)
+            try:
+                await within(clock, allowed, lambda: self._consume(conversation, equipment.translator))
+            except Expired:
+                limit = f"timed out after {seconds}s" if allowed == seconds else "was stopped: the request's time is up"
+                raise AttemptTimeout(f"worker `{self._label()}` {limit}.") from None
+            finally:
+                self.text = conversation.result.answer
+            result = conversation.result
+            return self._end(result, equipment)
+        finally:
+            equipment.translator.close()
+            await self._close(equipment.scratchpad)
+
+    def _end(self, result: LoopResult, equipment: _Equipment) -> AttemptEnd:
+        return AttemptEnd(
+            text=result.answer,
+            submission=equipment.slot.submission,
+            escalated=equipment.guard.escalated,
+            turn_limit=result.turn_limit,
+            turns=result.turns,
+            conversation=result.conversation,
+        )
+
+    async def _consume(self, conversation: Conversation, translator: Translator) -> None:
+        async with aclosing(conversation.run()) as events:
+            async for batch in events:
+                for event in batch:
+                    if isinstance(event, ReasoningDelta):
+                        translator(event)
+
+    def _conversation(self, equipment: _Equipment, messages: Sequence[Message]) -> Conversation:
+        run, profile = self.run, self.profile
+        timeouts = run.config.orchestration.timeouts
+        name = profile.name or run.config.agent.name
+        made = run.calls.get(self._key(), 0)
+
+        def emit(event: Event) -> None:
+            if isinstance(event, ModelCallCompleted):
+                run.calls[self._key()] = run.calls.get(self._key(), 0) + 1
+            equipment.translator(event)
+
+        def choose(_turn: int) -> ToolChoice:
+            return NamedTool(SUBMIT) if self.forced and profile.model.capabilities.tool_choice else "auto"
+
+        scratchpad = equipment.scratchpad
+        spec = LoopSpec(
+            model=profile.model,
+            system=equipment.system,
+            runner=WorkerRunner(equipment.toolset, equipment.stages),
+            turn_depth=equipment.turn_depth,
+            info=CallInfo("worker", name, worker=profile.name, call=made + 1),
+            tool_choice=choose,
+            done=lambda: equipment.slot.taken,
+            last_turn_tools=(SUBMIT,),
+            last_turn_note=_LAST_TURN,
+            on_usage=scratchpad.observe if scratchpad is not None else lambda _usage: None,
+            inactivity_timeout=float(timeouts.stream_inactivity_timeout_secs) or None,
+            agent_id=self.worker_id,
+            parent_agent_id="coordinator",
+            initiator=self.worker_id,
+            task_id=self.task.id,
+            attempt=self.number,
+            iteration=self.iteration,
+        )
+        return Conversation(spec, messages, replace(run.context, emit=emit))
+
+    async def _equip(self, ends: float | None) -> _Equipment:
+        run, profile, config = self.run, self.profile, self.run.config
+        mcp_tools = profile.mcp_tools(run.mcp_tools)
+        self._require_tools(mcp_tools)
+        slot = SubmissionSlot()
+        settings = config.orchestration
+        guard = DuplicateGuard(
+            nudge=settings.duplicate_call_nudge_threshold, block=settings.duplicate_call_block_threshold, submit=SUBMIT
+        )
+        self.recorder = recorder = CallRecorder(
+            run.files,
+            run.traces.of(self.iteration, self.task.id),
+            settings.artifacts,
+            task_id=self.task.id,
+            worker=profile.name,
+            iteration=self.iteration,
+            attempt=self.number,
+        )
+        base = system_prompt(
+            run.prompts.render(
+                "worker",
+                custom_prompt=profile.custom_prompt,
+                artifacts=run.files.enabled,
+                scratchpad=profile.scratchpad.enabled,
+            ),
+            (),
+            [run.unavailable],
+        )
+        scratchpad = await WorkerScratchpad.open(
+            run, profile, mcp_tools, base, task_id=self.task.id, iteration=self.iteration
+        )
+        tools: list[Tool] = [reasoned(tool) for tool in mcp_tools]
+        tools += run.team.builtin_tools()
+        if scratchpad is not None:
+            tools += scratchpad.tools
+        if run.files.enabled:
+            tools.append(self._artifacts(scratchpad).tool())
+        tools.append(slot.tool())
+        if mcp_tools:
+            tools.append(Waiter(ToolRunner(Toolset(mcp_tools)), ends=ends).tool())
+        depth = profile.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0)
+        return _Equipment(
+            system=system_prompt(base, (), [scratchpad.prompt if scratchpad is not None else None]),
+            toolset=Toolset(tools),
+            stages=self._stages(slot, guard, scratchpad, recorder),
+            turn_depth=depth if self.depth is None else self.depth,
+            scratchpad=scratchpad,
+            slot=slot,
+            guard=guard,
+            recorder=recorder,
+            translator=Translator(
+                run.context.emit,
+                self.worker_id,
+                task_id=self.task.id,
+                iteration=self.iteration,
+                named=profile.name is not None,
+            ),
+        )
+
+    def _stages(
+        self, slot: SubmissionSlot, guard: DuplicateGuard, scratchpad: WorkerScratchpad | None, recorder: CallRecorder
+    ) -> tuple[Middleware, ...]:
+        agent = self.run.config.agent
+        nudges = TurnNudges(
+            last_turn=True if agent.nudge_last_turn is None else agent.nudge_last_turn,
+            remaining=WRAP_UP_TURNS if agent.nudge_turns_remaining is None else agent.nudge_turns_remaining,
+            submit=SUBMIT,
+        )
+        stages: list[Middleware] = [SubmitLast(SUBMIT, lambda: slot.taken)]
+        if nudges.active:
+            stages.append(nudges)
+        stages.append(guard)
+        if scratchpad is not None:
+            stages += [ArtifactFooter(), scratchpad.middleware]
+        stages.append(recorder)
+        return tuple(stages)
+
+    def _artifacts(self, scratchpad: WorkerScratchpad | None) -> ArtifactReader:
+        model = self.profile.model
+        return ArtifactReader(
+            self.run.files,
+            counter=counter_for(model.provider, model.model),
+            cap=cap_for(model.context_window),
+            visible=self.run.visible_run,
+            pager=scratchpad.page_artifact if scratchpad is not None else None,
+        )
+
+    def _require_tools(self, mcp_tools: Sequence[Tool]) -> None:
+        """W26: a worker that lives by tools and has none is refused before it costs a model call."""
+        run = self.run
+        if mcp_tools or not self.profile.wants_tools or run.attachment is None or not run.attachment.statuses:
+            return
+        if run.team.builtin_tools():
+            return
+        missing = [
+            f"`{s.server_name}` ({s.reason or 'failed'})" for s in run.attachment.statuses if s.status == "failed"
+        ]
+        cause = f"MCP server {', '.join(missing)} is not available" if missing else "its `mcp_filter` matches no tool"
+        message = f"worker `{self._label()}` has no tools: {cause}."
+        logger.warning("task %d: %s", self.task.id, message)
+        raise WorkerUnavailable(message)
+
+    async def _close(self, scratchpad: WorkerScratchpad | None) -> None:
+        if scratchpad is None:
+            return
+        intercepted, extracted = scratchpad.usage()
+        if intercepted or extracted:
+            self.run.context.emit(ScratchpadUsage(intercepted, extracted, self.worker_id))
+        await scratchpad.close()
+
+    def _phase(self) -> str:
+        who = f"Worker: {self.profile.name}" if self.profile.name else "Worker"
+        return f"{who} (Iteration {self.iteration}, Task {self.task.id}, Attempt {self.number})"
+
+    def _label(self) -> str:
+        return self.profile.name or "generic"
+
+    def _key(self) -> str:
+        return f"worker:{self.iteration}:{self.task.id}"

@@ -1,0 +1,326 @@
+"""An orchestration as something that can be run: set-up, the cycle, delivery (``orchestration.md`` §3, §20)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+import anyio
+
+from aura_py.agent.agent import RESERVED_NAMES
+from aura_py.agent.contract import Description, Turn
+from aura_py.agent.history import repaired
+from aura_py.agent.loop import Conversation, LoopSpec
+from aura_py.agent.prompt import system_prompt
+from aura_py.config.models import LLM, AgentConfig
+from aura_py.context import RunContext
+from aura_py.events import Event, McpStatus, ModelCallCompleted, RunFinished, SessionInfo, TextDelta
+from aura_py.ids import uuid7
+from aura_py.llm.contract import CallInfo, ChatModel
+from aura_py.mcp import McpAttachment, McpPool
+from aura_py.messages import Message, Part, TextPart, Usage
+from aura_py.orchestration.artifact_reader import ArtifactReader, cap_for
+from aura_py.orchestration.coordinator import Coordinator
+from aura_py.orchestration.cycle import Cycle, Ending
+from aura_py.orchestration.inspection import inspect_tool_params, list_prior_runs, list_tools
+from aura_py.orchestration.journal import PromptJournal
+from aura_py.orchestration.manifest import Manifest, RunRecord
+from aura_py.orchestration.naming import is_uuid7
+from aura_py.orchestration.prior_runs import MAX_LISTED, Viewer, prior_runs, told, visible_run
+from aura_py.orchestration.prompts import PromptLibrary
+from aura_py.orchestration.routing import ROUTING_TOOLS
+from aura_py.orchestration.rundir import HEARTBEAT_SECONDS, RunDirectory
+from aura_py.orchestration.surroundings import Surroundings
+from aura_py.orchestration.team import Team
+from aura_py.tokens import counter_for
+from aura_py.tools.contract import Tool
+from aura_py.tools.runner import ToolRunner
+from aura_py.tools.toolset import Toolset
+
+logger = logging.getLogger(__name__)
+
+PIECE = 50
+"""Code points of one piece of an answer that was not streamed while it was written."""
+RESERVE_SECONDS = 5.0
+RESERVE_SHARE = 0.05
+_CLOSING_SECONDS = 1.0
+
+
+class Orchestrator:
+    """Runs one agent file with ``[orchestration] enabled = true``. Safe for concurrent runs.
+
+    Args:
+        prompt_journal: ``AURA_PROMPT_JOURNAL``.
+        escape_hatch: ``AURA_ESCAPE_HATCH``.
+
+    Raises:
+        ConfigurationError: A prompt of the author's cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        model_for: Callable[[LLM], ChatModel],
+        mcp: McpPool,
+        prompt_journal: bool = False,
+        escape_hatch: bool = True,
+    ) -> None:
+        self._config = config
+        self._prompt_journal, self._escape_hatch = prompt_journal, escape_hatch
+        self._mcp = mcp
+        self._prompts = PromptLibrary(config.orchestration.prompts)
+        self._model = model_for(config.agent.llm)
+        self._team = Team(config, self._model, model_for)
+
+    def describe(self) -> Description:
+        model = self._model
+        return Description(
+            self._config.id,
+            model.provider,
+            model.model,
+            model.context_window,
+            orchestrated=True,
+            images=model.capabilities.images,
+        )
+
+    async def run(self, turn: Turn, context: RunContext) -> AsyncGenerator[list[Event], None]:
+        """See :class:`~aura_py.agent.contract.Runnable`."""
+        model = self._model
+        yield [SessionInfo(f"{model.provider}/{model.model}", model.context_window)]
+        if turn.side:
+            async with aclosing(self._aside(turn, context)) as events:
+                async for batch in events:
+                    yield batch
+            return
+        if turn.client_tools:
+            logger.warning("agent `%s` is an orchestration: the request's own tools are left out", self._config.id)
+        ending = await self._orchestrate(turn, context)
+        if not ending.streamed:
+            for start in range(0, len(ending.text), PIECE):
+                yield [TextDelta(ending.text[start : start + PIECE])]
+        yield [
+            RunFinished(
+                finish_reason="length" if ending.cut else "stop",
+                usage=ending.usage,
+                context_usage=ending.usage,
+                answer=ending.text,
+            )
+        ]
+
+    async def _aside(self, turn: Turn, context: RunContext) -> AsyncGenerator[list[Event], None]:
+        """A chat UI's side request: one call of the coordinator's model, without tools and plans."""
+        conversation = Conversation(
+            LoopSpec(
+                model=self._model,
+                system="",
+                runner=ToolRunner(Toolset()),
+                turn_depth=0,
+                info=CallInfo("side", self._config.agent.name),
+                sampling=turn.sampling,
+            ),
+            repaired(turn.messages),
+            context,
+        )
+        async with aclosing(conversation.run()) as events:
+            async for batch in events:
+                yield batch
+        result = conversation.result
+        yield [RunFinished(result.finish_reason, result.usage, result.usage, answer=result.answer)]
+
+    async def _orchestrate(self, turn: Turn, context: RunContext) -> Ending:
+        usage = _UsageSum(context.emit)
+        context = replace(context, emit=usage.emit)
+        attachment = await self._attach(context)
+        try:
+            if attachment is not None and attachment.statuses:
+                context.emit(McpStatus(attachment.statuses))
+            return await self._with_files(turn, context, attachment, usage)
+        finally:
+            if attachment is not None:
+                await attachment.release()
+
+    async def _with_files(
+        self, turn: Turn, context: RunContext, attachment: McpAttachment | None, usage: _UsageSum
+    ) -> Ending:
+        settings = self._config.orchestration.artifacts
+        run_id = context.run_id if is_uuid7(context.run_id) else uuid7()
+        files = await RunDirectory.open(
+            self._config.memory_dir,
+            context.session_id,
+            run_id,
+            keep=settings.max_session_runs,
+            emit=context.emit,
+            patience=settings.persistence_drain_timeout_ms / 1000,
+        )
+        record = RunRecord(
+            run_id=run_id,
+            session_id=context.session_id,
+            agent=self._config.id,
+            owner=context.principal,
+            query=turn.query,
+            started_at=context.clock.now(),
+        )
+        run = self._surroundings(context, attachment, files, record)
+        try:
+            await run.journal.open(run_id, run.orchestrator_id, record.started_at)
+            coordinator = await self._coordinator(run, turn, record)
+            cycle = Cycle(run, coordinator, record, query=turn.query, attachments=_attachments(turn), usage=usage.total)
+            return await _beating(files, cycle.run)
+        except asyncio.CancelledError:
+            record.cancelled = True
+            await self._close(files, record, usage, context)
+            raise
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
+                await files.close()
+
+    async def _close(self, files: RunDirectory, record: RunRecord, usage: _UsageSum, context: RunContext) -> None:
+        record.usage = usage.total()
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
+            await files.write_json("manifest.json", record.to_json(context.clock.now()))
+
+    # --- putting a run together ------------------------------------------------------------------------------------
+
+    async def _attach(self, context: RunContext) -> McpAttachment | None:
+        mcp = self._config.mcp
+        if not mcp.servers:
+            return None
+        return await self._mcp.attach(
+            mcp.servers, headers=context.headers, sanitize=mcp.sanitize_schemas, reserved=RESERVED_NAMES
+        )
+
+    def _surroundings(
+        self, context: RunContext, attachment: McpAttachment | None, files: RunDirectory, record: RunRecord
+    ) -> Surroundings:
+        viewer = Viewer(context.principal, self._config.id)
+
+        async def visible(run_id: str) -> bool:
+            session = files.session
+            return session is not None and bool(await files.read(lambda: visible_run(session, run_id, viewer)))
+
+        reserve = 0.0 if context.limits.total is None else min(RESERVE_SECONDS, context.limits.total * RESERVE_SHARE)
+        return Surroundings(
+            config=self._config,
+            context=context,
+            orchestrator_id=str(uuid.uuid4()),
+            team=self._team,
+            prompts=self._prompts,
+            files=files,
+            journal=PromptJournal(files, active=self._prompt_journal),
+            traces=record.traces,
+            visible_run=visible,
+            attachment=attachment,
+            stop_at=None if context.deadline is None else context.deadline - reserve,
+        )
+
+    async def _coordinator(self, run: Surroundings, turn: Turn, record: RunRecord) -> Coordinator:
+        settings, files = self._config.orchestration, run.files
+        viewer = Viewer(run.context.principal, self._config.id)
+
+        async def earlier(limit: int) -> Sequence[Manifest]:
+            session = files.session
+            if session is None or not files.enabled:
+                return ()
+            return await files.read(lambda: prior_runs(session, record.run_id, viewer, limit)) or ()
+
+        tools: list[Tool] = []
+        if settings.tools_in_planning == "none":
+            reachable = run.team.reachable(run.mcp_tools)
+            tools += [list_tools(reachable), inspect_tool_params(reachable)]
+        reader = ArtifactReader(
+            files,
+            counter=counter_for(self._model.provider, self._model.model),
+            cap=cap_for(self._model.context_window),
+            visible=run.visible_run,
+        )
+        tools.append(reader.tool())
+        has_history = files.enabled and bool(run.context.session_id)
+        if has_history:
+            tools.append(list_prior_runs(lambda: earlier(MAX_LISTED)))
+        history = await earlier(settings.artifacts.session_history_turns) if has_history else ()
+        return Coordinator(
+            run,
+            self._model,
+            system=self._system(tools, history, recon=settings.tools_in_planning == "none"),
+            history=_before_query(repaired(turn.messages)),
+            tools=tools,
+        )
+
+    def _system(self, tools: Sequence[Tool], history: Sequence[Manifest], *, recon: bool) -> str:
+        agent = self._config.agent
+        names = [tool.name for tool in tools]
+        inventory = [{"title": "Routing, one per decision", "names": list(ROUTING_TOOLS)}]
+        if recon:
+            inventory.append({"title": "Tools of the workers", "names": names[:2]})
+        inventory.append({"title": "Results and earlier runs", "names": names[2:] if recon else names})
+        text = self._prompts.render(
+            "coordinator",
+            custom_instructions=system_prompt(agent.system_prompt, agent.context),
+            inventory=inventory,
+            recon=recon,
+            history_tool="list_prior_runs" in names,
+            escape_hatch=self._escape_hatch,
+        )
+        if not history:
+            return text
+        runs = [
+            {"timestamp": m.timestamp.isoformat(timespec="seconds"), "status": m.status, "text": told(m)}
+            for m in reversed(history)
+        ]
+        return system_prompt(text, (), [self._prompts.render("history", runs=runs, count=len(runs))])
+
+
+class _UsageSum:
+    """Adds up what the model calls of a run cost, for its manifest."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._calls: list[ModelCallCompleted] = []
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, ModelCallCompleted):
+            self._calls.append(event)
+        self._emit(event)
+
+    def total(self) -> Usage:
+        return sum((call.usage for call in self._calls), Usage())
+
+
+async def _beating(files: RunDirectory, work: Callable[[], Awaitable[Ending]]) -> Ending:
+    """Runs ``work`` while the run's lock is kept fresh."""
+    if not files.enabled:
+        return await work()
+    results: list[Ending] = []
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def beat() -> None:
+            while True:
+                await anyio.sleep(HEARTBEAT_SECONDS)
+                await files.beat()
+
+        group.start_soon(beat)
+        try:
+            results.append(await work())
+        except Exception as error:
+            failures.append(error)
+        group.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def _before_query(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation without the message that is asked now."""
+    last = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
+    return tuple(messages) if last is None else (*messages[:last], *messages[last + 1 :])
+
+
+def _attachments(turn: Turn) -> tuple[Part, ...]:
+    asked = next((message for message in reversed(turn.messages) if message.role == "user"), None)
+    return () if asked is None else tuple(part for part in asked.content if not isinstance(part, TextPart))

@@ -1,0 +1,211 @@
+"""What the coordinator is told after an iteration, and the raw results (``orchestration.md`` §16)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aura_py.orchestration.failures import FailureCategory
+from aura_py.orchestration.plan import Plan, Task
+from aura_py.orchestration.prompts import fence
+from aura_py.orchestration.shorten import cut, indent
+from aura_py.orchestration.traces import CallRecord, TaskTrace, Traces
+
+_REASON_LENGTH = 100
+
+
+@dataclass(slots=True, frozen=True)
+class FailureRecord:
+    """One failed task of any iteration; the list grows over the run (§14.2)."""
+
+    description: str
+    error: str
+    iteration: int
+    worker: str | None
+    category: FailureCategory
+
+
+@dataclass(slots=True, frozen=True)
+class Report:
+    """Everything a continuation prompt is made of."""
+
+    iteration: int
+    max_cycles: int
+    plan: Plan
+    traces: Traces
+    failures: Sequence[FailureRecord]
+    summary_length: int
+    show_reasoning: bool = False
+
+    @property
+    def final(self) -> bool:
+        return self.iteration + 1 >= self.max_cycles
+
+    def text(self) -> str:
+        parts = [
+            self._head(),
+            self._completed(),
+            self._blocked(),
+            self._failed(),
+            self._failure_summary(),
+            self._history(),
+            self._patterns(),
+            self._reuse(),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def brief(self) -> str:
+        """The outcome line that replaces this report when the conversation grows too long."""
+        done = len(self.plan.having("complete"))
+        lines = [f"Iteration {self.iteration}: {self.plan.goal}: {done} of {len(self.plan)} tasks succeeded."]
+        lines += [
+            f"- task {task.id}: {task.structured.summary}"
+            for task in self.plan.having("complete")
+            if task.structured is not None
+        ]
+        return "\n".join(lines)
+
+    def execution_summary(self) -> str:
+        """One line per task."""
+        blocked = self.plan.blocked()
+        lines = []
+        for task in self.plan:
+            if task.status == "complete":
+                state = f"complete ({len(task.result or '')} characters)"
+            elif task.status == "failed":
+                state = f"failed: {cut(task.error or 'unknown', self.summary_length)}"
+            else:
+                state = "blocked" if task.id in blocked else task.status
+            lines.append(f"- task {task.id} ({task.description}): {state}")
+        return "\n".join(lines)
+
+    def _head(self) -> str:
+        final = " (final attempt)" if self.final else ""
+        done = len(self.plan.having("complete"))
+        return (
+            f"# Iteration {self.iteration} of {max(1, self.max_cycles)}{final}\n\n"
+            f"Goal: {self.plan.goal}\n\nOutcome: {done} of {len(self.plan)} tasks succeeded."
+        )
+
+    def _completed(self) -> str:
+        tasks = self.plan.having("complete")
+        if not tasks:
+            return ""
+        return "## Completed\n\n" + "\n\n".join(self._completed_task(task) for task in tasks)
+
+    def _completed_task(self, task: Task) -> str:
+        trace = self.traces.of(self.iteration, task.id)
+        confidence = f" [{task.structured.confidence} confidence]" if task.structured is not None else ""
+        lines = [f"Task {task.id}: {task.description}{confidence}"]
+        lines += [f"Note: {note}" for note in task.notes]
+        lines.append(indent(fence(_body(task), "result")))
+        lines += [
+            f"    tool output: {artifact.filename} ({artifact.size} bytes)"
+            for artifact in trace.artifacts
+            if artifact.kind == "tool_output"
+        ]
+        if self.show_reasoning and trace.calls:
+            lines.append(f"    tools: {_chain(trace)}")
+        return "\n".join(lines)
+
+    def _blocked(self) -> str:
+        blocked = self.plan.blocked()
+        if not blocked:
+            return ""
+        lines = [
+            f"- task {task_id}: {self.plan[task_id].description}: dependency failed (task {_ids(causes)})"
+            for task_id, causes in blocked.items()
+        ]
+        return "## Blocked\n\n" + "\n".join(lines)
+
+    def _failed(self) -> str:
+        blocks = []
+        for task in self.plan.having("failed"):
+            error = fence(cut(task.error or "unknown", self.summary_length), "error")
+            block = f"Task {task.id}: {task.description}: failed [{task.category}]\n{indent(error)}"
+            trace = self.traces.of(self.iteration, task.id)
+            if trace.calls:
+                block += f"\n    tools: {_chain(trace)}"
+            blocks.append(block)
+        return "## Failed\n\n" + "\n\n".join(blocks) if blocks else ""
+
+    def _failure_summary(self) -> str:
+        failed, blocked = len(self.plan.having("failed")), len(self.plan.blocked())
+        if not failed and not blocked:
+            return ""
+        return (
+            f"## Areas needing attention\n\n{failed} failed and {blocked} could not run because of them. "
+            "What they were to find out is missing.\n\n" + fence(self.execution_summary(), "summary")
+        )
+
+    def _history(self) -> str:
+        if not self.failures:
+            return ""
+        lines = [
+            f"- iteration {f.iteration}, {f.worker or 'unassigned'}, {f.category}: {f.description}: "
+            f"{cut(f.error, self.summary_length)}"
+            for f in self.failures
+        ]
+        return "## Failures of this run\n\n" + fence("\n".join(lines), "failures")
+
+    def _patterns(self) -> str:
+        counts = Counter((f.description, f.category) for f in self.failures)
+        lines = [
+            f"- “{description}” failed {count} times with {category}: try something fundamentally different."
+            for (description, category), count in counts.items()
+            if count > 1
+        ]
+        return "## Observed patterns\n\n" + "\n".join(lines) if lines else ""
+
+    def _reuse(self) -> str:
+        if not self.plan.having("failed") or not self.plan.having("complete"):
+            return ""
+        return (
+            "## Reuse\n\nDo not repeat completed tasks. Workers of a new plan see none of these results: write the "
+            "values they need, or the artifacts' names, into their task texts."
+        )
+
+
+def _body(task: Task) -> str:
+    result = task.result or ""
+    if task.artifact is None or task.structured is None:
+        return result
+    return f"{task.structured.summary}\n\n{result.rpartition(chr(10) * 2)[2]}"
+
+
+def _chain(trace: TaskTrace) -> str:
+    return " → ".join(_link(call) for call in trace.calls)
+
+
+def _link(call: CallRecord) -> str:
+    text = f"{call.tool} ({call.duration_ms / 1000:.1f}s)"
+    if call.reasoning:
+        text += f' "{call.reasoning[:_REASON_LENGTH]}"'
+    return text if call.error is None else f"{text} FAILED: {call.error[:_REASON_LENGTH]}"
+
+
+def _ids(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def raw_results(note: str, plans: Sequence[Plan]) -> str:
+    """All iterations' results as the workers delivered them, with an honest note (§16.4, L19)."""
+    parts = [note, "These are the results of the tasks as they were delivered:"]
+    for number, plan in enumerate(plans, start=1):
+        last = number == len(plans)
+        prefix = f"Iteration {number}, task" if len(plans) > 1 else "Task"
+        blocked = plan.blocked()
+        for task in plan:
+            if task.status != "complete" and not last:
+                continue
+            if task.status == "complete":
+                body = task.result or ""
+            elif task.status == "failed":
+                body = f"Failed: {task.error or 'unknown'}"
+            elif task.id in blocked:
+                body = f"Not executed: it depends on task {_ids(blocked[task.id])}, which failed."
+            else:
+                body = "Not executed."
+            parts.append(f"## {prefix} {task.id}: {task.description}\n\n{body}")
+    return "\n\n".join(parts)
