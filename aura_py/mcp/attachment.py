@@ -73,14 +73,13 @@ class McpAttachment:
     """The servers of one run.
 
     ``statuses`` are sorted by server name; ``tools`` stand in file order, then server order, under public names.
-    ``unavailable_note`` tells the model which servers are missing. ``cancel_reason`` is what a server is told when a
-    call's task is cancelled from outside.
+    ``unavailable_note`` tells the model which servers are missing. A server whose call is cancelled from outside is
+    told ``RunContext.stop_reason``.
     """
 
     def __init__(self, leases: tuple[Lease, ...], statuses: tuple[ServerStatus, ...]) -> None:
         self.statuses = statuses
         self.tools: tuple[Tool, ...] = ()
-        self.cancel_reason = "client disconnected"
         self.cancelled = False
         self._leases = leases
         self._in_flight: set[InFlight] = set()
@@ -114,13 +113,14 @@ class McpAttachment:
         Each server is told with ``notifications/cancelled``, at most 2 s each and 5 s in all. Returns how many
         notifications were sent.
         """
-        self.cancelled, self.cancel_reason = True, reason
+        self.cancelled = True
         calls = list(self._in_flight)
         sent = 0
 
         async def abandon(call: InFlight) -> None:
             nonlocal sent
-            sent += await call.abandon(reason)
+            if await call.abandon(reason):
+                sent += 1
 
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + CLEANUP_SECONDS):
             async with anyio.create_task_group() as tasks:
@@ -135,7 +135,7 @@ class McpAttachment:
         self.cancelled = True
         try:
             if self._in_flight:
-                await self.cancel(self.cancel_reason)
+                await self.cancel("client disconnected")
         finally:
             for lease in self._leases:
                 lease.close()

@@ -14,7 +14,6 @@ from aura_py.mcp.attachment import Lease, McpAttachment
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
 from aura_py.mcp.dispatcher import Listener, is_hang_up
-from aura_py.mcp.http import HttpFailure
 from aura_py.mcp.results import cancelled, rpc_failure, shape_result, transport_failure
 from aura_py.messages import JsonObject
 from aura_py.tools.contract import CallContext, ToolOutcome
@@ -167,7 +166,7 @@ async def _send(
     try:
         result = await connection.call(tool.native_name, dict(arguments), call.request_id, call.listener)
     except MCPError as error:
-        return _failed(lease, connection, connection.take_http_failure(call.request_id), error)
+        return _failed(lease, connection, call, error)
     except ValidationError as error:
         log.warning("MCP server `%s` answered tool `%s` with a malformed result", lease.name, tool.native_name)
         return transport_failure(f"the server's answer is not a valid tool result ({error.error_count()} problems)")
@@ -176,7 +175,8 @@ async def _send(
     return shape_result(lease.name, tool.native_name, result, unwrap=tool.unwrap, images=context.model_sees_images)
 
 
-def _failed(lease: Lease, connection: Connection, failure: HttpFailure | None, error: MCPError) -> ToolOutcome:
+def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPError) -> ToolOutcome:
+    failure = connection.take_http_failure(call.request_id)
     if failure is not None and failure.status in (401, 404):
         raise SessionGone(str(failure))
     if failure is not None and failure.status is None:
@@ -185,6 +185,9 @@ def _failed(lease: Lease, connection: Connection, failure: HttpFailure | None, e
     if failure is not None and error.message == "Server returned an error response":
         return transport_failure(str(failure))
     if is_hang_up(error):
+        connection.over = True
+        if not call.listener.was_sent:
+            raise SessionGone("the connection was closed before the call")
         return transport_failure(f"MCP server `{lease.name}` went away during the call")
     if error.code == HEADER_MISMATCH:
         raise ListingStale(error.message)

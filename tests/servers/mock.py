@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -76,7 +77,7 @@ async def task_with_progress(context: Context, duration_seconds: float = 0.1, st
 @server.tool()
 def failing_tool(error_message: str) -> str:
     """Fails with the given message."""
-    raise ValueError(error_message)
+    raise ToolError(error_message)
 
 
 @server.tool()
@@ -93,16 +94,20 @@ async def slow_task(context: Context, task_id: str, duration_seconds: float) -> 
         await anyio.sleep(duration_seconds)
     except anyio.get_cancelled_exc_class():
         tasks[task_id] = "cancelled"
-        cancellations[task_id] = _reasons.get(str(context.request_id), "")
+        cancellations[task_id] = str(context.request_id)
         raise
     tasks[task_id] = "completed"
     return f"task {task_id} is complete"
 
 
+def reason_of(task_id: str) -> str | None:
+    return _reasons.get(cancellations.get(task_id, ""))
+
+
 @server.tool()
 def fate(task_id: str) -> dict[str, str]:
     """What became of a slow task, for servers that are reached over stdio."""
-    return {"status": tasks.get(task_id, "unknown"), "reason": cancellations.get(task_id, "")}
+    return {"status": tasks.get(task_id, "unknown"), "reason": reason_of(task_id) or ""}
 
 
 @server.tool()
@@ -124,7 +129,7 @@ async def cancellation(request: Request) -> JSONResponse:
     task_id = request.query_params["id"]
     if request.method == "DELETE":
         cancellations.pop(task_id, None)
-    return JSONResponse({"id": task_id, "cancelled": task_id in cancellations, "reason": cancellations.get(task_id)})
+    return JSONResponse({"id": task_id, "cancelled": task_id in cancellations, "reason": reason_of(task_id)})
 
 
 if __name__ == "__main__":
