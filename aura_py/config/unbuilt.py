@@ -50,15 +50,6 @@ def _table(key: str) -> Callable[[Tree], Iterator[Path]]:
     return places
 
 
-def _provider(name: str) -> Unbuilt:
-    def places(tree: Tree) -> Iterator[Path]:
-        for path, llm in llm_tables(tree):
-            if llm.get("provider") == name:
-                yield (*path, "provider")
-
-    return Unbuilt(f"the provider `{name}`", places)
-
-
 def _skills(tree: Tree) -> Iterator[Path]:
     for path, owner in _owners(tree):
         if owner.get("skills", {}).get("local"):
@@ -82,11 +73,6 @@ FEATURES: tuple[Unbuilt, ...] = (
     Unbuilt("skills", _skills),
     Unbuilt("the scratchpad", _scratchpad),
     Unbuilt("orchestration", _orchestration),
-    _provider("anthropic"),
-    _provider("bedrock"),
-    _provider("gemini"),
-    _provider("ollama"),
-    _provider("openrouter"),
 )
 
 
