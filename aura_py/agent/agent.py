@@ -101,7 +101,7 @@ class Agent:
         agent, parking = self._config.agent, equipment.parking
         messages = repaired(turn.messages)
         if parking is not None:
-            parking.seed(message.text for message in messages)
+            await parking.seed(message.text for message in messages)
         conversation = Conversation(
             LoopSpec(
                 model=self._model,
@@ -167,10 +167,17 @@ class Agent:
         base = system_prompt(
             agent.system_prompt, agent.context, [attachment.unavailable_note if attachment is not None else None]
         )
-        parking = await Parking.open(config, self._model, mcp_tools, base, context)
+        client_tools = offered(
+            turn.client_tools,
+            enabled=agent.enable_client_tools,
+            patterns=agent.client_tool_filter,
+            taken={tool.name for tool in tools},
+        )
+        parking = await Parking.open(config, self._model, tools, base, client_tools, context)
         if parking is not None:
             tools += parking.tools
         toolset = Toolset(tools)
+        client_tools = tuple(tool for tool in client_tools if tool.name not in toolset)
         stages: list[Middleware] = []
         nudges = TurnNudges(last_turn=bool(agent.nudge_last_turn), remaining=agent.nudge_turns_remaining)
         if nudges.active:
@@ -181,12 +188,6 @@ class Agent:
         )
         if parking is not None:
             stages.append(parking.middleware)
-        client_tools = offered(
-            turn.client_tools,
-            enabled=agent.enable_client_tools,
-            patterns=agent.client_tool_filter,
-            taken=toolset.names,
-        )
         return _Equipment(
             toolset=toolset,
             stages=tuple(stages),

@@ -1,37 +1,107 @@
-"""The scratchpad of one run: opened when a reachable tool may exceed a threshold, closed with the run."""
+"""The scratchpad of one run of a single agent (``scratchpad.md`` §2, §3, §9)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
+
+import anyio.to_thread
+import orjson
 
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
-from aura_py.llm.contract import ChatModel
+from aura_py.llm.contract import ChatModel, ToolSpec
 from aura_py.messages import Usage
+from aura_py.scratchpad import Scratchpad, single_agent_directory, thresholds
+from aura_py.tokens import counter_for
 from aura_py.tools.contract import Middleware, Tool
+
+logger = logging.getLogger(__name__)
 
 
 class Parking:
-    """What the agent needs of a scratchpad; see ``scratchpad.md`` §3."""
+    """An open scratchpad with what the agent around it needs to know."""
 
-    tools: tuple[Tool, ...]
-    middleware: Middleware
-    prompt: str
-    turn_depth_bonus: int
+    def __init__(self, scratchpad: Scratchpad, turn_depth_bonus: int, count: Callable[[str], int]) -> None:
+        self.tools: tuple[Tool, ...] = scratchpad.tools
+        self.middleware: Middleware = scratchpad.middleware
+        self.prompt = scratchpad.prompt
+        self.turn_depth_bonus = turn_depth_bonus
+        self._scratchpad = scratchpad
+        self._count = count
 
     @classmethod
     async def open(
-        cls, config: AgentConfig, model: ChatModel, tools: Sequence[Tool], prompt: str, context: RunContext
+        cls,
+        config: AgentConfig,
+        model: ChatModel,
+        tools: Sequence[Tool],
+        prompt: str,
+        extra: Iterable[ToolSpec],
+        context: RunContext,
     ) -> Self | None:
-        """``None`` when the scratchpad is off or nothing this agent can reach would ever be parked."""
-        return None
+        """``None`` when the scratchpad is off, or when nothing the agent can reach would be parked.
 
-    def seed(self, texts: Iterable[str]) -> None: ...
+        Args:
+            tools: Everything the agent may call, MCP tools and built-in ones.
+            prompt: The system prompt without the scratchpad's section.
+            extra: Client tools, which are sent with every model call too.
+        """
+        settings = config.agent.scratchpad
+        if not settings.enabled or config.memory_dir is None or model.context_window is None:
+            return None
+        limits = thresholds(config.mcp.servers, tools)
+        if not limits and settings.default_min_tokens is None:
+            logger.info("agent `%s` can reach no tool with a scratchpad threshold; the scratchpad is off", config.id)
+            return None
+        directory, read_root = single_agent_directory(config.memory_dir, context.session_id, context.run_id)
+        window = model.context_window
+        counter = counter_for(model.provider, model.model)
+        baseline = [prompt, *(_schema(tool.name, tool.description, tool.parameters) for tool in tools)]
+        baseline += [_schema(tool.name, tool.description, tool.parameters) for tool in extra]
 
-    def observe(self, usage: Usage) -> None: ...
+        def make() -> Scratchpad:
+            return Scratchpad.open(
+                settings,
+                directory=directory,
+                read_root=read_root,
+                thresholds=limits,
+                counter=counter,
+                context_window=window,
+                baseline=baseline,
+            )
+
+        try:
+            scratchpad = await anyio.to_thread.run_sync(make)
+        except OSError as error:
+            logger.warning(
+                "agent `%s` runs without its scratchpad: `%s` cannot be used (%s)",
+                config.id,
+                directory,
+                error.strerror,
+            )
+            return None
+        return cls(scratchpad, settings.turn_depth_bonus, counter.count)
+
+    async def seed(self, texts: Iterable[str]) -> None:
+        """Charges what is sent before the first turn: the query and the history."""
+        sent = list(texts)
+        tokens = await anyio.to_thread.run_sync(lambda: sum(self._count(text) for text in sent))
+        self._scratchpad.budget.seed(tokens)
+
+    def observe(self, usage: Usage) -> None:
+        self._scratchpad.budget.observe_turn(usage)
 
     def usage(self) -> tuple[int, int]:
-        return (0, 0)
+        """Tokens intercepted and tokens extracted."""
+        return self._scratchpad.usage()
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Gives the directory back and lets retention decide about the files, cancelled or not."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._scratchpad.close)
+
+
+def _schema(name: str, description: str, parameters: object) -> str:
+    return orjson.dumps({"name": name, "description": description, "input_schema": parameters}).decode()

@@ -56,12 +56,6 @@ def _skills(tree: Tree) -> Iterator[Path]:
             yield (*path, "skills")
 
 
-def _scratchpad(tree: Tree) -> Iterator[Path]:
-    for path, owner in _owners(tree):
-        if owner.get("scratchpad", {}).get("enabled"):
-            yield (*path, "scratchpad", "enabled")
-
-
 def _orchestration(tree: Tree) -> Iterator[Path]:
     if tree.get("orchestration", {}).get("enabled"):
         yield ("orchestration", "enabled")
@@ -71,7 +65,6 @@ FEATURES: tuple[Unbuilt, ...] = (
     Unbuilt("searching vector stores", _table("vector_stores")),
     Unbuilt("approval of tool calls", _table("hitl")),
     Unbuilt("skills", _skills),
-    Unbuilt("the scratchpad", _scratchpad),
     Unbuilt("orchestration", _orchestration),
 )
 
