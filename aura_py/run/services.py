@@ -46,7 +46,13 @@ class Services:
         if config.orchestrated:
             from aura_py.orchestration import Orchestrator  # imported when the first orchestration is built
 
-            return Orchestrator(config, model_for=lambda llm: self.model(llm, agent=config.id), mcp=self.mcp)
+            return Orchestrator(
+                config,
+                model_for=lambda llm: self.model(llm, agent=config.id),
+                mcp=self.mcp,
+                prompt_journal=self.settings.prompt_journal,
+                escape_hatch=self.settings.escape_hatch,
+            )
         return Agent(config, model=self.model(config.agent.llm, agent=config.id), mcp=self.mcp)
 
     def model(self, llm: LLM, *, agent: str) -> ChatModel:
