@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import orjson
 
 from aura_py import ids
@@ -26,12 +24,11 @@ from aura_py.llm.contract import (
 )
 from aura_py.llm.failures import Asked
 from aura_py.llm.ollama_body import PROVIDER, build_body
+from aura_py.llm.ollama_client import OllamaClient, asked_ollama
 from aura_py.llm.reading import drain
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
-    import httpx
-
     from aura_py.config.models import OllamaLLM
 
 CAPABILITIES = Capabilities(
@@ -55,7 +52,6 @@ CAPABILITIES = Capabilities(
         "tool calls arrive whole and without ids; ids are made up",
     ),
 )
-_CONNECT_SECONDS = 10.0
 _LINE_LIMIT = 8 * 1024 * 1024
 
 
@@ -66,37 +62,14 @@ def build(config: OllamaLLM, *, agent: str) -> ChatModel:
 
 class _Ollama:
     def __init__(self, config: OllamaLLM, agent: str) -> None:
-        import httpx
-        import ollama
-
-        class Client(ollama.AsyncClient):
-            @asynccontextmanager
-            async def opened(self, path: str, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
-                content = orjson.dumps(body)
-                async with self._client.stream("POST", path, content=content) as response:
-                    yield response
-
+        key = config.api_key.get_secret_value() if config.api_key else ""
         self.provider = PROVIDER
         self.model = config.model
         self.context_window = config.context_window
         self.capabilities = CAPABILITIES
         self._config = config
-        key = config.api_key.get_secret_value() if config.api_key else ""
-        self._asked = Asked(
-            agent=agent,
-            provider=PROVIDER,
-            model=config.model,
-            address=config.base_url,
-            missing=f"run `ollama pull {config.model}` on that server, or check `model`",
-            secrets=(key,),
-        )
-        self._httpx = httpx
-        self._client = Client(
-            host=config.base_url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-        )
+        self._asked = asked_ollama(agent, config.model, config.base_url, key)
+        self._client = OllamaClient(config.base_url, key)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         body = build_body(
@@ -107,37 +80,24 @@ class _Ollama:
             additional_params=dict(self._config.additional_params),
         )
         reader = _OllamaStream(self._asked)
-        connected = False
-        try:
-            async with self._client.opened("/api/chat", body) as response:
-                connected = True
-                if response.status_code != 200:
-                    raise self._asked.status(
-                        response.status_code, (await response.aread()).decode(errors="replace"), response.headers
-                    )
-                chunks = response.aiter_bytes()
-                async for chunk in chunks:
-                    deltas = reader.feed(chunk)
-                    if deltas:
-                        yield deltas
-                    if reader.failure is not None:
-                        raise reader.failure
-                    if reader.done:
-                        await drain(chunks)
-                        return
-                deltas = reader.end()
+        async with self._client.opened(self._asked, "/api/chat", orjson.dumps(body)) as chunks:
+            async for chunk in chunks:
+                deltas = reader.feed(chunk)
                 if deltas:
                     yield deltas
                 if reader.failure is not None:
                     raise reader.failure
-        except self._httpx.InvalidURL as error:
-            raise self._asked.unreachable(error) from error
-        except self._httpx.HTTPError as error:
-            raise (self._asked.broken(error) if connected else self._asked.unreachable(error)) from error
+                if reader.done:
+                    await drain(chunks)
+                    return
+            deltas = reader.end()
+            if deltas:
+                yield deltas
+            if reader.failure is not None:
+                raise reader.failure
 
     async def aclose(self) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._client.close()  # type: ignore[no-untyped-call]
+        await self._client.aclose()
 
 
 class _OllamaStream:
