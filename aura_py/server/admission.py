@@ -44,7 +44,9 @@ def claim(request: Request, served: Served, body: bytes) -> Claim | None:
     """Whether this request repeats another one (ER-5)."""
     client = request.client.host if request.client is not None else ""
     principal = principal_of(request).name
-    return edge_of(request).retries.claim(request.headers, principal=principal, client=client, served=served, body=body)
+    return edge_of(request).retries.claim(
+        request.headers, path=request.scope["path"], principal=principal, client=client, served=served, body=body
+    )
 
 
 def start_run(

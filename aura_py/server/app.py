@@ -18,6 +18,7 @@ from aura_py.server.gate import Gate
 from aura_py.server.health import health
 from aura_py.server.info import info
 from aura_py.server.models import get_model, list_models
+from aura_py.server.responses import create_response, stored_response
 
 
 def create_app(edge: Edge) -> Starlette:
@@ -41,6 +42,8 @@ def create_app(edge: Edge) -> Starlette:
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{agent_id:path}", get_model, methods=["GET"]),
             Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+            Route("/v1/responses", create_response, methods=["POST"]),
+            Route("/v1/responses/{rest:path}", stored_response, methods=["GET", "POST", "DELETE"]),
         ],
         middleware=layers,
         exception_handlers={HTTPException: _http_error, AuraError: _aura_error},

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from aura_py.errors import BodyTooLarge, RequestError, RunCancelled, UnsupportedMediaType
-from aura_py.server.sse.frames import to_json
+from aura_py.server.wire_json import to_json
 
 MAX_DEPTH: Final = 128
 """Levels of nesting that a body may have; whatever walks it recursively stays far from Python's own limit."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from aura_py.agent.contract import Turn
-from aura_py.errors import Forbidden, UnsupportedContent
+from aura_py.errors import Forbidden
 from aura_py.llm.contract import Sampling
-from aura_py.messages import ImagePart, Message, TextPart
 from aura_py.run.catalog import Served
 from aura_py.server.admission import claim, edge_of, principal_of, run_headers, start_run
 from aura_py.server.body import json_object, read_body
@@ -25,6 +23,7 @@ from aura_py.server.run_stream import RunStream, StreamEncoder
 from aura_py.server.side_answer import SideAnswer, SideCollector, SideEncoder
 from aura_py.server.side_requests import MAX_TOKENS, is_side_request, wants_json
 from aura_py.server.sse import ChatEncoder, EventChannel, StreamShape
+from aura_py.server.vision import seen
 
 _ON = frozenset({"1", "t", "true", "y", "yes", "on"})
 _OFF = frozenset({"0", "f", "false", "n", "no", "off"})
@@ -77,7 +76,7 @@ def _side(request: Request, call: ChatCall, served: Served) -> SideAnswer | None
 
 
 def _turn(call: ChatCall, served: Served, *, side: bool) -> Turn:
-    messages = _seen(call.conversation.messages, served)
+    messages = seen(call.conversation.messages, served)
     if side:
         configured = served.config.agent.llm.max_tokens
         cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
@@ -89,28 +88,6 @@ def _turn(call: ChatCall, served: Served, *, side: bool) -> Turn:
         parallel_tool_calls=call.parallel_tool_calls,
         sampling=sampling(call.body, served.config.agent),
     )
-
-
-def _seen(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
-    """Images go to models that can see them (RQ-5). In a tool's result a note takes their place otherwise.
-
-    Raises:
-        UnsupportedContent: The conversation has images and the model sees none.
-    """
-    if not any(isinstance(part, ImagePart) for message in messages for part in message.content):
-        return messages
-    if served.runnable.describe().images:
-        return messages
-    for message in messages:
-        if message.role != "tool" and any(isinstance(part, ImagePart) for part in message.content):
-            raise UnsupportedContent(
-                f"The model of the agent `{served.id}` cannot see images; send text only.", param="messages"
-            )
-    return tuple(replace(m, content=tuple(_noted(part) for part in m.content)) for m in messages)
-
-
-def _noted(part: object) -> TextPart:
-    return part if isinstance(part, TextPart) else TextPart("[an image that this model cannot see]")
 
 
 def _shape(edge: Edge, request: Request, call: ChatCall, served: Served, session_id: str) -> StreamShape:

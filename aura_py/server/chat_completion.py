@@ -9,8 +9,8 @@ from aura_py.events import ClarificationNeeded, Event, RunFinished, ToolRequeste
 from aura_py.messages import ToolCall
 from aura_py.server.sse.chat import finish_reason, options_text, usage_object
 from aura_py.server.sse.client_calls import ClientCalls, object_text
-from aura_py.server.sse.frames import to_json
 from aura_py.server.sse.shape import StreamShape
+from aura_py.server.wire_json import to_json
 
 
 class ChatCollector:

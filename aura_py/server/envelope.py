@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from aura_py.errors import AuraError, ProviderError, RunTimeout
-from aura_py.server.sse.frames import to_json
+from aura_py.server.wire_json import to_json
 
 _DETAIL_CHARS: Final = 500
 _MAX_RETRY_AFTER: Final = 120

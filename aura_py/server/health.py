@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from aura_py import __version__
 from aura_py.server.admission import edge_of
-from aura_py.server.sse.frames import to_json
+from aura_py.server.wire_json import to_json
 
 A2A_VERSION = "1.0"
 

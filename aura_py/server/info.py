@@ -16,7 +16,7 @@ from aura_py.errors import RequestError
 from aura_py.messages import JsonObject
 from aura_py.run.catalog import Served
 from aura_py.server.admission import caller_headers, edge_of, principal_of
-from aura_py.server.sse.frames import to_json
+from aura_py.server.wire_json import to_json
 
 DISCOVERY_SECONDS: Final = 30.0
 _TOKENS: Final = ("tools", "tools:summary")

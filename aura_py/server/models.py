@@ -8,7 +8,7 @@ from starlette.responses import Response
 from aura_py.errors import ModelNotFound
 from aura_py.run.catalog import Served
 from aura_py.server.admission import edge_of, principal_of
-from aura_py.server.sse.frames import to_json
+from aura_py.server.wire_json import to_json
 
 
 async def list_models(request: Request) -> Response:

@@ -52,7 +52,7 @@ class Retries:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def claim(
-        self, headers: Headers, *, principal: str | None, client: str, served: Served, body: bytes
+        self, headers: Headers, *, path: str, principal: str | None, client: str, served: Served, body: bytes
     ) -> Claim | None:
         """What a request is to this table; ``None`` when it cannot be recognised again.
 
@@ -64,7 +64,7 @@ class Retries:
         if not key and not counted.isdecimal():
             return None
         digest = hashlib.sha256(body).hexdigest()
-        caller = (principal or "", served.id, *(headers.get(name, "") for name in _identity(served)))
+        caller = (path, principal or "", served.id, *(headers.get(name, "") for name in _identity(served)))
         identity = _digest("key", key, *caller) if key else _digest("body", digest, client, *caller)
         self._forget_old()
         entry = self._entries.get(identity)

@@ -74,7 +74,9 @@ def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> Co
         logger.info("system messages of the client were dropped: the agent's own prompt is authoritative")
     if not last:
         kept.append(Message("user", (TextPart("\n\n".join(system)),)))
-    _check_ending(last or "user", kept, with_tools)
+    if last == "function":
+        last = kept[-1].role if kept else last
+    check_ending(last or "user", kept, with_tools=with_tools)
     return Conversation(tuple(kept), tuple(system))
 
 
@@ -111,11 +113,11 @@ def _calls(value: object, place: str) -> tuple[ToolCall, ...]:
         call_id, name, arguments = item.get("id"), function.get("name"), function.get("arguments")
         if not isinstance(call_id, str) or not isinstance(name, str):
             raise wrong(f"{place}[{index}]", "a call with a string `id` and a string `function.name`")
-        calls.append(ToolCall(call_id, name, _arguments(arguments)))
+        calls.append(ToolCall(call_id, name, call_arguments(arguments)))
     return tuple(calls)
 
 
-def _arguments(value: object) -> str:
+def call_arguments(value: object) -> str:
     """JSON text of an object or at least of something; text that is not JSON travels as a JSON string."""
     if value is None or value == "":
         return "{}"
@@ -128,19 +130,21 @@ def _arguments(value: object) -> str:
     return value
 
 
-def _check_ending(last: str, kept: list[Message], with_tools: bool) -> None:
-    if last == "function":
-        last = kept[-1].role if kept else last
+def check_ending(last: str, kept: Sequence[Message], *, with_tools: bool, param: str = "messages") -> None:
+    """A conversation ends with what is asked: a user's message, or results of the tools that the request offers.
+
+    Raises:
+        RequestError: It ends otherwise.
+    """
     if last == "tool":
         if not with_tools:
             raise RequestError(
                 "The last message has the role `tool`, but the request has no `tools`; send the tools again.",
-                param="messages",
+                param=param,
             )
         if not any(message.role == "user" for message in kept):
-            raise RequestError("A conversation that ends with a tool result needs a user message.", param="messages")
+            raise RequestError("A conversation that ends with a tool result needs a user message.", param=param)
     elif last != "user":
         raise RequestError(
-            f"The last message has the role `{last[:64]}`; it must be `user`, or `tool` with `tools`.",
-            param="messages",
+            f"The last message has the role `{last[:64]}`; it must be `user`, or `tool` with `tools`.", param=param
         )

@@ -24,8 +24,9 @@ from aura_py.server.envelope import error_object
 from aura_py.server.sse.aura_events import AuraEvents, Named
 from aura_py.server.sse.client_calls import ClientCalls, object_text
 from aura_py.server.sse.cut import ERROR_BYTES, cut, pieces
-from aura_py.server.sse.frames import DONE, HEARTBEAT, PING, data_frame, event_frame, text_json, to_json
+from aura_py.server.sse.frames import DONE, HEARTBEAT, PING, data_frame, event_frame
 from aura_py.server.sse.shape import StreamShape
+from aura_py.server.wire_json import text_json, to_json
 
 _TINY: Final = 48
 """Deltas that arrived together are joined up to this many characters; larger ones keep their borders."""

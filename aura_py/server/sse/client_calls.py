@@ -10,7 +10,7 @@ import orjson
 
 from aura_py import ids
 from aura_py.events import ToolRequested
-from aura_py.server.sse.frames import to_json
+from aura_py.server.wire_json import to_json
 
 
 def object_text(arguments: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from aura_py.server.sse.frames import well_formed
+from aura_py.server.wire_json import well_formed
 
 MARK: Final = "... [truncated]"
 ERROR_BYTES: Final = 8192

@@ -1,0 +1,65 @@
+"""``POST /v1/responses`` (``clients.md`` §9)."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from aura_py.agent.contract import Turn
+from aura_py.errors import PathNotFound
+from aura_py.server.admission import claim, edge_of, principal_of, run_headers, start_run
+from aura_py.server.body import json_object, read_body
+from aura_py.server.json_run import JsonRun
+from aura_py.server.openai.responses_request import parse_responses
+from aura_py.server.openai.sampling import sampling
+from aura_py.server.replay import Replay
+from aura_py.server.run_stream import RunStream
+from aura_py.server.sse import StreamShape
+from aura_py.server.sse.responses import ResponsesCollector, ResponsesEncoder
+from aura_py.server.vision import seen
+
+
+async def create_response(request: Request) -> ASGIApp:
+    """Answers with a stream or a JSON body. Nothing is stored: the conversation comes in ``input``."""
+    edge = edge_of(request)
+    settings = edge.settings
+    body = await read_body(request.headers, request.receive, settings.max_body_bytes)
+    call = parse_responses(json_object(body))
+    served = edge.choose(principal_of(request), call.model)
+    turn = Turn(
+        seen(call.messages, served),
+        client_tools=call.tools,
+        tool_choice=call.tool_choice,
+        parallel_tool_calls=call.parallel_tool_calls,
+        sampling=sampling(call.body, served.config.agent),
+    )
+    claimed = claim(request, served, body)
+    if claimed is not None and claimed.repeats:
+        return Replay(claimed.tape, call.stream, edge.pace)
+    tape = claimed.tape if claimed is not None else None
+    run = start_run(request, served, turn, session=call.session, metadata=call.metadata, user=call.user)
+    shape = StreamShape(
+        model=call.model or served.id,
+        session_id=run.context.session_id,
+        reasoning=served.config.agent.emit_reasoning,
+        scratchpad_events=settings.emit_scratchpad_tool_events,
+        result_limit=settings.tool_result_max_length,
+        debug_errors=settings.debug_provider_errors,
+    )
+    encoder = ResponsesEncoder(
+        shape,
+        created=int(time.time()),
+        metadata={**call.metadata, "chat_session_id": run.context.session_id},
+        known_ids=[c.id for message in turn.messages for c in message.tool_calls],
+    )
+    headers = run_headers(run)
+    if call.stream:
+        return RunStream(run, encoder, headers, edge.pace, settings.debug_provider_errors, tape)
+    return JsonRun(run, ResponsesCollector(encoder), headers, settings.debug_provider_errors, edge.pace.stall, tape)
+
+
+async def stored_response(request: Request) -> ASGIApp:
+    """Retrieval, cancellation and deletion of responses, none of which is ever kept."""
+    raise PathNotFound("Responses are not stored on this server; send the conversation again in `input`.")
