@@ -68,11 +68,8 @@ class Formats:
     def at(self, text: str, start: int, *, final: bool) -> Found | None:
         """What stands at the opener at ``start``; ``None`` asks for more text. Never ``None`` when ``final``."""
         found = self._at(text, start, final)
-        if found is None:
-            unclosed = final or len(text) - start > LONGEST_CALL
-        else:
-            unclosed = found.end - start > LONGEST_CALL
-        if not unclosed:
+        length = (len(text) if found is None else found.end) - start
+        if length <= LONGEST_CALL and not (final and found is None):
             return found
         if text.startswith(FENCE, start):
             return Found(start + len(FENCE), sample=True, gave_up=True)
@@ -147,6 +144,8 @@ class Formats:
     def _tagged(self, text: str, start: int, final: bool) -> Found | None:
         if text.startswith(FUNCTION, start):
             return self._function(text, start)
+        if any(tag.startswith(text[start:]) for tag in (TOOL_CALL, FUNCTION)):
+            return NEED_MORE
         if not text.startswith(TOOL_CALL, start):
             return Found(start + 1)
         at = _skip(text, start + len(TOOL_CALL))

@@ -147,7 +147,7 @@ class TextCallParser:
         body = text.rstrip()
         self._gap = text[len(body) :]
         if len(self._gap) > _LONGEST_GAP and not self._after_call:
-            body, self._gap = text, ""
+            body, self._gap = text[:-_LONGEST_GAP], text[-_LONGEST_GAP:]
         if not body:
             return ""
         if self._after_call:
