@@ -142,7 +142,7 @@ class Attempt:
             text=result.answer,
             submission=equipment.slot.submission,
             escalated=equipment.guard.escalated,
-            turn_limit=result.turn_limit,
+            turn_limit=result.turn_limit or (result.turns >= equipment.turn_depth + 2 and not result.answer.strip()),
             turns=result.turns,
             conversation=result.conversation,
         )

@@ -243,7 +243,8 @@ class _PlanningAttempt:
             self.told = stream.told.text if stream.told is not None else None
             translator.close()
         self.text = conversation.result.answer
-        if self.slot.decision is None and conversation.result.turn_limit:
+        ended = conversation.result
+        if self.slot.decision is None and (ended.turn_limit or (ended.turns >= DEPTH + 2 and not self.text.strip())):
             raise DepthExhausted("the coordinator reached its turn limit without a routing decision.")
         decision = self.slot.decision
         if isinstance(decision, Direct) and stream.told is not None:
