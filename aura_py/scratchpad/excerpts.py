@@ -127,9 +127,14 @@ def _within_line(
     suggestions: Sequence[str],
 ) -> str:
     line = next(document.lines.between(number, number), b"")
-    text = line[: 4 * (from_char + desk.most_characters)].decode("utf-8", "ignore")
-    part = text[from_char : from_char + desk.most_characters]
-    whole = from_char + len(part) == len(text) and len(text.encode()) == len(line)
+    room = desk.most_characters
+    if line.isascii():
+        part = line[from_char : from_char + room].decode()
+        whole = from_char + room >= len(line)
+    else:
+        text = line.decode("utf-8", "replace")
+        part = text[from_char : from_char + room]
+        whole = from_char + room >= len(text)
     return answer(
         desk,
         Reply(

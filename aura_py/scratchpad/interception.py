@@ -66,7 +66,7 @@ class Interception:
         text = outcome.text
         tokens = estimate(self._desk.counter, text)
         try:
-            saved = self._desk.store.save(
+            draft = self._desk.store.draft(
                 text,
                 tool=invocation.tool.name,
                 arguments=summary(invocation.arguments),
@@ -75,11 +75,11 @@ class Interception:
                 task=context.task_id or 0,
                 attempt=context.attempt,
             )
-            message = pointer(saved, self._desk.counter)
+            message = self._desk.store.save(draft, lambda draft: pointer(draft, self._desk.counter))
         except (OSError, OutsideError) as error:
             return self._unsaved(outcome, invocation.tool.name, tokens, error)
         self._desk.budget.note_intercepted(tokens)
-        meta = {**outcome.meta, "parked": saved.record.file}
+        meta = {**outcome.meta, "parked": draft.record.file}
         return replace(outcome, text=message, structured=None, meta=meta)
 
     def _unsaved(self, outcome: ToolOutcome, tool: str, tokens: int, error: Exception) -> ToolOutcome:

@@ -12,11 +12,13 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Literal
 
 import orjson
 
+from aura_py.scratchpad import linear
 from aura_py.scratchpad.lines import Lines
 from aura_py.scratchpad.pretty import pretty
 
@@ -26,6 +28,14 @@ _KEY = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t]*+:[ \t]*+')
 _ATOM = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^",\[\]{}:]++')
 _SHELL = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])')
 _LARGE = 1 << 16
+_NEAR = 1 << 12
+_HUGE = 1 << 20
+
+
+@cache
+def _closer(closing: bytes) -> linear.Pattern:
+    """Finds a line that closes a container: several times faster over megabytes than ``bytes.find``."""
+    return linear.structure(re.escape(closing), memory=1 << 20)
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,7 +81,12 @@ class JsonText:
         data, start = self.data, node.start
         if self._is_block(node):
             closing = b"\n" + b"  " * node.depth + (b"}" if data[start] == 0x7B else b"]")
-            end = data.find(closing, start) + len(closing)
+            end = data.find(closing, start, start + _NEAR)
+            if end < 0:
+                found = _closer(closing).search(data, start)
+                assert found is not None  # valid JSON closes what it opens
+                end = found.start()
+            end += len(closing)
         else:
             end = data.find(b"\n", start)
             if end < 0:
@@ -129,6 +144,17 @@ class JsonText:
         if end - start > _LARGE:
             self._sizes[start] = size
         return size
+
+    def rough_size(self, node: Node) -> tuple[int, bool]:
+        """The size, and whether it is exact; that of a huge container is reckoned from its beginning."""
+        end = self.end(node)
+        if end - node.start <= _HUGE or not self._is_block(node):
+            return self.size(node), True
+        margin = b",\n" + b"  " * (node.depth + 1)
+        stop = node.start + _HUGE // 4
+        data = self.data
+        seen = data.count(margin, node.start, stop) - data.count(margin + b" ", node.start, stop)
+        return max(1, seen * (end - node.start) // (_HUGE // 4)), False
 
     def children(self, node: Node, first: int = 0) -> Iterator[tuple[str | int, Node]]:
         """Keys or indexes with their values, from child ``first`` on."""

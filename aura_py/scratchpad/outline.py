@@ -94,8 +94,8 @@ def schema(desk: Desk, arguments: Arguments) -> str:
     )
 
 
-def nodes(view: JsonView, root: Node, path: str, max_depth: int) -> Iterator[str]:
-    """One line a value: its path, its kind and its lines in the file."""
+def nodes(view: JsonView, root: Node, path: str, max_depth: int, *, rough: bool = False) -> Iterator[str]:
+    """One line a value: its path, its kind and its lines in the file. ``rough`` reckons huge sizes."""
     text = view.text
     pending: list[Iterator[tuple[str, Node, int]]] = [iter([(path, root, 0)])]
     while pending:
@@ -109,7 +109,7 @@ def nodes(view: JsonView, root: Node, path: str, max_depth: int) -> Iterator[str
             pending.pop()
             continue
         first, last = text.line_range(node)
-        yield f"{'  ' * level}{path} ({kind_of(text, node)}) [L{view.file_line(first)}-L{view.file_line(last)}]"
+        yield f"{'  ' * level}{path} ({kind_of(text, node, rough)}) [L{view.file_line(first)}-L{view.file_line(last)}]"
         if level < max_depth and text.is_container(node):
             pending.append(_below(text, node, path, level + 1))
 
@@ -120,12 +120,11 @@ def _below(text: JsonText, node: Node, path: str, level: int) -> Iterator[tuple[
         yield addresses.join(path, name), child, level
 
 
-def kind_of(text: JsonText, node: Node) -> str:
+def kind_of(text: JsonText, node: Node, rough: bool = False) -> str:
     kind = text.kind(node)
-    if kind == "object":
-        return f"object({text.size(node)} keys)"
-    if kind == "array":
-        return f"array({text.size(node)} items)"
+    if kind in ("object", "array"):
+        size, exact = text.rough_size(node) if rough else (text.size(node), True)
+        return f"{kind}({'' if exact else '~'}{size} {'keys' if kind == 'object' else 'items'})"
     if kind == "string" and text.end(node) - node.start - 2 > _LONG:
         value = text.text(node)
         return f"string({len(value)}ch)" if len(value.encode("utf-8", "replace")) > _LONG else "string"

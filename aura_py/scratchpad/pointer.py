@@ -9,14 +9,14 @@ from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.lines import Lines
 from aura_py.scratchpad.outline import nodes, sections
 from aura_py.scratchpad.replies import Counter
-from aura_py.scratchpad.store import Record, Saved
+from aura_py.scratchpad.store import Draft, Record
 
 _PREVIEW_TOKENS = 300
 _PREVIEW_LINES = 40
 _LINE = 160
 
 
-def pointer(saved: Saved, counter: Counter) -> str:
+def pointer(saved: Draft, counter: Counter) -> str:
     """Deterministic: the same output from the same place gives the same bytes."""
     record = saved.record
     facts = f"~{record.tokens} tokens, {record.lines} lines, format={record.format}"
@@ -75,7 +75,7 @@ def preview(document: Document, kind: str, counter: Counter) -> str:
     """A first look of at most 300 tokens: structure of JSON, sections of Markdown, first and last lines of text."""
     view = document.json if kind == "json" else None
     if view is not None:
-        title, lines = "Structure:", nodes(view, view.text.root, "$", 2)
+        title, lines = "Structure:", nodes(view, view.text.root, "$", 2, rough=True)
     elif kind == "markdown":
         title, lines = "Sections:", sections(document, 3)
     else:

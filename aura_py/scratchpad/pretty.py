@@ -32,16 +32,17 @@ def pretty(text: bytes) -> bytes | None:
     text = text.strip(_SPACE)
     if text[:1] not in (b"{", b"["):
         return None
+    escaped = b"\\" in text and b"\\u" in text
     if _shallow().fullmatch(text) is not None:
         try:
             formatted: bytes = msgspec.json.format(text, indent=2)
         except (msgspec.DecodeError, RecursionError):
-            if _SURROGATE.search(text) is None:
+            if not escaped or _SURROGATE.search(text) is None:
                 return None
         else:
-            return _readable(formatted)
+            return _readable(formatted) if escaped else formatted
     laid_out = _lay_out(text)
-    return None if laid_out is None else _readable(laid_out)
+    return _readable(laid_out) if escaped and laid_out is not None else laid_out
 
 
 def line_numbers(text: bytes) -> array[int]:
@@ -59,7 +60,7 @@ def line_numbers(text: bytes) -> array[int]:
 
 def _readable(text: bytes) -> bytes:
     """``\\u00e9`` as the character it stands for: cheaper to read and found by ``grep``."""
-    if b"\\u" not in text or text.count(b"\\u") > _MOST_ESCAPES:
+    if text.count(b"\\u") > _MOST_ESCAPES:
         return text
     return _ESCAPE.sub(_character, text)
 

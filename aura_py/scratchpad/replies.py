@@ -54,7 +54,7 @@ class Desk:
     @property
     def most_characters(self) -> int:
         """More characters than any result could fit; building a longer one is a waste."""
-        return 24 * self.limit + 4096
+        return 12 * self.limit + 4096
 
 
 @dataclass(slots=True, frozen=True)
@@ -141,36 +141,36 @@ def _largest(desk: Desk, reply: Reply, total: int) -> tuple[int, str, int]:
         limit = min(limit, reply.cap)
 
     def attempt(shown: int) -> tuple[str, int]:
-        if sum(map(len, reply.units[:shown])) > desk.most_characters:
-            return "", limit + 1
+        size = sum(map(len, reply.units[:shown]))
+        if size > desk.most_characters:
+            return "", size // 3 + limit + 1
         text = _render(desk, reply, shown, hint)
-        return text, desk.counter.count_up_to(text, limit)
+        return text, desk.counter.count_up_to(text, 3 * limit + 1)
 
-    text, tokens = attempt(total)
-    if tokens <= limit:
-        return total, text, tokens
-    best = (0, "", 0)
-    low, high = 0, total
+    low, high, best = 0, total + 1, (0, "", 0)
     guess = _first_guess(reply, limit)
-    while high - low > 1:
-        middle = guess if low < guess < high else (low + high) // 2
-        guess = -1
-        text, tokens = attempt(middle)
+    for step in range(40):
+        text, tokens = attempt(guess)
         if tokens <= limit:
-            low, best = middle, (middle, text, tokens)
-            if limit - tokens < limit // 50:
+            low, best = guess, (guess, text, tokens)
+            if step >= 3 and tokens > limit - limit // 20:
                 break
         else:
-            high = middle
+            high = guess
+        if high - low <= 1:
+            break
+        # Aim a little below the limit; where that leads nowhere new, halve.
+        aimed = guess * (limit - limit // 100) // max(1, tokens)
+        guess = aimed if step < 4 and low < aimed < high else (low + high) // 2
     return best
 
 
 def _first_guess(reply: Reply, limit: int) -> int:
-    room = 2 * limit
+    room = 3 * limit
     for number, unit in enumerate(reply.units):
-        room -= len(unit) + 8
+        room -= len(unit) + 1
         if room < 0:
-            return number
+            return max(1, number)
     return len(reply.units)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any, cast
 
 import msgspec
 import orjson
@@ -15,7 +17,6 @@ from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.pretty import pretty
 
 _PIECE = 4 << 20
-_MEMORY = 20_000
 
 
 class Missing:
@@ -31,37 +32,53 @@ Value = Json | Missing
 
 def values(text: JsonText, array: Node, fields: list[tuple[Step, ...]]) -> Iterator[list[Value]]:
     """For each item the values of the fields, in order."""
-    tops = list(dict.fromkeys(steps[0].text for steps in fields if steps))
-    names = {f"f{number}": top for number, top in enumerate(tops)}
-    struct = msgspec.defstruct("Item", [(name, msgspec.Raw, None) for name in names], rename=names, gc=False)
-    decoder = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
-    positions = [(tops.index(steps[0].text) if steps else -1, steps[1:]) for steps in fields]
-    known: dict[bytes, Value] = {}
+    decoder = None
+    if fields and all(steps and all(step.kind in ("key", "either") for step in steps) for steps in fields):
+        decoder = msgspec.json.Decoder(list[_struct([tuple(s.text for s in steps) for steps in fields])])  # type: ignore[misc]
+    getters = [_getter(steps) for steps in fields]
     for piece in _pieces(text, array):
         try:
-            items = decoder.decode(piece) if -1 not in [top for top, _ in positions] else None
+            items = None if decoder is None else decoder.decode(piece)
         except (msgspec.MsgspecError, RecursionError):
             items = None
         if items is None:
             yield from _slowly(piece, fields)
             continue
         for item in items:
-            row: list[Value] = []
-            for top, rest in positions:
-                raw = getattr(item, f"f{top}")
-                row.append(MISSING if raw is None else _decoded(bytes(raw), rest, known))
-            yield row
+            yield [get(item) for get in getters]
 
 
-def _decoded(raw: bytes, rest: tuple[Step, ...], known: dict[bytes, Value]) -> Value:
-    if rest:
-        return descend(_parsed(raw), rest)
-    value = known.get(raw)
-    if value is None:
-        value = _parsed(raw)
-        if len(known) < _MEMORY and len(raw) < 256:
-            known[raw] = value
-    return value
+def _struct(paths: list[tuple[str, ...]]) -> type[msgspec.Struct]:
+    """A type that holds just these paths; everything else is skipped while reading."""
+    names: dict[str, str] = {}
+    members: list[tuple[str, object, object]] = []
+    for top in dict.fromkeys(path[0] for path in paths):
+        below = [path[1:] for path in paths if path[0] == top and len(path) > 1]
+        whole = any(path == (top,) for path in paths)
+        name = _name(top)
+        names[name] = top
+        # A field asked for both whole and in part is read whole; parts are then found in the value.
+        members.append((name, Any if whole or not below else _struct(below) | None, MISSING))
+    return msgspec.defstruct("Item", members, rename=names, gc=False)
+
+
+def _name(key: str) -> str:
+    return "f" + key.encode("utf-8", "surrogatepass").hex()
+
+
+def _getter(steps: tuple[Step, ...]) -> Callable[[object], Value]:
+    names = [_name(step.text) for step in steps]
+    if len(names) == 1:
+        return attrgetter(names[0])
+
+    def get(item: object) -> Value:
+        for position, name in enumerate(names):
+            if not isinstance(item, msgspec.Struct):
+                return MISSING if item is None or item is MISSING else descend(cast("Value", item), steps[position:])
+            item = getattr(item, name)
+        return cast("Value", item)
+
+    return get
 
 
 def descend(value: Value, steps: tuple[Step, ...]) -> Value:

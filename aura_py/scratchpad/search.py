@@ -14,7 +14,7 @@ from aura_py.scratchpad.lines import Lines
 from aura_py.scratchpad.replies import Desk, HardError, Reply, SoftError, answer
 
 _LONGEST_PATTERN = 1024
-_MOST_MATCHES = 20_000
+_MOST_MATCHES = 10_000
 _MOST_TOKENS = 32_768
 _SECONDS = 2.0
 _WINDOW = 1 << 20
@@ -59,6 +59,9 @@ def grep(desk: Desk, arguments: Arguments) -> str:
     matches = lines = 0
     capped = ""
     counted: list[int] = []
+    found = shown_regions = 0
+    failed: _OutOfTime | None = None
+    room = desk.most_characters
     try:
         for file in files:
             document = desk.open(file)
@@ -66,20 +69,28 @@ def grep(desk: Desk, arguments: Arguments) -> str:
             regions = _regions(document, compiled, context, most - matches, start, deadline)
             for position, region in enumerate(regions):
                 matches += len(region.matches)
-                if sum(map(len, units)) > desk.most_characters:
-                    units.append("")
-                    raw.append("")
+                found += 1
+                if room <= 0:
+                    continue
+                title = f"{file}:\n" if len(files) > 1 and position == 0 else ""
+                for number, text, hit in _region(document.lines, region):
+                    first = number == region.first
+                    between = "\n---\n\n" if first and units else ""
+                    mark = ">" if hit else " "
+                    units.append(f"{between}{title if first else ''}{mark}{number:>5}\t{text}\n")
+                    raw.append(text)
+                    starts.append(number)
+                    counted.append(int(hit))
+                    room -= len(units[-1])
+                    if room <= 0:
+                        break
                 else:
-                    body, bare = _region(document.lines, region)
-                    title = f"{file}:\n" if len(files) > 1 and position == 0 else ""
-                    units.append(title + body)
-                    raw.append(bare)
-                starts.append(region.first)
-                counted.append(len(region.matches))
+                    shown_regions += 1
             if matches >= most:
                 capped = f", stopped at {most} matches"
                 break
-    except _OutOfTime:
+    except _OutOfTime as error:
+        failed = error
         if not units:
             raise SoftError(
                 {
@@ -95,9 +106,9 @@ def grep(desk: Desk, arguments: Arguments) -> str:
         return f"No matches for `{pattern}` in {name} ({lines} lines){from_line}{note}."
 
     def facts(shown: int) -> str:
-        found = sum(counted[:shown])
-        total = f" of {matches}" if shown < len(units) else ""
-        return f"{found}{total} matches in {len(units)} regions of {name}{capped}{note}"
+        told = sum(counted[:shown])
+        total = f" of {matches}" if told < matches else ""
+        return f"{told}{total} matches in {found} regions of {name}{capped}{note}"
 
     def more(shown: int) -> str:
         if shown >= len(starts):
@@ -108,10 +119,9 @@ def grep(desk: Desk, arguments: Arguments) -> str:
 
     reply = Reply(
         "grep", units, facts, more,
-        body=lambda parts: "\n---\n\n".join(parts),
+        body=lambda parts: "".join(parts),
         raw=lambda shown: "\n".join(raw[:shown]),
-        lines=lambda shown: sum(part.count("\n") for part in units[:shown]),
-        complete=not capped or matches >= most,
+        complete=shown_regions == found and failed is None,
         gap="\n",
         cap=_MOST_TOKENS,
     )  # fmt: skip
@@ -240,15 +250,10 @@ def _in_long_line(data: bytes, at: int, end: int, pattern: linear.Pattern, deadl
     return None
 
 
-def _region(lines: Lines, region: _Region) -> tuple[str, str]:
-    shown: list[str] = []
-    bare: list[str] = []
+def _region(lines: Lines, region: _Region) -> Iterator[tuple[int, str, bool]]:
     for number, line in enumerate(lines.between(region.first, region.last), region.first):
         offset = region.matches.get(number)
-        text = _clipped(line, offset or 0)
-        shown.append(f"{' ' if offset is None else '>'}{number:>5}\t{text}\n")
-        bare.append(text)
-    return "".join(shown), "\n".join(bare)
+        yield number, _clipped(line, offset or 0), offset is not None
 
 
 def _clipped(line: bytes, offset: int) -> str:

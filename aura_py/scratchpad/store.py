@@ -7,8 +7,10 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self, TypeVar
 
 import msgspec
 import orjson
@@ -22,6 +24,8 @@ from aura_py.scratchpad.pretty import pretty
 _INDEX = ".index"
 _UNSAFE = re.compile(r"[/\\: \x00-\x1f\x7f]")
 _LONGEST_STEM = 180
+_WORTH_A_THREAD = 1 << 20
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,12 +48,36 @@ class Record:
 
 
 @dataclass(slots=True, frozen=True)
-class Saved:
-    """An output on disk, with the document in memory for whoever describes it."""
+class Draft:
+    """An output ready to be written, with its companions."""
 
     record: Record
-    companions: tuple[Record, ...]
     document: Document
+    parts: tuple[tuple[Record, bytes], ...]
+
+    @property
+    def companions(self) -> tuple[Record, ...]:
+        return tuple(record for record, _ in self.parts)
+
+
+class _Aside:
+    """Runs one piece of work beside the caller's when the text is large enough to be worth a thread."""
+
+    def __init__(self, size: int) -> None:
+        self._pool = ThreadPoolExecutor(1) if size > _WORTH_A_THREAD else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def begin(self, work: Callable[[], _T]) -> Callable[[], _T]:
+        if self._pool is not None:
+            return self._pool.submit(work).result
+        done = work()
+        return lambda: done
 
 
 class Store:
@@ -60,7 +88,7 @@ class Store:
         self.read_root = read_root
         self._records: dict[str, Record] = {}
 
-    def save(
+    def draft(
         self,
         text: str,
         *,
@@ -70,37 +98,55 @@ class Store:
         initiator: str = "",
         task: int = 0,
         attempt: int = 0,
-    ) -> Saved:
-        """Stores a tool's output and its companions. The same text from the same place is the same file.
+    ) -> Draft:
+        """Lays out a tool's output and finds its companions; nothing is written yet.
+
+        The same text from the same place is the same file.
+        """
+        text = formats.unwrapped(text)
+        raw = text.encode("utf-8", "replace")
+        with _Aside(len(raw)) as aside:
+            hashing = aside.begin(lambda: hashlib.sha256(raw).hexdigest())
+            data = pretty(raw)
+            digest = hashing()
+        kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
+        data = raw if data is None else data
+        document = Document(data, laid_out=kind == "json")
+        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
+        name = f"{stem}.{formats.EXTENSIONS[kind]}"
+        found = companions.extracts(JsonText(data)) if kind == "json" else []
+        names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
+        record = Record(
+            name, kind, document.lines.total, len(data), tokens(text), tool, arguments, digest,
+            laid_out=kind == "json", companions=tuple(names),
+        )  # fmt: skip
+        parts = []
+        for part, extract in zip(names, found, strict=True):
+            content = extract.text.encode("utf-8", "replace")
+            parts.append(
+                (
+                    Record(
+                        part, extract.format, extract.lines, len(content), tokens(extract.text), tool,
+                        parent=name, path=extract.path, laid_out=extract.format == "json",
+                    ),
+                    content,
+                )
+            )  # fmt: skip
+        return Draft(record, document, tuple(parts))
+
+    def save(self, draft: Draft, describe: Callable[[Draft], str]) -> str:
+        """Writes the draft, and describes it meanwhile.
 
         Raises:
             OSError: Nothing usable was written.
         """
-        text = formats.unwrapped(text)
-        raw = text.encode("utf-8", "replace")
-        data = pretty(raw)
-        kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
-        data = raw if data is None else data
-        digest = hashlib.sha256(raw).hexdigest()
-        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
-        name = f"{stem}.{formats.EXTENSIONS[kind]}"
-        document = Document(data, laid_out=kind == "json")
-        found = companions.extracts(JsonText(data)) if kind == "json" else []
-        names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
-        lines = data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
-        record = Record(
-            name, kind, lines, len(data), tokens(text), tool, arguments, digest,
-            laid_out=kind == "json", companions=tuple(names),
-        )  # fmt: skip
-        parts = tuple(
-            self._write(
-                Record(part, extract.format, extract.lines, len(extract.text.encode("utf-8", "replace")),
-                       tokens(extract.text), tool, parent=name, path=extract.path, laid_out=extract.format == "json"),
-                extract.text.encode("utf-8", "replace"),
-            )
-            for part, extract in zip(names, found, strict=True)
-        )  # fmt: skip
-        return Saved(self._write(record, data), parts, document)
+        with _Aside(len(draft.document.data)) as aside:
+            writing = aside.begin(lambda: self._write(draft.record, draft.document.data))
+            for part, content in draft.parts:
+                self._write(part, content)
+            description = describe(draft)
+            writing()
+        return description
 
     def open(self, name: str) -> Document:
         """The text of a file under the read root. Raises ``OutsideError`` or ``OSError``."""
