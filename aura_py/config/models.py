@@ -233,7 +233,29 @@ class BedrockEmbedding(Section):
     dimensions: int | None = None
 
 
-Embedding: TypeAlias = Annotated[OpenAIEmbedding | BedrockEmbedding, Field(discriminator="provider")]
+class GeminiEmbedding(Section):
+    """Extension (``knowledge.md`` K-2)."""
+
+    provider: Literal["gemini"] = "gemini"
+    model: str
+    api_key: SecretStr
+    base_url: str | None = None
+    dimensions: int | None = None
+
+
+class OllamaEmbedding(Section):
+    """Extension (``knowledge.md`` K-2)."""
+
+    provider: Literal["ollama"] = "ollama"
+    model: str
+    api_key: SecretStr | None = None
+    base_url: str = "http://localhost:11434"
+    dimensions: int | None = None
+
+
+Embedding: TypeAlias = Annotated[
+    OpenAIEmbedding | BedrockEmbedding | GeminiEmbedding | OllamaEmbedding, Field(discriminator="provider")
+]
 
 
 class VectorStoreBase(Section):

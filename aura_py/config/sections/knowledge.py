@@ -66,7 +66,9 @@ _REGION = Key(
     "CFG-R04",
     "the `region` of a Bedrock model or store is missing",
 )
-_EMBEDDING_PROVIDER = Key(Choice(("openai", "bedrock")), "Which API embeds.", True, '`provider = "openai"`')
+_EMBEDDING_PROVIDER = Key(
+    Choice(("openai", "bedrock", "gemini", "ollama")), "Which API embeds.", True, '`provider = "openai"`'
+)
 _EMBEDDING = Variant(
     "provider",
     {
@@ -90,8 +92,28 @@ _EMBEDDING = Variant(
                 "dimensions": _DIMENSIONS,
             },
         ),
+        "gemini": Shape(
+            models.GeminiEmbedding,
+            {
+                "provider": _EMBEDDING_PROVIDER,
+                "model": _MODEL,
+                "api_key": Key(EmbeddingKey("refuse"), "Credential.", True, '`api_key = "{{ env.GEMINI_API_KEY }}"`'),
+                "base_url": Key(Url("CFG-L06", blank="absent"), "Another address of the Gemini API."),
+                "dimensions": _DIMENSIONS,
+            },
+        ),
+        "ollama": Shape(
+            models.OllamaEmbedding,
+            {
+                "provider": _EMBEDDING_PROVIDER,
+                "model": _MODEL,
+                "api_key": Key(Secret("absent"), "Sent as bearer token."),
+                "base_url": Key(Url("CFG-L06", blank="absent"), "The server; default `http://localhost:11434`."),
+                "dimensions": _DIMENSIONS,
+            },
+        ),
     },
-    missing_tag("provider", "`openai`, `bedrock`"),
+    missing_tag("provider", "`openai`, `bedrock`, `gemini`, `ollama`"),
     foreign_code="CFG-L04",
     fold=True,
 )

@@ -1,0 +1,58 @@
+"""Gemini's ``batchEmbedContents``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from aura_py.llm.embeddings.batching import BatchLimits
+from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose, Vector
+from aura_py.llm.embeddings.model import BatchedModel
+from aura_py.llm.failures import Asked
+from aura_py.llm.gemini_client import ADDRESS, GeminiClient, model_path
+from aura_py.llm.resilience import RetryPolicy
+
+if TYPE_CHECKING:
+    from aura_py.config.models import GeminiEmbedding
+
+_TASKS = {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}
+
+
+def build(config: GeminiEmbedding, *, agent: str, policy: RetryPolicy | None = None) -> EmbeddingModel:
+    """Imports the `google-genai` package."""
+    return _Gemini(config, agent, policy)
+
+
+class _Gemini(BatchedModel):
+    limits = BatchLimits(texts=100)
+
+    def __init__(self, config: GeminiEmbedding, agent: str, policy: RetryPolicy | None) -> None:
+        key = config.api_key.get_secret_value()
+        credentials = "`api_key` of the embedding model"
+        address = config.base_url or ADDRESS
+        super().__init__(Asked(agent, "gemini", config.model, address, credentials, secrets=(key,)), policy)
+        self._client = GeminiClient(key, config.base_url)
+        self._dimensions = config.dimensions
+
+    async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
+        name = model_path(self.model)
+        entry: dict[str, object] = {"model": name, "taskType": _TASKS[purpose]}
+        if self._dimensions is not None:
+            entry["outputDimensionality"] = self._dimensions
+        body = {"requests": [{**entry, "content": {"parts": [{"text": text}]}} for text in batch]}
+        response = await self._client.open(self.asked, f"{name}:batchEmbedContents", orjson.dumps(body))
+        try:
+            raw = await response.read()
+        except self._client.broken as error:
+            raise self.asked.broken(error) from error
+        finally:
+            response.close()
+        found: Any = self.read(raw).get("embeddings")
+        try:
+            return self.vectors([each["values"] for each in found], raw)
+        except (KeyError, TypeError) as error:
+            raise self.asked.garbage(raw[:500].decode(errors="replace"), error) from error
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
