@@ -45,7 +45,16 @@ class Catalog:
         """
         settings = services.settings
         loaded = load(path, strict=settings.config_strict, default_agent=settings.default_agent, settings=settings)
-        return cls([Served(config, services.build(config)) for config in loaded.agents], loaded.warnings)
+        try:
+            served = [Served(config, services.build(config)) for config in loaded.agents]
+        except BaseException:
+            services.forget(loaded.agents)
+            raise
+        return cls(served, loaded.warnings)
+
+    @property
+    def configs(self) -> tuple[AgentConfig, ...]:
+        return tuple(agent.config for agent in self.served)
 
     @property
     def visible(self) -> tuple[Served, ...]:

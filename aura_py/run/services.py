@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+import anyio
+import anyio.to_thread
+
 from aura_py.agent.agent import Agent
 from aura_py.agent.contract import Runnable
-from aura_py.config.models import LLM, AgentConfig
+from aura_py.config.models import LLM, AgentConfig, StdioServer
 from aura_py.config.settings import ServerSettings
 from aura_py.context import RunLimits
 from aura_py.llm import build_model
 from aura_py.llm.contract import ChatModel
+from aura_py.llm.sdk import import_sdk
 from aura_py.mcp import McpPool
 from aura_py.run.engine import Engine
 
@@ -27,12 +33,12 @@ class Services:
         self.settings = settings
         self.engine = Engine()
         self.mcp = McpPool()
-        self._models: list[ChatModel] = []
+        self._models: dict[int, list[ChatModel]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.mcp)
-        self._stack.push_async_callback(self._close_models)
+        self._stack.push_async_callback(self._close_all)
         await self._stack.enter_async_context(self.engine)
         return self
 
@@ -43,23 +49,64 @@ class Services:
 
     def build(self, config: AgentConfig) -> Runnable:
         """The agent or the orchestration that ``config`` declares."""
+        models = self._models.setdefault(id(config), [])
+
+        def model(llm: LLM) -> ChatModel:
+            built = build_model(llm, agent=config.id)
+            models.append(built)
+            return built
+
         if config.orchestrated:
             from aura_py.orchestration import Orchestrator  # imported when the first orchestration is built
 
-            return Orchestrator(
-                config,
-                model_for=lambda llm: self.model(llm, agent=config.id),
-                mcp=self.mcp,
-                prompt_journal=self.settings.prompt_journal,
-                escape_hatch=self.settings.escape_hatch,
-            )
-        return Agent(config, model=self.model(config.agent.llm, agent=config.id), mcp=self.mcp)
+            return Orchestrator(config, model_for=model, mcp=self.mcp)
+        return Agent(config, model=model(config.agent.llm), mcp=self.mcp)
 
-    def model(self, llm: LLM, *, agent: str) -> ChatModel:
-        """A model of this process; closed with the services."""
-        model = build_model(llm, agent=agent)
-        self._models.append(model)
-        return model
+    async def warm(self, configs: Sequence[AgentConfig]) -> None:
+        """Does in the background, once the port is bound, what the first request would wait for.
+
+        Imports the SDKs in use, connects the MCP servers that need no caller's header, and removes scratchpad files
+        past their age. Whatever fails is logged and tried again when a request needs it.
+        """
+        for provider in sorted({llm.provider for config in configs for llm in _llms(config)}):
+            try:
+                await anyio.to_thread.run_sync(import_sdk, provider)
+            except ImportError as error:
+                logger.error("the SDK of provider `%s` cannot be imported: %s", provider, error)
+        for config in configs:
+            await self._sweep(config)
+        async with anyio.create_task_group() as tasks:
+            for config in configs:
+                tasks.start_soon(self._connect, config)
+
+    async def retire(self, configs: Sequence[AgentConfig]) -> None:
+        """Closes the models of agents that a reload has replaced, when the runs they have started are over."""
+        for run in self.engine.live:
+            await run.closed()
+        for config in configs:
+            await self._close(self._models.pop(id(config), []))
+
+    def forget(self, configs: Sequence[AgentConfig]) -> None:
+        """Drops the models of agents that were built and never served; such models hold nothing open."""
+        for config in configs:
+            self._models.pop(id(config), None)
+
+    async def _connect(self, config: AgentConfig) -> None:
+        servers = {
+            name: server.model_copy(update={"required": False})
+            for name, server in config.mcp.servers.items()
+            if isinstance(server, StdioServer) or not server.headers_from_request
+        }
+        if servers:
+            attachment = await self.mcp.attach(servers, headers={}, sanitize=config.mcp.sanitize_schemas)
+            await attachment.release()
+
+    async def _sweep(self, config: AgentConfig) -> None:
+        settings = config.agent.scratchpad
+        if settings.enabled and config.memory_dir is not None:
+            from aura_py.scratchpad import sweep
+
+            await anyio.to_thread.run_sync(sweep, config.memory_dir, settings, datetime.now(UTC))
 
     def limits(self) -> RunLimits:
         """The server's timers; 0 is no limit (``http-api.md`` §13, B1)."""
@@ -70,9 +117,22 @@ class Services:
             inactivity=settings.stream_inactivity_timeout_secs or None,
         )
 
-    async def _close_models(self) -> None:
-        for model in self._models:
+    async def _close_all(self) -> None:
+        for models in self._models.values():
+            await self._close(models)
+
+    async def _close(self, models: Sequence[ChatModel]) -> None:
+        for model in models:
             try:
                 await model.aclose()
             except Exception:
                 logger.exception("a client of `%s/%s` did not close cleanly", model.provider, model.model)
+
+
+def _llms(config: AgentConfig) -> Iterator[LLM]:
+    tables = [config.agent.llm]
+    if config.orchestrated:
+        tables += [worker.llm for worker in config.orchestration.worker.values() if worker.llm is not None]
+    for table in tables:
+        yield table
+        yield from table.fallback

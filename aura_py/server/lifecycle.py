@@ -83,6 +83,7 @@ async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: An
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_keep_date, server)
             tasks.start_soon(reloader.run)
+            tasks.start_soon(edge.services.warm, edge.catalog.configs)
             await stop.asked.wait()
             tasks.cancel_scope.cancel()
     await _shut_down(edge, server, listener, stop)

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
 
 from aura_py.config.models import ScriptedLLM
 from aura_py.errors import ConfigurationError
@@ -33,12 +34,18 @@ class Reloader:
         self._edge = edge
         self._interval = interval
         self._asked = anyio.Event()
+        self._tasks: TaskGroup | None = None
 
     def ask(self) -> None:
         """Reloads soon; safe in a signal handler of the event loop."""
         self._asked.set()
 
     async def run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            await self._watch()
+
+    async def _watch(self) -> None:
         watching = self._edge.settings.reload
         loaded = before = await self._look() if watching else ()
         while True:
@@ -70,7 +77,11 @@ class Reloader:
             edge.reload_problem = "The new agents could not be built; the log has the details."
             logger.exception("reload changed nothing, the present agents go on")
             return False
-        edge.catalog, edge.keys, edge.reload_problem = catalog, keys, None
+        replaced, edge.catalog = edge.catalog, catalog
+        edge.keys, edge.reload_problem = keys, None
+        if self._tasks is not None:
+            self._tasks.start_soon(edge.services.retire, replaced.configs)
+            self._tasks.start_soon(edge.services.warm, catalog.configs)
         logger.info("reloaded %d agents: %s", len(catalog.served), ", ".join(served.id for served in catalog.served))
         return True
 
