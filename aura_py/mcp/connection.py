@@ -115,8 +115,7 @@ class Connection:
     def refresh_if_old(self) -> None:
         """Has the owner read the tools again when the list is older than its time to live."""
         if anyio.current_time() - self.listed_at > self._list_ttl:
-            self._stale = True
-            self._wake.set()
+            self._list_changed()
 
     def new_id(self) -> int:
         return self._live()[1].new_id()
@@ -247,16 +246,20 @@ class Connection:
     async def _listen(self, session: ClientSession) -> None:
         try:
             async with listen(session, tools_list_changed=True) as changes:
+                # The list was read before the server promised to report changes.
+                self._list_changed()
                 async for _ in changes:
-                    self._stale = True
-                    self._wake.set()
+                    self._list_changed()
         except (MCPError, SubscriptionLost, TimeoutError) as error:
             log.debug("MCP server `%s` sends no list changes: %s", self.name, error)
 
     async def _on_message(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
-            self._stale = True
-            self._wake.set()
+            self._list_changed()
+
+    def _list_changed(self) -> None:
+        self._stale = True
+        self._wake.set()
 
     def _ready(self, session: ClientSession, dispatcher: CallDispatcher, listing: Listing) -> None:
         self._session, self._dispatcher, self.listing = session, dispatcher, listing

@@ -125,7 +125,7 @@ def _resource(block: EmbeddedResource) -> str:
     blob: str = getattr(resource, "blob", "")
     mime = (resource.mime_type or "").partition(";")[0].strip().lower()
     if not (mime.startswith("text/") or mime in _TEXT_LIKE):
-        size = len(blob) * 3 // 4
+        size = len(blob) * 3 // 4 - blob[-2:].count("=")
         return f"[Binary resource: {resource.uri} (mime: {resource.mime_type or 'unknown'})] ({size} bytes)"
     try:
         return _bounded_resource(base64.b64decode(blob, validate=True).decode())
