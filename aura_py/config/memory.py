@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from aura_py.config.problems import At
@@ -28,7 +28,7 @@ def check(tree: Tree, root: At) -> None:
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
-        _complain(root, wanted, f"`{existing}` is not a directory")
+        _complain(root, wanted, f"something that is no directory stands in the way: `{existing}`")
     elif not os.access(existing, os.W_OK | os.X_OK):
         _complain(root, wanted, f"no permission to write in `{existing}`")
 
@@ -56,6 +56,14 @@ def _probe(directory: Path) -> str:
 
 
 def _complain(root: At, directory: Path, reason: str) -> None:
-    (root / "memory_dir").error(
-        "CFG-F06", f"the memory directory `{directory}` cannot be used: {reason}", "choose a writable directory"
-    )
+    at = next((at for at in _places(root) if at.path in root.file.sources), root / "memory_dir")
+    shown = at.shown_path(directory)
+    if at.path in root.file.sources:
+        reason = reason.partition(" `")[0]
+    at.error("CFG-F06", f"the memory directory `{shown}` cannot be used: {reason}", "choose a writable directory")
+
+
+def _places(root: At) -> Iterator[At]:
+    """Where the directory may have been set, legacy places included."""
+    for parent in (root, root / "orchestration", root / "orchestration" / "artifacts"):
+        yield from (parent / "memory_dir", parent / "memory_path")

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from aura_py.config.problems import At, FileProblems
-from aura_py.config.templates import Findings, Path
-
-PROSE = frozenset(
-    {"system_prompt", "preamble", "worker_system_prompt", "description", "context", "context_prefix"}
-    | {"say", "reasoning", "arguments"}
-)
-"""Keys whose text may well contain other people's templates; the last three are those of inline scripts."""
+from aura_py.config.templates import Findings, is_prose
 
 _RIGHT_FORM = (
     "write `{{ env.NAME }}` or `{{ env.NAME | default: 'text' }}`; literal text is escaped as `{{! env.NAME }}`"
@@ -44,7 +38,7 @@ def report(findings: Findings, problems: FileProblems) -> None:
         )
     for malformed in findings.malformed:
         at = At(problems, malformed.path)
-        if _is_prose(malformed.path):
+        if is_prose(malformed.path):
             at.warn(
                 "WARN-ENV02", f"`{malformed.text}` looks like a placeholder but is none; it stays as it is", _RIGHT_FORM
             )
@@ -58,7 +52,3 @@ def report(findings: Findings, problems: FileProblems) -> None:
             f"the keys `{first_key}` and `{second_key}` are the same key once resolved",
             "rename one",
         )
-
-
-def _is_prose(path: Path) -> bool:
-    return any(step in PROSE for step in path if isinstance(step, str))

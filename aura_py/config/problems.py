@@ -24,6 +24,8 @@ class FileProblems:
         self.names: dict[Path, str] = {}
         """Names of array entries, shown beside their index."""
         self.uses = Uses()
+        self.sources: dict[Path, str] = {}
+        """What the file says where a path came from a template."""
         self.memory_dir: FilePath | None = None
         """The memory directory, once a feature of the file turned out to need it."""
         self.failures: list[Path] = []
@@ -109,12 +111,16 @@ class At:
     @property
     def table(self) -> str:
         """How a message names this table."""
-        return f"[{self.key}]" if self.path else "the top level"
+        return f"[{self.key}]" if self.path else "the top level of the file"
 
     @property
     def name(self) -> str:
         """The last step as the file spells it."""
         return str(source_of(self.path[-1])) if self.path else ""
+
+    def shown_path(self, path: FilePath) -> str:
+        """A path that was read here, or the placeholder it came from."""
+        return self.file.sources.get(self.path, str(path))
 
     def error(self, code: str, message: str, fix: str = "") -> None:
         self.file.add("error", code, self.path, message, fix)

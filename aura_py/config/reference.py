@@ -52,12 +52,12 @@ class _Tables:
 
     def __init__(self) -> None:
         self._seen: dict[int, str] = {}
-        self._shown: set[str] = set()
+        self._variants: dict[object, str] = {}
 
-    def lines(self, shape: Shape, path: str) -> Iterator[str]:
-        title = f"`[{path}]`" if path else "Top level"
-        yield from self._table(shape, title)
-        yield from self._below(shape, path)
+    def lines(self, shape: Shape, path: str, *, array: bool = False) -> Iterator[str]:
+        yield from self._table(shape, f"`{_header(path, array=array)}`" if path else "Top level")
+        for name, key in shape.keys.items():
+            yield from self._kind(key.kind, f"{path}.{name}" if path else name)
 
     def _table(self, shape: Shape, title: str) -> Iterator[str]:
         yield f"### {title}"
@@ -83,37 +83,41 @@ class _Tables:
         default = shape.default_of(name)
         return "" if default is NO_DEFAULT else _default(default)
 
-    def _below(self, shape: Shape, path: str) -> Iterator[str]:
-        for name, key in shape.keys.items():
-            yield from self._kind(key.kind, f"{path}.{name}" if path else name)
-
-    def _kind(self, kind: Kind, path: str) -> Iterator[str]:
+    def _kind(self, kind: Kind, path: str, *, array: bool = False) -> Iterator[str]:
         if isinstance(kind, TableMap):
             yield from self._kind(kind.entry, f"{path}.<name>")
         elif isinstance(kind, TableList):
-            yield from self._kind(kind.entry, f"[{path}]")
-        elif isinstance(kind, Table | Variant):
-            known = self._seen.setdefault(id(kind), path)
+            yield from self._kind(kind.entry, path, array=True)
+        elif isinstance(kind, Table):
+            known = self._seen.setdefault(id(kind.shape), path)
             if known != path:
-                yield f"### `[{path}]`"
-                yield ""
-                yield f"The same keys as `[{known}]`."
-                yield ""
-            elif isinstance(kind, Table):
-                yield from self.lines(kind.shape, path)
+                yield from _same(path, known, array=array)
             else:
-                for word, shape in kind.shapes.items():
-                    yield from self._table(shape, f'`[{path}]` with `{kind.tag} = "{word}"`')
-                for shape in kind.shapes.values():
-                    yield from self._new(shape, path)
+                yield from self.lines(kind.shape, path, array=array)
+        elif isinstance(kind, Variant):
+            yield from self._variant(kind, path, array=array)
 
-    def _new(self, shape: Shape, path: str) -> Iterator[str]:
-        """Tables below a variant that no earlier variant has shown."""
-        for name, key in shape.keys.items():
-            below = f"{path}.{name}"
-            if below not in self._shown:
-                self._shown.add(below)
-                yield from self._kind(key.kind, below)
+    def _variant(self, kind: Variant, path: str, *, array: bool) -> Iterator[str]:
+        known = self._variants.setdefault(next(iter(kind.shapes.values())).model, path)
+        if known != path:
+            yield from _same(path, known, array=array)
+            return
+        for word, shape in kind.shapes.items():
+            yield from self._table(shape, f'`{_header(path, array=array)}` with `{kind.tag} = "{word}"`')
+        below: dict[str, Kind] = {}
+        for shape in kind.shapes.values():
+            for name, key in shape.keys.items():
+                below.setdefault(name, key.kind)
+        for name, each in below.items():
+            yield from self._kind(each, f"{path}.{name}")
+
+
+def _header(path: str, *, array: bool) -> str:
+    return f"[[{path}]]" if array else f"[{path}]"
+
+
+def _same(path: str, known: str, *, array: bool) -> Iterator[str]:
+    yield from (f"### `{_header(path, array=array)}`", "", f"The same keys as `[{known}]`.", "")
 
 
 def _default(value: object) -> str:

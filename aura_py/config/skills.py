@@ -175,7 +175,10 @@ def check_sources(tree: Tree, root: At) -> None:
             continue
         for each in discover(sources)[1]:
             place = at / "skills" / "local" / each.source / "source"
+            message = each.message
+            for index, source in enumerate(sources):
+                message = message.replace(str(source), (at / "skills" / "local" / index / "source").shown_path(source))
             if each.code.startswith("WARN"):
-                place.warn(each.code, each.message, each.fix)
+                place.warn(each.code, message, each.fix)
             else:
-                place.error(each.code, each.message, each.fix)
+                place.error(each.code, message, each.fix)

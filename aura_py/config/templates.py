@@ -16,6 +16,15 @@ _SHOWN = 60
 Path = tuple[str | int, ...]
 """Steps from the root of a file to a value: keys and indexes."""
 
+_PROSE = frozenset({"system_prompt", "preamble", "worker_system_prompt", "description", "context", "context_prefix"})
+_SCRIPT_PROSE = frozenset({"say", "reasoning", "arguments"})
+
+
+def is_prose(path: Path) -> bool:
+    """Whether a text may well contain other people's templates: prompts, descriptions, the texts of inline scripts."""
+    names = [step for step in path if isinstance(step, str)]
+    return names[-1] in _PROSE or ("rules" in names and not _SCRIPT_PROSE.isdisjoint(names))
+
 
 class Templated(str):
     """A string (part of) which came from the environment; ``source`` is what the file says instead."""
@@ -116,6 +125,8 @@ def _text(source: str, path: Path, env: Mapping[str, str], findings: Findings) -
             continue
         if match is None:
             findings.malformed.append(Malformed(path, _excerpt(source, start.start())))
+            if not is_prose(path):
+                unresolved = changed = True
             parts.append(start[0])
             done = start.end()
             continue

@@ -214,6 +214,8 @@ class FilePath(Kind):
         if "\0" in value:
             at.error("CFG-S02", f"`{at.key}` holds a NUL character, which no path can", "remove it")
             return NOTHING
+        if isinstance(value, Templated):
+            at.file.sources[at.path] = value.source
         base = at.file.file.parent if self.beside else ""
         return Path(os.path.abspath(os.path.join(base, value)))
 
@@ -341,7 +343,11 @@ class Number(Kind):
                 "CFG-S03", f"`{at.key}` must be a finite number, got `{shown(value)}`", "write a number, like `0.2`"
             )
         elif (self.minimum is not None and number < self.minimum) or (self.below is not None and number >= self.below):
-            at.error(self.code, f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`")
+            at.error(
+                self.code,
+                f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`",
+                f"write a number, {self._range()}",
+            )
         else:
             return number
         return NOTHING

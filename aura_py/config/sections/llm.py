@@ -175,6 +175,6 @@ def _variant(*, with_fallback: bool) -> Variant:
 
 _FALLBACK = Key(
     TableList(_variant(with_fallback=False)),
-    "Complete LLM tables tried in order when this model is overloaded or unreachable.",
+    "Complete LLM tables, without a `fallback` of their own, tried in order when this model is not available.",
 )
 LLM = _variant(with_fallback=True)

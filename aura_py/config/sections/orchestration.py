@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from aura_py.config import models
@@ -127,15 +128,21 @@ class PromptFiles(Kind):
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of paths", value, f"write `[{at.key}]` with one prompt per line")
-        read = {str(name): FilePath(beside=True).read(path, at / name) for name, path in value.items()}
-        for name, path in read.items():
-            if not hasattr(path, "is_file"):
+        files: dict[str, Path] = {}
+        for name, path in value.items():
+            here = at / name
+            file = FilePath(beside=True).read(path, here)
+            if not isinstance(file, Path):
                 continue
-            if not path.is_file():
-                (at / name).error(
-                    "CFG-F03", f"the prompt file `{path}` cannot be read", "create it or correct the path"
+            if file.is_file():
+                files[str(name)] = file
+            else:
+                here.error(
+                    "CFG-F03",
+                    f"the prompt file `{here.shown_path(file)}` is not there",
+                    "create it or correct the path",
                 )
-        return {name: path for name, path in read.items() if hasattr(path, "is_file")}
+        return files
 
     def schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": "string"}}

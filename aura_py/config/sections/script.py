@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
 _FILTERS = ("json", "tojson", "head", "lines", "number")
-_DEEPEST = 32
 
 
 @dataclass(slots=True, frozen=True)
@@ -228,14 +227,14 @@ def _load(path: Path, at: At) -> object:
         raw = parse(path, text)
     except Unreadable as error:
         if path.is_file():
-            at.file.adopt(error.diagnostic)
+            at.file.adopt(replace(error.diagnostic, file=Path(at.shown_path(path))))
         else:
             at.error(
                 "CFG-F03",
-                f"the script `{shown(str(path))}` cannot be read: {error.reason}",
+                f"the script `{at.shown_path(path)}` cannot be read: {error.reason}",
                 "create it, or correct the path; it starts at the agent's file",
             )
         return None
-    part = at.file.beside(path, text)
+    part = at.file.beside(Path(at.shown_path(path)), text)
     tree = _FILE.read(raw, part.root)
     return tree.get("rules")
