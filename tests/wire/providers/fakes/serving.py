@@ -104,7 +104,11 @@ class _Server:
             body = request.body.decode(errors="replace")
             seen.requests.append({"path": request.path, "headers": request.headers, "body": body})
         if plain is not None:
-            await _send(writer, 200, "application/json", plain)
+            refusal = load(found.group(1)).error if found else None
+            if refusal is not None and (refusal.times is None or len(seen.requests) <= refusal.times):
+                await self._refuse(writer, refusal)
+            else:
+                await _send(writer, 200, "application/json", plain)
             return True
         if found is None:
             kind, body_bytes = self._fake.refuse(Failure(404, f"no such model: {self._fake.model(request)}"))
