@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -140,7 +140,7 @@ class RecordingModel:
         self.context_window, self.capabilities = inner.context_window, inner.capabilities
         self._inner, self._requests = inner, requests
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[list[Delta]]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         self._requests.append(request)
         async for batch in self._inner.stream(request):
             yield batch
