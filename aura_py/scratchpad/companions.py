@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,11 +81,8 @@ def _address(text: JsonText, line_start: int) -> tuple[str, Node] | None:
     while text.is_container(node):
         found: tuple[str | int, Node] | None = None
         if text.kind(node) == "array":
-            places = text.places(node)
-            index = bisect_right(places, line_start + 2 * (node.depth + 1)) - 1
-            if index < 0:
-                return None
-            found = index, Node(places[index], node.depth + 1)
+            index, start = text.index_at(node, line_start + 2 * (node.depth + 1))
+            found = index, Node(start, node.depth + 1)
         else:
             for key, child in text.children(node):
                 if text.end(child) > line_start:

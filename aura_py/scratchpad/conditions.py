@@ -21,18 +21,17 @@ class Condition:
     operator: str
     operand: Json
 
-    def holds(self, value: Value) -> bool:
-        if self.operator in ("exists", "missing"):
-            return isinstance(value, Missing) == (self.operator == "missing")
-        if isinstance(value, Missing):
-            return self.operator == "!="
-        if self.operator == "contains":
-            if isinstance(value, str):
-                return str(self.operand) in value
-            return isinstance(value, list | dict) and self.operand in value
-        if self.operator in ("==", "=", "!="):
-            return _equal(value, self.operand) == (self.operator != "!=")
-        return _ordered(value, self.operand, self.operator)
+    def test(self) -> Callable[[Value], bool]:
+        """Whether a value meets the condition, as a function made for this operator and operand."""
+        operator, operand = self.operator, self.operand
+        if operator in ("exists", "missing"):
+            return lambda value: isinstance(value, Missing) == (operator == "missing")
+        if operator in ("==", "=", "!="):
+            equal = _equality(operand)
+            return equal if operator != "!=" else lambda value: not equal(value)
+        if operator == "contains":
+            return lambda value: _contains(value, operand)
+        return lambda value: _ordered(value, operand, operator)
 
 
 def conditions(text: str) -> list[Condition]:
@@ -59,15 +58,22 @@ def _operand(text: str) -> Json:
     return value
 
 
-def _equal(value: Json, operand: Json) -> bool:
-    if isinstance(value, bool) or isinstance(operand, bool):
-        return value is operand
-    if isinstance(value, str) and not isinstance(operand, str):
-        return value == json.dumps(operand)
-    return value == operand
+def _equality(operand: Json) -> Callable[[Value], bool]:
+    if isinstance(operand, str):
+        return lambda value: value == operand
+    if isinstance(operand, bool) or operand is None:
+        return lambda value: value is operand
+    text = json.dumps(operand)
+    return lambda value: (value == operand and not isinstance(value, bool)) or value == text
 
 
-def _ordered(value: Json, operand: Json, operator: str) -> bool:
+def _contains(value: Value, operand: Json) -> bool:
+    if isinstance(value, str):
+        return str(operand) in value
+    return isinstance(value, list | dict) and operand in value
+
+
+def _ordered(value: Value, operand: Json, operator: str) -> bool:
     if isinstance(value, bool) or isinstance(operand, bool):
         return False
     if isinstance(value, int | float) and isinstance(operand, int | float):

@@ -48,7 +48,7 @@ class Document:
     def json(self) -> JsonView | None:
         """The value, when the text is JSON, NDJSON or JSON in a Markdown fence."""
         if self._laid_out:
-            return JsonView(JsonText(self.data, self.lines), lambda line: line, True)
+            return JsonView(JsonText(self.data, lambda: self.lines), lambda line: line, True)
         return _one_value(self.data) or _records(self.data) or _fenced(self.data)
 
     @property
@@ -120,6 +120,15 @@ class Documents:
             self._kept[key] = document
             self._trim()
         return document
+
+    def keep(self, path: Path, document: Document) -> None:
+        """Takes in a text that has just been written, so that nobody needs to read it back."""
+        facts = path.stat()
+        if facts.st_size != len(document.data):
+            return
+        with self._lock:
+            self._kept[str(path), facts.st_ino, facts.st_mtime_ns, facts.st_size] = document
+            self._trim()
 
     def settle(self) -> None:
         """Lets go of what is too much, now that views may have grown the texts."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses
@@ -15,7 +16,7 @@ from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.locate import every, json_view, steps_of
 from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
-from aura_py.scratchpad.rows import Missing, Value, values
+from aura_py.scratchpad.rows import Missing, Value, columns
 
 _LINES = 5
 _LONGEST = 500
@@ -187,15 +188,19 @@ def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> list[
     if sort_field:
         fields.append(_field(sort_field))
     found: list[tuple[int, Value]] = []
-    index = 0
+    tests = [condition.test() for condition in wanted]
+    passed = 0
     for array in arrays:
-        for row in values(text, array, fields):
-            if all(condition.holds(value) for condition, value in zip(wanted, row, strict=False)):
-                found.append((index, row[-1] if sort_field else None))
-            index += 1
-    if sort_field:
-        found.sort(key=lambda pair: sort_key(pair[1]), reverse=descending)
-    return [index for index, _ in found]
+        for piece in columns(text, array, fields):
+            kept = _kept(piece, tests)
+            last = piece[-1]
+            found.extend((passed + index, last[index]) for index in kept)
+            passed += len(last)
+    if not sort_field:
+        return [index for index, _ in found]
+    numeric = {type(value) for _, value in found} <= {int, float}
+    key = itemgetter(1) if numeric else lambda pair: sort_key(pair[1])
+    return [index for index, _ in sorted(found, key=key, reverse=descending)]
 
 
 def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text: JsonText, arrays: list[Node]) -> str:
@@ -203,25 +208,26 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     asked = aggregates(arguments.text("aggregate", "count"))
     grouping = arguments.text("group_by", "").strip()
     fields = [_field(condition.field) for condition in wanted]
-    columns = [_field(one.field) for one in asked if one.field]
+    summed = [_field(one.field) for one in asked if one.field]
+    tests = [condition.test() for condition in wanted]
     groups: dict[str, list[list[Value]]] = {}
     total = 0
-    every_field = [*fields, *columns, *([_field(grouping)] if grouping else [])]
+    every_field = [*fields, *summed, *([_field(grouping)] if grouping else [])]
     for array in arrays:
-        rows = values(text, array, every_field) if every_field else ([] for _ in range(text.size(array)))
-        for row in rows:
-            if not all(condition.holds(value) for condition, value in zip(wanted, row, strict=False)):
-                continue
-            total += 1
-            key = _group(row[-1]) if grouping else ""
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = [[] for _ in range(len(columns) + 1)]
-            group[-1].append(None)
-            for column, value in zip(group, row[len(fields) : len(fields) + len(columns)], strict=False):
-                column.append(value)
+        pieces: Iterator[list[list[Value]]] = iter([[[None] * text.size(array)]])
+        if every_field:
+            pieces = columns(text, array, every_field)
+        for piece in pieces:
+            kept = _kept(piece, tests)
+            total += len(kept)
+            chosen = piece[len(fields) : len(fields) + len(summed)]
+            for key, indexes in _grouped(piece[-1], kept, bool(grouping)):
+                group = groups.setdefault(key, [[] for _ in range(len(summed) + 1)])
+                group[-1].extend([None] * len(indexes))
+                for column, source in zip(group, chosen, strict=False):
+                    column.extend([source[index] for index in indexes])
     if not grouping and not groups:
-        groups[""] = [[] for _ in range(len(columns) + 1)]
+        groups[""] = [[] for _ in range(len(summed) + 1)]
     units: list[str] = []
     for key, group in sorted(groups.items(), key=lambda item: (-len(item[1][-1]), item[0])):
         result: dict[str, Json] = {grouping: json.loads(key)} if grouping else {}
@@ -243,6 +249,31 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
         {"item_count": total, "requested_fields": [one.name for one in asked]},
         ["a `where` that keeps fewer items", "group_by a field with fewer values", f'grep(file="{file}", pattern="…")'],
     )
+
+
+def _kept(piece: list[list[Value]], tests: list[Callable[[Value], bool]]) -> Sequence[int]:
+    """Indexes of the items that pass; column *n* belongs to test *n*."""
+    kept: Sequence[int] = range(len(piece[-1]))
+    for test, column in zip(tests, piece, strict=False):
+        kept = [index for index in kept if test(column[index])]
+    return kept
+
+
+def _grouped(column: list[Value], kept: Sequence[int], grouping: bool) -> Iterable[tuple[str, Sequence[int]]]:
+    if not grouping:
+        return [("", kept)]
+    groups: dict[str, list[int]] = {}
+    names: dict[Value, str] = {}
+    for index in kept:
+        value = column[index]
+        if isinstance(value, str):
+            name = names.get(value)
+            if name is None:
+                name = names[value] = _group(value)
+        else:
+            name = _group(value)
+        groups.setdefault(name, []).append(index)
+    return groups.items()
 
 
 def _group(value: Value) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from array import array
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from typing import Literal
 
@@ -30,6 +30,7 @@ _SHELL = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+
 _LARGE = 1 << 16
 _NEAR = 1 << 12
 _HUGE = 1 << 20
+_STEP = 1 << 14
 
 
 @cache
@@ -52,18 +53,16 @@ class JsonText:
 
     root = Node(0, 0)
 
-    def __init__(self, data: bytes, lines: Lines | None = None) -> None:
+    def __init__(self, data: bytes, lines: Callable[[], Lines] | None = None) -> None:
         self.data = data
-        self._lines = lines
+        self._make_lines = lines or (lambda: Lines(data))
         self._ends: dict[int, int] = {0: len(data)}
         self._sizes: dict[int, int] = {}
-        self._places: dict[int, array[int]] = {}
+        self._marks: dict[int, list[int]] = {}
 
-    @property
+    @cached_property
     def lines(self) -> Lines:
-        if self._lines is None:
-            self._lines = Lines(self.data)
-        return self._lines
+        return self._make_lines()
 
     def kind(self, node: Node) -> Kind:
         return _KINDS.get(self.data[node.start], "number")
@@ -130,17 +129,13 @@ class JsonText:
         known = self._sizes.get(node.start)
         if known is not None:
             return known
-        places = self._places.get(node.start)
-        if places is not None:
-            return len(places)
         start, end, data = node.start, self.end(node), self.data
-        margin = b",\n" + b"  " * (node.depth + 1)
         if data[start] == 0x7B:
-            size = data.count(margin + b'"', start, end) + 1
+            size = data.count(b",\n" + b"  " * (node.depth + 1) + b'"', start, end) + 1
         elif self._is_flat(node, end):
             size = data.count(b"\n", start, end) - 1
         else:
-            size = data.count(margin, start, end) - data.count(margin + b" ", start, end) + 1
+            size = self._children_before(node)[-1] + 1
         if end - start > _LARGE:
             self._sizes[start] = size
         return size
@@ -216,16 +211,43 @@ class JsonText:
         at = self._place(node, index)
         return None if at is None else Node(at, node.depth + 1)
 
-    def places(self, node: Node) -> array[int]:
-        """Where each element of a large array starts; found once."""
-        known = self._places.get(node.start)
+    def index_at(self, node: Node, offset: int) -> tuple[int, int]:
+        """The index of the array element whose text holds ``offset``, and where that element starts."""
+        marks = self._children_before(node)
+        block = (offset - node.start) // _STEP
+        index = marks[block]
+        at = node.start + 2 + 2 * (node.depth + 1)
+        start = node.start + block * _STEP
+        for match in self._between(node).finditer(self.data, start, min(self.end(node), offset + _LARGE)):
+            if match.end() > offset:
+                break
+            index, at = index + 1, match.end()
+        else:
+            return index, at
+        if at < start and index:
+            at = self._place(node, index) or at
+        return index, at
+
+    def _children_before(self, node: Node) -> list[int]:
+        """How many separators of an array stand before each of its blocks, and in all of it."""
+        known = self._marks.get(node.start)
         if known is None:
-            margin = 2 * (node.depth + 1)
-            pattern = re.compile(rb",\n {%d}(?! )" % margin)
-            known = array("Q", (node.start + 2 + margin,))
-            known.extend(match.end() for match in pattern.finditer(self.data, node.start, self.end(node)))
-            self._places[node.start] = known
+            data, end = self.data, self.end(node)
+            margin = b",\n" + b"  " * (node.depth + 1)
+            deeper = margin + b" "
+            width = len(margin)
+            known = [0]
+            for start in range(node.start, end, _STEP):
+                stop = min(end, start + _STEP)
+                seen = data.count(margin, start, min(end, stop + width - 1))
+                seen -= data.count(deeper, start, min(end, stop + width))
+                known.append(known[-1] + seen)
+            if end - node.start > _LARGE:
+                self._marks[node.start] = known
         return known
+
+    def _between(self, node: Node) -> re.Pattern[bytes]:
+        return re.compile(rb",\n {%d}(?! )" % (2 * (node.depth + 1)))
 
     def line_range(self, node: Node) -> tuple[int, int]:
         """First and last line of the value in the laid-out text."""
@@ -257,12 +279,20 @@ class JsonText:
                     return None
                 at = self._following(self.end(Node(at, node.depth + 1)), margin)
             return at
-        if node.start not in self._places and self._is_flat(node, end):
+        if self._is_flat(node, end):
             if index >= self.size(node):
                 return None
             return self.lines.start(self.lines.number(node.start) + 1 + index) + margin
-        places = self.places(node)
-        return places[index] if index < len(places) else None
+        marks = self._children_before(node)
+        if index > marks[-1]:
+            return None
+        block = bisect_right(marks, index - 1) - 1
+        passed = marks[block]
+        for match in self._between(node).finditer(self.data, node.start + block * _STEP, end):
+            passed += 1
+            if passed == index:
+                return match.end()
+        return None
 
     def _inside(self, node: Node) -> Iterator[tuple[str | int, Node]]:
         """Children of a container that stands on one line."""

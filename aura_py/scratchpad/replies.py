@@ -14,6 +14,9 @@ from aura_py.scratchpad.budget import Budget
 from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.store import Store
 
+_FOOTER = 100
+"""Tokens set aside for the footer while the size of the body is sought."""
+
 
 class Counter(Hashable, Protocol):
     """Counts tokens as the agent's model does."""
@@ -92,7 +95,7 @@ def answer(desk: Desk, reply: Reply, too_large: Mapping[str, Json], suggestions:
     """
     total = len(reply.units)
     for _ in range(8):
-        shown, text, tokens = _largest(desk, reply, total)
+        shown, text, tokens = _largest(desk, reply)
         if not text or (shown == 0 and total > 0):
             break
         if desk.budget.check_and_charge(tokens) is None:
@@ -135,34 +138,34 @@ def _render(desk: Desk, reply: Reply, shown: int, hint: str) -> str:
     return reply.body(units) + footer(reply.tool, facts, meta, reply.gap)
 
 
-def _largest(desk: Desk, reply: Reply, total: int) -> tuple[int, str, int]:
+def _largest(desk: Desk, reply: Reply) -> tuple[int, str, int]:
     limit, hint = desk.limit, desk.budget.window_hint()
     if reply.cap is not None:
         limit = min(limit, reply.cap)
 
-    def attempt(shown: int) -> tuple[str, int]:
-        size = sum(map(len, reply.units[:shown]))
-        if size > desk.most_characters:
-            return "", size // 3 + limit + 1
-        text = _render(desk, reply, shown, hint)
-        return text, desk.counter.count_up_to(text, 3 * limit + 1)
-
-    low, high, best = 0, total + 1, (0, "", 0)
+    whole = desk.counter.count_up_to
+    low, high, best = 0, len(reply.units) + 1, 0
     guess = _first_guess(reply, limit)
     for step in range(40):
-        text, tokens = attempt(guess)
+        tokens = whole(reply.body(reply.units[:guess]), 3 * limit) + _FOOTER
         if tokens <= limit:
-            low, best = guess, (guess, text, tokens)
-            if step >= 3 and tokens > limit - limit // 20:
+            low = best = guess
+            if step >= 2 and tokens > limit - limit // 20:
                 break
         else:
             high = guess
         if high - low <= 1:
             break
         # Aim a little below the limit; where that leads nowhere new, halve.
-        aimed = guess * (limit - limit // 100) // max(1, tokens)
+        aimed = guess * (limit - limit // 50) // max(1, tokens)
         guess = aimed if step < 4 and low < aimed < high else (low + high) // 2
-    return best
+    for shown in (best, best - 1 - best // 50):
+        if shown >= 0:
+            text = _render(desk, reply, shown, hint)
+            tokens = whole(text, limit)
+            if tokens <= limit:
+                return shown, text, tokens
+    return 0, "", 0
 
 
 def _first_guess(reply: Reply, limit: int) -> int:

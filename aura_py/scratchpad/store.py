@@ -145,7 +145,8 @@ class Store:
             for part, content in draft.parts:
                 self._write(part, content)
             description = describe(draft)
-            writing()
+            written = writing()
+        DOCUMENTS.keep(Path(os.path.realpath(self.directory)) / written.file, draft.document)
         return description
 
     def open(self, name: str) -> Document:

@@ -29,9 +29,9 @@ def get_in(desk: Desk, arguments: Arguments) -> str:
 
 def _value(desk: Desk, file: str, view: JsonView, path: str, node: Node, requested: str) -> str:
     lines, complete = view.text.rendered_lines(node, desk.most_characters)
-    first, last = view.text.line_range(node)
 
     def more(shown: int) -> str:
+        first, last = view.text.line_range(node)
         if view.aligned and first != last:
             start, end = view.file_line(first + shown), view.file_line(last)
             return f'slice(file="{file}", start={start}, end={end})'
