@@ -14,7 +14,10 @@ Body: TypeAlias = dict[str, object]
 
 @dataclass(slots=True, frozen=True)
 class ChatSettings:
-    """What an agent's file fixes for every call. ``extra`` is merged last, shallowly, and wins."""
+    """What an agent's file fixes for every call. ``extra`` is merged last, shallowly, and wins.
+
+    ``returns_reasoning_of``: the provider whose reasoning goes back beside its tool calls, under the key it came in.
+    """
 
     model: str
     temperature: float | None = None
@@ -22,6 +25,7 @@ class ChatSettings:
     max_tokens_key: str = "max_tokens"
     reasoning_effort: str | None = None
     system_role: str = "system"
+    returns_reasoning_of: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -30,7 +34,7 @@ def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
     sampling = request.sampling
     body: Body = {
         "model": settings.model,
-        "messages": messages(request.messages, settings.system_role),
+        "messages": messages(request.messages, settings),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -56,7 +60,15 @@ def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
     return body
 
 
-def messages(conversation: Sequence[Message], system_role: str = "system") -> list[Body]:
+def has_linked_files(conversation: Sequence[Message]) -> bool:
+    """Whether a file stands by its address, which not every server takes."""
+    parts = (part for message in conversation for part in message.content)
+    return any(
+        isinstance(part, FilePart) and not part.data and not (part.url or "").startswith("data:") for part in parts
+    )
+
+
+def messages(conversation: Sequence[Message], settings: ChatSettings) -> list[Body]:
     result: list[Body] = []
     waiting: list[Body] = []
     for message in conversation:
@@ -64,11 +76,11 @@ def messages(conversation: Sequence[Message], system_role: str = "system") -> li
             result += waiting
             waiting = []
         if message.role == "system":
-            result.append({"role": system_role, "content": message.text})
+            result.append({"role": settings.system_role, "content": message.text})
         elif message.role == "user":
             result.append({"role": "user", "content": _content(message.content)})
         elif message.role == "assistant":
-            result.append(_assistant(message))
+            result.append(_assistant(message, settings.returns_reasoning_of))
         else:
             result.append({"role": "tool", "tool_call_id": message.tool_call_id or "", "content": message.text})
             pictures = tuple(part for part in message.content if not isinstance(part, TextPart))
@@ -79,10 +91,14 @@ def messages(conversation: Sequence[Message], system_role: str = "system") -> li
     return result + waiting
 
 
-def _assistant(message: Message) -> Body:
+def _assistant(message: Message, returns_reasoning_of: str) -> Body:
     body: Body = {"role": "assistant", "content": message.text or None}
     if message.tool_calls:
         body["tool_calls"] = [_call(call) for call in message.tool_calls]
+        for reasoning in message.reasoning:
+            key = reasoning.opaque.get("key")
+            if reasoning.provider == returns_reasoning_of and isinstance(key, str):
+                body[key] = reasoning.text
     elif not message.text:
         body["content"] = ""
     return body
@@ -117,9 +133,7 @@ def _part(part: Part) -> Body:
 
 
 def _file(part: FilePart) -> JsonObject:
-    if part.data is None:
-        return {"filename": part.name or "file", "file_data": part.url or ""}
-    data = part.data
-    if not data.startswith("data:"):
+    data = part.data or part.url or ""
+    if part.data and not data.startswith("data:"):
         data = f"data:{part.media_type or 'application/octet-stream'};base64,{data}"
     return {"filename": part.name or "file", "file_data": data}

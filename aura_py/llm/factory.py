@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from aura_py.errors import ConfigurationError
 from aura_py.llm.contract import Capabilities, ChatModel
@@ -27,15 +28,26 @@ def build_model(config: LLM, *, agent: str) -> ChatModel:
 
 def capabilities(provider: str) -> Capabilities:
     """What a provider's dialect declares; imports the dialect, not its SDK."""
-    return cast("Capabilities", import_module(f"aura_py.llm.{provider}").CAPABILITIES)
+    declared: Capabilities = _module(provider).CAPABILITIES
+    return declared
+
+
+def preload(config: LLM) -> None:
+    """Imports the SDKs that ``config`` and its fallbacks will need. Slow; call it in a thread after start-up.
+
+    Without it the first question pays.
+    """
+    for table in (config, *config.fallback):
+        load = getattr(_module(table.provider), "preload", None)
+        if load is not None:
+            load()
 
 
 def _dialect(config: LLM, agent: str) -> ChatModel:
-    name = f"aura_py.llm.{config.provider}"
     try:
-        module = import_module(name)
+        module = _module(config.provider)
     except ModuleNotFoundError as error:
-        if error.name != name:
+        if error.name != f"aura_py.llm.{config.provider}":
             raise
         raise ConfigurationError(
             f"agent `{agent}`: provider `{config.provider}` is not built yet; use `openai` or `scripted`"
@@ -46,3 +58,7 @@ def _dialect(config: LLM, agent: str) -> ChatModel:
     from aura_py.llm.text_calls import TextCallModel
 
     return TextCallModel(model)
+
+
+def _module(provider: str) -> ModuleType:
+    return import_module(f"aura_py.llm.{provider}")

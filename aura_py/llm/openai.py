@@ -7,15 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import anyio
 import orjson
 
 from aura_py.config.models import LLMBase, OpenAILLM
-from aura_py.llm.chat_request import ChatSettings, chat_body
+from aura_py.llm.chat_request import ChatSettings, chat_body, has_linked_files
 from aura_py.llm.chat_stream import ChatStream
-from aura_py.llm.contract import Capabilities, ChatRequest, Delta
+from aura_py.llm.contract import Capabilities, ChatRequest, Delta, ThinkingBlock
 from aura_py.llm.failures import Asked
-from aura_py.llm.openai_client import Connection
+from aura_py.llm.openai_client import Connection, import_sdk
 from aura_py.llm.sse import OversizedEvent, SseReader
+from aura_py.messages import Reasoning
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,6 +33,7 @@ CAPABILITIES: Final = Capabilities(
 )
 PROVIDER: Final = "openai"
 _ADDRESS = "https://api.openai.com/v1"
+_REASONING_KEYS = ("reasoning_content", "reasoning")
 _DRAIN_SECONDS = 0.05
 
 
@@ -64,7 +67,8 @@ class ChatCompletionsModel:
             async for deltas in self._deltas(response):
                 yield deltas
         finally:
-            await response.aclose()
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
 
     def body(self, request: ChatRequest) -> dict[str, object]:
         """What is sent."""
@@ -137,11 +141,48 @@ def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:
         max_tokens=config.max_tokens,
         max_tokens_key="max_completion_tokens" if official else "max_tokens",
         reasoning_effort=config.reasoning_effort,
+        returns_reasoning_of=PROVIDER,
         system_role="developer" if official and _wants_developer(config.model) else "system",
         extra=config.additional_params,
     )
     asked = Asked(agent, PROVIDER, config.model, config.base_url or _ADDRESS, secrets=(key,))
-    return ChatCompletionsModel(config, settings, asked, key)
+    return _OpenAIModel(config, settings, asked, key, reader=_OpenAIStream)
+
+
+def preload() -> None:
+    """Imports the SDK; takes most of a second, so a server does it in a thread before the first question."""
+    import_sdk()
+
+
+class _OpenAIModel(ChatCompletionsModel):
+    def body(self, request: ChatRequest) -> dict[str, object]:
+        if has_linked_files(request.messages):
+            raise self._asked.refuse_content("a file by its address", "send the file's data instead")
+        return super().body(request)
+
+
+class _OpenAIStream(ChatStream):
+    """Keeps the reasoning that servers beside OpenAI's own stream, because some want it back with tool results."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        self._key = ""
+        self._thoughts: list[str] = []
+
+    def extra(self, delta: dict[str, object], deltas: list[Delta]) -> None:
+        for key in _REASONING_KEYS:
+            thought = delta.get(key)
+            if thought and isinstance(thought, str):
+                self._key = key
+                self._thoughts.append(thought)
+                return
+
+    def end(self) -> list[Delta]:
+        deltas = super().end()
+        if self._thoughts:
+            block = Reasoning("".join(self._thoughts), PROVIDER, {"key": self._key})
+            deltas.insert(0, ThinkingBlock(block))
+        return deltas
 
 
 def _wants_developer(model: str) -> bool:

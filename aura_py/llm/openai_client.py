@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
+
+import anyio
 
 if TYPE_CHECKING:
     import httpx2
@@ -45,6 +49,8 @@ class Connection:
         Raises:
             ProviderError: The server cannot be reached or answers with an error.
         """
+        if "openai" not in sys.modules:
+            await anyio.to_thread.run_sync(import_sdk)
         client = self._client()
         import httpx2
         from openai import APIConnectionError, APIStatusError
@@ -83,6 +89,11 @@ class Connection:
             shared.users += 1
             self._shared, self._loop = shared, loop
         return self._shared.client
+
+
+def import_sdk() -> None:
+    """Imports what a call needs. The event loop should not wait for it."""
+    import_module("openai")
 
 
 def _new_client(base_url: str, api_key: str) -> AsyncOpenAI:
