@@ -20,7 +20,7 @@ ABORT: Final = "aura.abort"
 
 @dataclass(slots=True, frozen=True)
 class Heartbeat:
-    """``frame`` is sent after ``seconds`` without a write; ``steady``: at once and then regularly."""
+    """``frame`` is sent after ``seconds`` without a write; ``steady``: every ``seconds``, whatever else is sent."""
 
     frame: bytes
     seconds: float
@@ -51,7 +51,7 @@ class Outlet:
         self._late: tuple[float, Callable[[], Awaitable[None]]] | None = None
         self._writing: float | None = None
         self._last_write = self._begun
-        self._last_beat: float | None = None
+        self._last_beat = self._begun
         self._scope = anyio.CancelScope()
         self.started = False
         self.finished = False
@@ -71,6 +71,7 @@ class Outlet:
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.started = True
+        self._last_beat = self._time()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
@@ -125,9 +126,7 @@ class Outlet:
         return max(0.001, min(due) - now) if due else None
 
     def _next_beat(self, heartbeat: Heartbeat) -> float:
-        if not heartbeat.steady:
-            return self._last_write + heartbeat.seconds
-        return self._time() if self._last_beat is None else self._last_beat + heartbeat.seconds
+        return (self._last_beat if heartbeat.steady else self._last_write) + heartbeat.seconds
 
     async def _due(self) -> None:
         if not self.started:

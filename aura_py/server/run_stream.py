@@ -66,6 +66,7 @@ class RunStream:
     tape: Tape | None = None
     _held: list[Event] = field(default_factory=list)
     _opened: bool = False
+    _beaten: bool = False
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +121,10 @@ class RunStream:
                 await outlet.write(data, last=last)
 
     async def _open(self, outlet: Outlet, *, last: bool) -> None:
-        """Headers and whatever was held back. Either task may come here; the lock keeps the order."""
+        """Headers and whatever was held back. Either task may come here; the lock keeps the order.
+
+        A steady heartbeat beats first right after the opening events (``sse-events.md`` §1).
+        """
         async with self._lock:
             held, self._held = self._held, []
             data = b""
@@ -131,6 +135,11 @@ class RunStream:
                     self.tape.start(200, headers)
                 if not outlet.gone:
                     await outlet.start(200, headers)
+            if held and self.encoder.steady_heartbeat and not self._beaten:
+                first = next((i for i, event in enumerate(held) if not isinstance(event, _QUIET)), len(held))
+                data += self.encoder.encode(held[:first]) + self.encoder.heartbeat
+                held = held[first:]
+                self._beaten = True
             if held:
                 data += self.encoder.encode(held)
             if self.tape is not None:

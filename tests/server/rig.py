@@ -1,0 +1,248 @@
+"""The app over real services, driven in process by an ASGI client that can leave, stall and wait."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import orjson
+from starlette.types import ASGIApp, Message
+
+from aura_py.config.settings import ServerSettings
+from aura_py.run.catalog import Catalog
+from aura_py.run.services import Services
+from aura_py.server import Edge, create_app
+from aura_py.server.keys import KeyRing
+
+RULES = """
+[[agent.llm.rules]]
+user = "^hang"
+hang = true
+
+[[agent.llm.rules]]
+user = "^slow"
+say = "one two three"
+delay_ms = 1300
+
+[[agent.llm.rules]]
+user = "^reject"
+error = { status = 400, message = "raw provider text" }
+
+[[agent.llm.rules]]
+user = "^break"
+say = "Half of an answer"
+error = { status = 400, message = "raw provider text", after_chars = 8 }
+
+[[agent.llm.rules]]
+user = "^cut"
+say = "Not the whole"
+finish = "length"
+
+[[agent.llm.rules]]
+user = "^(long|endless)"
+say = "{% for i in range(20000) %}lorem ipsum {% endfor %}"
+
+[[agent.llm.rules]]
+after_tool = "read_file"
+say = "It says {{ result }}"
+
+[[agent.llm.rules]]
+user = "^use"
+call = 1
+say = "Looking."
+tool_calls = [{ name = "read_file", arguments = { path = "a.cfg" } }]
+
+[[agent.llm.rules]]
+user = "5-word-or-less|### Task:"
+say = "Sure, here it is:\\n```json\\n{\\"title\\": \\"Ports\\"}\\n```"
+reasoning = "A title."
+
+[[agent.llm.rules]]
+reasoning = "Thinking."
+say = "You said {{ user }}"
+usage = { input = 10, output = 4, cached = 2, reasoning = 1 }
+"""
+
+
+def agent_file(name: str, extra: str = "", rules: str = RULES) -> str:
+    """An agent on the scripted provider; ``extra`` goes into ``[agent]``."""
+    return (
+        f'[agent]\nname = "{name}"\nsystem_prompt = "Be brief."\n{extra}\n'
+        f'[agent.llm]\nprovider = "scripted"\nmodel = "demo"\n{rules}'
+    )
+
+
+@asynccontextmanager
+async def serving(directory: Path, **settings: object) -> AsyncIterator[Rig]:
+    """The app over the agents in ``directory``, with settings by field name."""
+    resolved = ServerSettings.resolve({"config_path": directory, **settings}, env={})
+    async with Services(resolved) as services:
+        catalog = Catalog.load(directory, services)
+        edge = Edge(resolved, services, catalog, KeyRing.load(resolved.api_keys, resolved.api_keys_file))
+        yield Rig(edge, create_app(edge))
+
+
+@dataclass(slots=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def error(self) -> Any:
+        """The envelope's content; its shape is asserted."""
+        error = self.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert self.headers["content-type"] == "application/json"
+        return error
+
+
+@dataclass(slots=True)
+class Rig:
+    edge: Edge
+    app: ASGIApp
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        parts: list[bytes] | None = None,
+    ) -> Reply:
+        """One request and its whole answer. ``body`` is bytes or a JSON value, ``parts`` a body sent in pieces."""
+        async with self.open(method, path, body, headers, parts) as exchange:
+            await exchange.finished.wait()
+            return exchange.reply()
+
+    async def chat(self, text: str = "hi", headers: Mapping[str, str] | None = None, **body: object) -> Reply:
+        payload = {"messages": [{"role": "user", "content": text}], **body}
+        return await self.ask("POST", "/v1/chat/completions", payload, headers)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        parts: list[bytes] | None = None,
+    ) -> AsyncIterator[Exchange]:
+        """A request in flight; left at the end of the block, the client has gone."""
+        if parts is None:
+            parts = [body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)]
+        given = {"content-type": "application/json", **(headers or {})}
+        target, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "path": target,
+            "raw_path": target.encode(),
+            "query_string": query.encode(),
+            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in given.items()],
+            "client": ("127.0.0.1", 5),
+            "server": ("127.0.0.1", 80),
+            "scheme": "http",
+        }
+        async with Exchange(parts) as exchange, anyio.create_task_group() as tasks:
+            tasks.start_soon(exchange.drive, self.app, scope)
+            try:
+                yield exchange
+            finally:
+                exchange.leave()
+                with anyio.fail_after(20):
+                    await exchange.returned.wait()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Both ends of one request; ``paused`` lets the app's writes wait as a full socket does."""
+
+    parts: list[bytes]
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    received: bytes = b""
+    writes: list[bytes] = field(default_factory=list)
+    aborted: bool = False
+    gone: bool = False
+    finished: anyio.Event = field(default_factory=anyio.Event)
+    returned: anyio.Event = field(default_factory=anyio.Event)
+    _news: anyio.Condition = field(default_factory=anyio.Condition)
+    _left: anyio.Event = field(default_factory=anyio.Event)
+    _flowing: anyio.Event = field(default_factory=anyio.Event)
+
+    async def __aenter__(self) -> Self:
+        self._flowing.set()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def drive(self, app: ASGIApp, scope: dict[str, Any]) -> None:
+        scope["extensions"] = {"aura.abort": self._abort}
+        try:
+            await app(scope, self._receive, self._send)
+        finally:
+            self.finished.set()
+            self.returned.set()
+
+    def leave(self) -> None:
+        self._left.set()
+        self._flowing.set()
+
+    def pause(self) -> None:
+        self._flowing = anyio.Event()
+
+    def reply(self) -> Reply:
+        return Reply(self.status, self.headers, self.received)
+
+    async def until(self, text: str, seconds: float = 10) -> None:
+        """Waits for ``text`` in the body."""
+        with anyio.fail_after(seconds):
+            async with self._news:
+                while text.encode() not in self.received:
+                    await self._news.wait()
+
+    async def until_started(self, seconds: float = 10) -> None:
+        with anyio.fail_after(seconds):
+            async with self._news:
+                while not self.status:
+                    await self._news.wait()
+
+    def _abort(self) -> None:
+        self.aborted = True
+        self.leave()
+
+    async def _receive(self) -> Message:
+        if self.parts:
+            part = self.parts.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(self.parts)}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        await self._flowing.wait()
+        if self._left.is_set():
+            return
+        async with self._news:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                self.headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
+            else:
+                self.received += message["body"]
+                self.writes.append(message["body"])
+                if not message.get("more_body"):
+                    self.finished.set()
+            self._news.notify_all()

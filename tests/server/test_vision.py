@@ -1,0 +1,47 @@
+"""Images and models that cannot see (``clients.md`` RQ-5)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from aura_py.agent.contract import Description, Turn
+from aura_py.config import load
+from aura_py.context import RunContext
+from aura_py.errors import UnsupportedContent
+from aura_py.events import Event
+from aura_py.messages import ImagePart, Message, TextPart
+from aura_py.run.catalog import Served
+from aura_py.server.vision import seen
+from tests.server.rig import agent_file
+
+IMAGE = ImagePart("https://example.com/a.png")
+
+
+class Blind:
+    """An agent whose model takes text only."""
+
+    def describe(self) -> Description:
+        return Description("ops", "local", "text-only", None, orchestrated=False, images=False)
+
+    async def run(self, turn: Turn, context: RunContext) -> AsyncGenerator[list[Event], None]:
+        yield []
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Served:
+    (tmp_path / "a.toml").write_text(agent_file("ops"))
+    return Served(load(tmp_path / "a.toml").agents[0], Blind())
+
+
+def test_an_image_for_a_model_that_cannot_see_is_refused(blind: Served) -> None:
+    with pytest.raises(UnsupportedContent) as refused:
+        seen((Message("user", (TextPart("What is this?"), IMAGE)),), blind)
+    assert refused.value.code == "unsupported_content"
+
+
+def test_an_image_in_a_result_becomes_a_note(blind: Served) -> None:
+    messages = (Message("user", (TextPart("hi"),)), Message("tool", (IMAGE,), tool_call_id="1"))
+    assert "cannot see" in seen(messages, blind)[1].text
