@@ -50,8 +50,12 @@ def main() -> int:
     port = _port()
     if port is None:
         return 2
-    signal.signal(signal.SIGTERM, _stop)
-    desk = subprocess.Popen([sys.executable, str(HERE / "desk_server.py")], stdout=subprocess.PIPE, text=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    # Groups of their own: Ctrl-C reaches this process only, which then stops both in order.
+    desk = subprocess.Popen(
+        [sys.executable, str(HERE / "desk_server.py")], stdout=subprocess.PIPE, text=True, process_group=0
+    )
     server: subprocess.Popen[bytes] | None = None
     try:
         assert desk.stdout is not None
@@ -63,6 +67,7 @@ def main() -> int:
             [sys.executable, "-m", "aura_py", "serve", str(HERE / "agents"), "--port", str(port)],
             env=os.environ | _surroundings(url),
             cwd=PROJECT,
+            process_group=0,
         )
         if _listening(server, port):
             print(WELCOME.format(port=port, python=_shown(Path(sys.executable))), flush=True)
@@ -126,15 +131,15 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str] | None) -> None:
-    """Asks once, waits, then insists."""
-    if process is None or process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    """Asks, waits, then insists; an impatient Ctrl-C asks again, which Aura takes as a wish to hurry."""
+    while process is not None and process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        except KeyboardInterrupt:
+            continue
 
 
 if __name__ == "__main__":
