@@ -1,0 +1,107 @@
+"""API keys (``clients.md`` ID-1, MD-4)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+
+from aura_py.errors import ConfigurationError, InvalidKey
+from aura_py.server.keys import KeyRing
+from tests.server.rig import serving
+
+
+def ring(text: str) -> KeyRing:
+    return KeyRing.load(SecretStr(text), None)
+
+
+def bearer(key: str) -> Headers:
+    return Headers({"authorization": f"Bearer {key}"})
+
+
+async def test_every_route_but_health_asks_for_a_key(agents: Path) -> None:
+    async with serving(agents, api_keys="alpha-key,beta-key") as rig:
+        assert (await rig.ask("GET", "/health")).status == 200
+        for method, path in (
+            ("GET", "/v1/models"),
+            ("GET", "/aura/info"),
+            ("POST", "/v1/chat/completions"),
+            ("GET", "/x"),
+        ):
+            for headers in ({}, {"authorization": "Bearer wrong-key"}, {"authorization": "Basic YTpi"}):
+                reply = await rig.ask(method, path, headers=headers)
+                error = reply.error()
+                assert (reply.status, error["type"], error["code"]) == (401, "authentication_error", "invalid_api_key")
+                assert "wrong-key" not in reply.text
+        for headers in ({"authorization": "bearer beta-key"}, {"x-api-key": "alpha-key"}, {"api-key": "beta-key"}):
+            assert (await rig.ask("GET", "/v1/models", headers=headers)).status == 200
+
+
+async def test_a_key_sees_and_asks_only_its_agents(agents: Path) -> None:
+    async with serving(agents, api_keys="all:alpha,few:beta=team/*|none") as rig:
+        few = {"x-api-key": "beta"}
+        listed = (await rig.ask("GET", "/v1/models", headers=few)).json()
+        assert [model["id"] for model in listed["data"]] == ["team/dev helper"]
+        assert (await rig.ask("GET", "/v1/models/ops", headers=few)).status == 404
+        refused = await rig.chat(headers=few, model="ops")
+        assert (refused.status, refused.error()["code"]) == (404, "model_not_found")
+        assert (await rig.chat(headers=few, model="team/dev helper")).status == 200
+        assert (await rig.chat(headers={"x-api-key": "alpha"}, model="ops")).status == 200
+        agents_seen = (await rig.ask("GET", "/aura/info", headers=few)).json()["agents"]
+        assert [agent["id"] for agent in agents_seen] == ["team/dev helper"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "name", "agents"),
+    [
+        ("abc", "abc", "key-1", ()),
+        ("one, two ,", "two", "key-2", ()),
+        ("team:abc", "abc", "team", ()),
+        ("abc==", "abc==", "key-1", ()),
+        ("abc===ops", "abc==", "key-1", ("ops",)),
+        ("team:a:b=ops|dev*", "a:b", "team", ("ops", "dev*")),
+    ],
+)
+def test_the_list_of_keys_is_read_as_documented(text: str, key: str, name: str, agents: tuple[str, ...]) -> None:
+    found = ring(text).principal(bearer(key))
+    assert (found.name, tuple(glob.pattern for glob in found.agents)) == (name, agents)
+
+
+@pytest.mark.parametrize("text", ["a,b,a", "name:", "a=[x", ",,"])
+def test_a_broken_list_is_refused_without_showing_a_key(text: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        ring(text)
+    assert "AURA_API_KEYS" in refused.value.message or "same key" in refused.value.message
+
+
+def test_a_file_holds_digests_names_and_patterns(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"tricky,key:with=signs").hexdigest()
+    file = tmp_path / "keys"
+    file.write_text(f"# who may ask\n\nci sha256:{digest} ops dev*  # pipelines\n")
+    keys = KeyRing.load(None, file)
+    found = keys.principal(bearer("tricky,key:with=signs"))
+    assert found.name == "ci"
+    assert found.may_ask("dev-1")
+    assert not found.may_ask("other")
+    with pytest.raises(InvalidKey):
+        keys.principal(bearer(digest))
+
+
+@pytest.mark.parametrize("line", ["ci plain-key", "ci sha256:12", "sha256:" + "0" * 64])
+def test_a_malformed_line_is_named_by_its_place(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r"keys:2"):
+        KeyRing.load(None, file)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        KeyRing.load(None, tmp_path / "none")
+
+
+def test_without_keys_anything_goes() -> None:
+    assert KeyRing().principal(bearer("whatever")).may_ask("ops")

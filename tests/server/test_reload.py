@@ -1,0 +1,59 @@
+"""Hot reload: whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+from aura_py.server.reload import Reloader
+from tests.server.rig import Rig, agent_file, serving
+
+
+async def ids(rig: Rig) -> list[str]:
+    return [model["id"] for model in (await rig.ask("GET", "/v1/models")).json()["data"]]
+
+
+async def test_a_new_set_takes_over_while_running_runs_finish_on_the_old_one(rig: Rig, agents: Path) -> None:
+    async with rig.open(
+        "POST", "/v1/chat/completions", {"stream": True, "messages": [{"role": "user", "content": "slow"}]}
+    ) as exchange:
+        while not rig.edge.services.engine.live:
+            await anyio.lowlevel.checkpoint()
+        (agents / "b.toml").unlink()
+        (agents / "d.toml").write_text(agent_file("fresh"))
+        assert await Reloader(rig.edge).reload()
+        assert await ids(rig) == ["ops", "fresh"]
+        await exchange.finished.wait()
+    assert b"three" in exchange.received
+
+
+async def test_a_broken_set_changes_nothing_and_is_reported(rig: Rig, agents: Path) -> None:
+    (agents / "a.toml").write_text("[agent]\nname = 5")
+    assert not await Reloader(rig.edge).reload()
+    assert await ids(rig) == ["ops", "team/dev helper"]
+    health = (await rig.ask("GET", "/health")).json()
+    assert health["reload"]["ok"] is False
+    assert "a.toml" in health["reload"]["error"]
+    (agents / "a.toml").write_text(agent_file("ops"))
+    assert await Reloader(rig.edge).reload()
+    assert "reload" not in (await rig.ask("GET", "/health")).json()
+
+
+async def test_the_watcher_sees_changes_and_a_request_to_reload(agents: Path) -> None:
+    async with serving(agents, reload="on") as rig, anyio.create_task_group() as tasks:
+        reloader = Reloader(rig.edge, interval=0.02)
+        tasks.start_soon(reloader.run)
+        with anyio.fail_after(10):
+            await anyio.sleep(0.1)
+            before = rig.edge.catalog
+            (agents / "b.toml").write_text(agent_file("renamed"))
+            while rig.edge.catalog is before:  # noqa: ASYNC110  # the watcher polls; so does this test
+                await anyio.sleep(0.01)
+            assert await ids(rig) == ["ops", "renamed"]
+            before = rig.edge.catalog
+            reloader.ask()
+            while rig.edge.catalog is before:  # noqa: ASYNC110  # see above
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()

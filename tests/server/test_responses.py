@@ -1,0 +1,138 @@
+"""The Responses API (``clients.md`` §9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from aura_py.events import Event, RunFailed, RunFinished, TextDelta, ToolCompleted, ToolRequested
+from aura_py.messages import Usage
+from aura_py.server.sse import StreamShape
+from aura_py.server.sse.responses import ResponsesEncoder
+from tests.server.rig import Reply, Rig
+
+TOOL = {"type": "function", "name": "read_file", "parameters": {"type": "object"}}
+
+
+def events(text: str) -> list[Any]:
+    frames = [frame for frame in text.split("\n\n") if frame.startswith("event: ")]
+    found = []
+    for frame in frames:
+        name, data = frame.split("\n")
+        event = orjson.loads(data.removeprefix("data: "))
+        assert event["type"] == name.removeprefix("event: ")
+        found.append(event)
+    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    return found
+
+
+async def ask(rig: Rig, **body: object) -> Reply:
+    return await rig.ask("POST", "/v1/responses", body)
+
+
+async def test_a_streamed_response_has_the_order_that_clients_follow(rig: Rig) -> None:
+    reply = await ask(rig, input="hi", stream=True, model="ops")
+    seen = events(reply.text)
+    assert [event["type"].removeprefix("response.") for event in seen if "delta" not in event["type"]] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "reasoning_summary_part.added",
+        "reasoning_summary_text.done",
+        "reasoning_summary_part.done",
+        "output_item.done",
+        "output_item.added",
+        "content_part.added",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    said = "".join(event["delta"] for event in seen if event["type"] == "response.output_text.delta")
+    final = seen[-1]["response"]
+    assert said == final["output"][1]["content"][0]["text"] == "You said hi"
+    assert final["usage"] == {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 2},
+        "output_tokens": 4,
+        "output_tokens_details": {"reasoning_tokens": 1},
+        "total_tokens": 14,
+    }
+
+
+async def test_the_json_answer_is_the_final_response(rig: Rig) -> None:
+    body = (await ask(rig, input=[{"role": "user", "content": "hi"}], model="ops", metadata={"a": "b"})).json()
+    assert (body["object"], body["status"], body["model"]) == ("response", "completed", "ops")
+    assert [item["type"] for item in body["output"]] == ["reasoning", "message"]
+    assert body["metadata"]["a"] == "b"
+
+
+async def test_a_client_function_is_called_and_its_output_continues(rig: Rig) -> None:
+    first = (await ask(rig, input="use it", tools=[TOOL], model="team/dev helper")).json()
+    call = first["output"][-1]
+    assert (call["type"], call["name"], call["arguments"]) == ("function_call", "read_file", '{"path":"a.cfg"}')
+    conversation = [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "use it"}]},
+        *first["output"],
+        {"type": "function_call_output", "call_id": call["call_id"], "output": "port=9000"},
+    ]
+    second = (await ask(rig, input=conversation, tools=[TOOL], model="team/dev helper")).json()
+    assert second["output"][-1]["content"][0]["text"] == "It says port=9000"
+
+
+def test_a_tool_that_aura_ran_is_a_call_paired_with_its_output() -> None:
+    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s"), created=1, metadata={})
+    batch: list[Event] = [
+        TextDelta("Looking."),
+        ToolRequested("c1", "disk", '{"host":"db1"}', {"host": "db1"}, "mcp"),
+        ToolRequested("c2", "grep", "{}", {}, "scratchpad"),
+        ToolCompleted("c1", "disk", "mcp", 5, ok=True, result="91%"),
+        ToolCompleted("c2", "grep", "scratchpad", 5, ok=True, result="x"),
+        TextDelta("91% full."),
+        RunFinished("stop", Usage(1, 2), Usage(1, 2)),
+    ]
+    seen = events((encoder.opening() + encoder.encode(batch)).decode())
+    output = seen[-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["message", "function_call", "function_call_output", "message"]
+    assert output[1]["call_id"] == output[2]["call_id"] == "c1"
+    assert (output[1]["status"], output[2]["output"]) == ("completed", "91%")
+
+
+async def test_a_failure_inside_the_stream_is_response_failed(rig: Rig) -> None:
+    seen = events((await ask(rig, input="break", stream=True)).text)
+    assert seen[-1]["type"] == "response.failed"
+    assert set(seen[-1]["response"]["error"]) == {"code", "message"}
+
+
+async def test_an_answer_that_was_cut_is_incomplete(rig: Rig) -> None:
+    body = (await ask(rig, input="cut")).json()
+    assert (body["status"], body["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"input": []},
+        {"input": 5},
+        {"input": [5]},
+        {"input": "hi", "previous_response_id": "resp_1"},
+        {"input": "hi", "background": True},
+        {"input": "hi", "conversation": "conv_1"},
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]},
+        {"input": [{"type": "function_call", "name": "x"}]},
+    ],
+)
+async def test_what_cannot_be_served_is_400(rig: Rig, body: dict[str, object]) -> None:
+    reply = await ask(rig, **body)
+    assert reply.status == 400
+    assert reply.error()["param"]
+
+
+def test_the_encoder_survives_an_end_without_a_beginning() -> None:
+    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s"), created=1, metadata={})
+    from aura_py.errors import AuraError
+
+    assert events(encoder.encode([RunFailed(AuraError("x"))]).decode())[-1]["response"]["status"] == "failed"

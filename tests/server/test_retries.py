@@ -1,0 +1,101 @@
+"""Repeated requests attach or replay (``clients.md`` ER-5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from aura_py.server import retries
+from tests.server.rig import Rig, serving
+
+KEY = {"idempotency-key": "k-1"}
+
+
+def body(text: str, *, stream: bool) -> dict[str, object]:
+    return {"stream": stream, "messages": [{"role": "user", "content": text}]}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_finished_answer_is_replayed(rig: Rig, stream: bool) -> None:
+    first = await rig.chat(stream=stream, headers=KEY)
+    second = await rig.chat(stream=stream, headers=KEY)
+    assert second.body == first.body
+    assert second.headers == first.headers
+    assert (await rig.chat(stream=stream)).body != first.body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_second_request_follows_the_running_one(rig: Rig, stream: bool) -> None:
+    payload = body("slow", stream=stream)
+    async with rig.open("POST", "/v1/chat/completions", payload, KEY) as first:
+        async with rig.open("POST", "/v1/chat/completions", payload, KEY) as second:
+            await second.finished.wait()
+            assert len(rig.edge.services.engine.live) <= 1
+        await first.finished.wait()
+    assert second.received == first.received
+    assert b"three" in second.received
+
+
+async def test_the_run_goes_on_for_a_follower_when_the_first_client_leaves(rig: Rig) -> None:
+    payload = body("slow", stream=True)
+    async with rig.open("POST", "/v1/chat/completions", payload, KEY) as first:
+        await first.until_started()
+        async with rig.open("POST", "/v1/chat/completions", payload, KEY) as second:
+            await second.until_started()
+            first.leave()
+            await second.finished.wait()
+    assert second.received.endswith(b"data: [DONE]\n\n")
+
+
+async def test_the_run_ends_when_the_last_follower_leaves(rig: Rig) -> None:
+    payload = body("hang", stream=True)
+    async with rig.open("POST", "/v1/chat/completions", payload, KEY) as first:
+        await first.until_started()
+        async with rig.open("POST", "/v1/chat/completions", payload, KEY) as second:
+            await second.until_started()
+            first.leave()
+            run = rig.edge.services.engine.live[0]
+        with anyio.fail_after(2):
+            await run.closed()
+
+
+async def test_a_cancelled_request_starts_afresh(rig: Rig) -> None:
+    payload = body("slow", stream=True)
+    async with rig.open("POST", "/v1/chat/completions", payload, KEY):
+        while not rig.edge.services.engine.live:
+            await anyio.lowlevel.checkpoint()
+    reply = await rig.ask("POST", "/v1/chat/completions", payload, KEY)
+    assert reply.text.endswith("data: [DONE]\n\n")
+
+
+async def test_a_key_with_another_body_is_a_conflict(rig: Rig) -> None:
+    await rig.chat("one", headers=KEY)
+    reply = await rig.chat("two", headers=KEY)
+    assert (reply.status, reply.error()["code"]) == (409, "conflict")
+
+
+async def test_callers_never_share_a_key(agents: Path) -> None:
+    async with serving(agents, default_agent="ops", api_keys="alpha,beta") as rig:
+        one = await rig.chat(headers={**KEY, "x-api-key": "alpha"})
+        two = await rig.chat(headers={**KEY, "x-api-key": "beta"})
+        assert one.body != two.body
+
+
+async def test_a_counted_retry_replays_and_a_first_try_never_does(rig: Rig) -> None:
+    first = await rig.chat(headers={"x-stainless-retry-count": "0"})
+    retried = await rig.chat(headers={"x-stainless-retry-count": "1"})
+    again = await rig.chat(headers={"x-stainless-retry-count": "0"})
+    assert retried.body == first.body
+    assert again.body != first.body
+
+
+async def test_an_answer_too_large_to_keep_is_a_conflict_not_a_second_run(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "TAPE_BYTES", 1000)
+    assert (await rig.chat("long", headers=KEY, stream=True)).status == 200
+    again = await rig.chat("long", headers=KEY, stream=True)
+    assert (again.status, again.error()["code"]) == (409, "conflict")

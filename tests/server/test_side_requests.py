@@ -1,0 +1,63 @@
+"""Side requests of chat UIs (``clients.md`` ID-5…ID-8)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aura_py.server.side_requests import cleaned
+from tests.server.rig import Rig, agent_file, serving
+
+LIBRECHAT = "Provide a concise, 5-word-or-less title for the conversation, using title case."
+OPEN_WEB_UI = '### Task:\nGenerate a title.\n### Output:\nJSON format: { "title": "…" }'
+
+
+async def test_a_title_for_open_web_ui_is_bare_json_from_one_call_without_thinking(rig: Rig) -> None:
+    reply = await rig.chat(OPEN_WEB_UI)
+    message = reply.json()["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": '{"title": "Ports"}'}
+
+
+async def test_a_side_request_may_stream_when_its_header_says_so(rig: Rig) -> None:
+    headers = {"x-aura-task": "title_generation"}
+    reply = await rig.chat(OPEN_WEB_UI, stream=True, headers=headers)
+    assert r'"content":"{\"title\": \"Ports\"}"' in reply.text
+    assert "reasoning_content" not in reply.text
+    assert reply.text.endswith("data: [DONE]\n\n")
+
+
+async def test_an_ordinary_stream_is_never_taken_for_a_side_request(rig: Rig) -> None:
+    assert "```" in (await rig.chat(OPEN_WEB_UI, stream=True)).text
+
+
+@pytest.mark.parametrize(("policy", "status"), [("refuse", 403), ("agent", 200)])
+async def test_an_agent_may_refuse_side_requests_or_answer_them_itself(
+    tmp_path: Path, policy: str, status: int
+) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", f'side_requests = "{policy}"'))
+    async with serving(tmp_path) as rig:
+        reply = await rig.chat(LIBRECHAT)
+        assert reply.status == status
+        if status == 200:
+            assert "Sure, here it is" in reply.json()["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "json", "expected"),
+    [
+        ("Disk Space On Db1", False, "Disk Space On Db1"),
+        ('"Disk Space"', False, "Disk Space"),
+        ("Title: Disk Space", False, "Disk Space"),
+        ("Here is a title:\nDisk Space", False, "Disk Space"),
+        ("<think>hm\n</think>\nDisk Space", False, "Disk Space"),
+        ("```\nDisk Space\n```", False, "Disk Space"),
+        ('Sure:\n```json\n{"tags": ["a"]}\n```', True, '{"tags": ["a"]}'),
+        ('Well, {"a": {"b": 1}} it is', True, '{"a": {"b": 1}}'),
+        ("no object", True, "no object"),
+        ("", False, ""),
+        ("A first line\nand a second one\nand more", False, "A first line\nand a second one\nand more"),
+    ],
+)
+def test_answers_are_cleaned(answer: str, json: bool, expected: str) -> None:
+    assert cleaned(answer, json=json) == expected
