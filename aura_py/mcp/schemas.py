@@ -40,7 +40,7 @@ def sanitize_schema(schema: Node, *, strict: bool) -> Node:
     if strict:
         for node in _walk(root, skip=_CONDITIONS):
             _merge_all_of(node, root)
-        for node in list(_walk(root, skip=_CONDITIONS)):
+        for node in reversed(list(_walk(root, skip=_CONDITIONS))):
             _require_all(node, root)
     _shape_objects(root, strict=strict)
     return root

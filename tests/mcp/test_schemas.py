@@ -162,6 +162,13 @@ def test_what_is_nullable_in_any_spelling_is_left_as_it_is(nullable: Schema) -> 
     assert strict(schema)["properties"]["p"] == nullable
 
 
+def test_an_optional_object_is_rewritten_inside_too() -> None:
+    inner = {"type": "object", "properties": {"x": {"type": "string"}}}
+    (branch, null) = strict({"type": "object", "properties": {"a": inner}})["properties"]["a"]["anyOf"]
+    assert branch == {**of(x={"anyOf": [{"type": "string"}, NULL]}), "additionalProperties": False}
+    assert null == NULL
+
+
 def test_definitions_and_tuples_are_rewritten_too() -> None:
     inner = {"type": "object", "properties": {"x": {"type": "string"}}}
     cleaned = strict(
