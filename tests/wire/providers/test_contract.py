@@ -573,7 +573,8 @@ async def test_a_slow_first_byte_is_waited_for(partner: Partner) -> None:
 
 
 async def test_a_first_delta_that_does_not_come_is_a_first_chunk_timeout(partner: Partner) -> None:
-    error, _ = await failure_of(resilient(partner, "slow_first_byte"), ask(first_delta_timeout=0.3))
+    await partner.warm_up()
+    error, _ = await failure_of(resilient(partner, "slow_first_byte"), ask(first_delta_timeout=0.5))
     assert type(error) is FirstChunkTimeout
     assert partner.provider in error.message
     await partner.closed()

@@ -1,0 +1,143 @@
+"""Chunks of a Chat Completions stream, as different servers write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from aura_py.errors import (
+    ContextOverflow,
+    ProviderError,
+    ProviderOverloaded,
+    ProviderProtocolError,
+    ProviderUnreachable,
+)
+from aura_py.llm.chat_stream import ChatStream
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, ToolCallReady, UsageReport
+from aura_py.llm.failures import Asked
+from aura_py.messages import Usage
+
+ASKED = Asked("tester", "openai", "gpt", "http://127.0.0.1", secrets=("sk-1",))
+
+
+def chunk(finish: str | None = None, **delta: Any) -> bytes:
+    return orjson.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+
+def read(*payloads: bytes | dict[str, Any]) -> list[Delta]:
+    """All deltas of a stream; raises what the stream ends with."""
+    stream = ChatStream(ASKED)
+    deltas = stream.read(p if isinstance(p, bytes) else orjson.dumps(p) for p in payloads)
+    if stream.failure is not None:
+        raise stream.failure
+    return deltas + stream.end()
+
+
+def test_text_and_finish() -> None:
+    assert read(chunk(content="a"), chunk(content=""), chunk("stop"), b"[DONE]") == [Text("a"), Finish("stop")]
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_reasoning_stands_under_either_key(key: str) -> None:
+    assert read(chunk(**{key: "hm"}), chunk("stop"))[0] == Thinking("hm")
+
+
+def test_reasoning_under_both_keys_is_shown_once() -> None:
+    assert read(chunk(reasoning="hm", reasoning_content="hm"), chunk("stop")) == [Thinking("hm"), Finish("stop")]
+
+
+def test_usage_may_come_with_the_finish_or_after_it() -> None:
+    usage = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    expected = UsageReport(Usage(10, 5, 4, 0, 2))
+    with_finish = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": usage}
+    assert read(with_finish) == [expected, Finish("stop")]
+    assert read(chunk("stop"), {"choices": [], "usage": usage}) == [expected, Finish("stop")]
+
+
+def test_usage_that_says_nothing_is_no_usage() -> None:
+    assert read({"choices": [], "usage": None}, chunk("stop")) == [Finish("stop")]
+    odd = {"choices": [], "usage": {"prompt_tokens": None, "prompt_tokens_details": None}}
+    assert read(odd, chunk("stop"))[0] == UsageReport(Usage())
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [("length", "length"), ("content_filter", "content_filter"), ("eos", "stop"), ("new_reason", "stop")],
+)
+def test_finish_reasons(said: str, reason: Any) -> None:
+    assert read(chunk(content="x"), chunk(said))[-1] == Finish(reason)
+
+
+def test_calls_finish_as_tool_calls_even_when_the_server_says_stop() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "add", "arguments": {"a": 1}}}
+    deltas = read(chunk(tool_calls=[call]), chunk("stop"))
+    assert [delta.call.arguments for delta in deltas if isinstance(delta, ToolCallReady)] == ['{"a":1}']
+    assert deltas[-1] == Finish("tool_calls")
+
+
+def test_tool_calls_without_a_call_are_a_stop() -> None:
+    assert read(chunk("tool_calls")) == [Finish("stop")]
+
+
+def test_a_refusal_is_text_and_a_content_filter() -> None:
+    assert read(chunk(refusal="I cannot."), chunk("stop")) == [Text("I cannot."), Finish("content_filter")]
+
+
+def test_content_in_parts_is_joined() -> None:
+    assert read(chunk(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), chunk("stop"))[
+        0
+    ] == Text("ab")
+
+
+def test_a_whole_answer_instead_of_a_stream_is_read() -> None:
+    whole = {"choices": [{"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]}
+    assert read(whole) == [Text("hi"), Finish("stop")]
+
+
+def test_two_objects_in_one_event_are_read() -> None:
+    assert read(chunk(content="a") + b"\n" + chunk("stop")) == [Text("a"), Finish("stop")]
+
+
+def test_an_end_without_a_mark_is_a_lost_connection() -> None:
+    with pytest.raises(ProviderUnreachable):
+        read(chunk(content="half"))
+
+
+def test_done_alone_is_a_mark() -> None:
+    assert read(chunk(content="a"), b"[DONE]") == [Text("a"), Finish("stop")]
+
+
+def test_what_came_before_an_error_is_kept() -> None:
+    stream = ChatStream(ASKED)
+    assert stream.read([chunk(content="a"), b'{"error":{"message":"busy sk-1","code":503}}', chunk(content="b")]) == [
+        Text("a")
+    ]
+    assert isinstance(stream.failure, ProviderOverloaded)
+    assert "sk-1" not in (stream.failure.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "maximum context length is 10"}, ContextOverflow),
+        ({"message": "too much", "code": "context_length_exceeded"}, ContextOverflow),
+        ({"message": "Rate limit exceeded", "code": 429}, ProviderOverloaded),
+        ("just a text", ProviderOverloaded),
+    ],
+)
+def test_errors_inside_the_stream_have_their_class(error: Any, kind: type[ProviderError]) -> None:
+    with pytest.raises(kind):
+        read({"error": error})
+
+
+@pytest.mark.parametrize("payload", [b"{not json", b"42", b"<html>"])
+def test_what_is_no_chunk_is_a_protocol_error(payload: bytes) -> None:
+    with pytest.raises(ProviderProtocolError):
+        read(payload)
