@@ -171,7 +171,7 @@ def _mend_root(root: Node) -> None:
         branches = root.get(key)
         if isinstance(branches, list):
             _flatten(root, key, [resolve(branch, root) for branch in branches if isinstance(branch, Mapping)])
-    for key in ("const", "enum", "nullable"):
+    for key in ("$schema", "const", "enum", "nullable"):
         root.pop(key, None)
     root["type"] = "object"
 
