@@ -56,15 +56,21 @@ class Connection:
         from openai import APIConnectionError, APIStatusError
 
         headers = {"content-type": "application/json", "X-Stainless-Raw-Response": "stream", **self._headers}
+
+        async def send() -> httpx2.Response:
+            return await client.post(path, cast_to=httpx2.Response, content=body, options={"headers": headers})
+
         try:
-            response: httpx2.Response = await client.post(
-                path, cast_to=httpx2.Response, content=body, options={"headers": headers}
-            )
+            try:
+                return await send()
+            except APIConnectionError as error:
+                if not _was_stale(error):
+                    raise
+                return await send()
         except APIStatusError as error:
             raise _refused(asked, error) from error
         except (APIConnectionError, httpx2.HTTPError, OSError) as error:
             raise asked.unreachable(error) from error
-        return response
 
     async def aclose(self) -> None:
         """Gives the share back; the last one closes the client."""
@@ -107,6 +113,20 @@ def _new_client(base_url: str, api_key: str) -> AsyncOpenAI:
         timeout=timeout,
         http_client=DefaultAioHttpClient(timeout=timeout),
     )
+
+
+def _was_stale(error: BaseException) -> bool:
+    """Whether the server closed a kept connection just before it was used again: nothing of the call was heard."""
+    from aiohttp import ClientConnectionResetError, ClientConnectorError, ServerDisconnectedError
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ClientConnectorError):
+            return False
+        if isinstance(cause, ClientConnectionResetError | ServerDisconnectedError | ConnectionResetError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _refused(asked: Asked, error: Any) -> Exception:
