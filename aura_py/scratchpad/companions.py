@@ -15,6 +15,7 @@ _LEAST_LINES = 10
 _DEEPEST = 3
 _EXAMINED = 200
 _LONG = re.compile(rb'\\n(?:[^\n]*?\\n){8}|"[ \t]*+(?:\\[nrt])*+[ \t]*+[\[{][^\n]*?\\"')
+_INTO = " → "
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -72,7 +73,7 @@ def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
             continue
         yield extract
         if inner is not None and depth < _DEEPEST:
-            yield from _found(inner, extract.path + " → $", depth + 1)
+            yield from _found(inner, extract.path + _INTO + "$", depth + 1)
 
 
 def _address(text: JsonText, line_start: int) -> tuple[str, Node] | None:
@@ -100,9 +101,14 @@ def _address(text: JsonText, line_start: int) -> tuple[str, Node] | None:
     return None
 
 
+def _slug(path: str) -> str:
+    steps = [step.text for part in path.split(_INTO) for step in addresses.parse(part)]
+    return _UNSAFE.sub("_", "_".join(steps))[:80] or "_"
+
+
 def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
     stripped = value.strip()
-    slug = _UNSAFE.sub("_", path.removeprefix("$").removeprefix(".").replace(" → $.", "-"))[:80] or "_"
+    slug = _slug(path)
     encoded = value.encode("utf-8", "replace")
     laid_out = pretty(encoded)
     if laid_out is not None:

@@ -29,6 +29,7 @@ _ATOM = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^",\[\]{}:]++')
 _SHELL = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])')
 _LARGE = 1 << 16
 _NEAR = 1 << 12
+_MOST_CLOSERS = 1 << 16
 _HUGE = 1 << 20
 _STEP = 1 << 14
 
@@ -59,6 +60,7 @@ class JsonText:
         self._ends: dict[int, int] = {0: len(data)}
         self._sizes: dict[int, int] = {}
         self._marks: dict[int, list[int]] = {}
+        self._closers: dict[int, int] = {}
 
     @cached_property
     def lines(self) -> Lines:
@@ -326,14 +328,24 @@ class JsonText:
             while data[stop - 1] in b" \t\r":
                 stop -= 1
             return stop
-        level = 0
+        return self._closers.get(at) or self._match_brackets(at)
+
+    def _match_brackets(self, at: int) -> int:
+        """Finds where a container on one line ends, and with the same look all those inside it."""
+        if len(self._closers) > _MOST_CLOSERS:
+            self._closers.clear()
+        opened: list[int] = []
         while True:
-            shell = _SHELL.match(data, at)
+            shell = _SHELL.match(self.data, at)
             assert shell is not None  # valid JSON closes what it opens
             at = shell.end()
-            level += 1 if shell[1] in b"{[" else -1
-            if level == 0:
+            if shell[1] in b"{[":
+                opened.append(at - 1)
+                continue
+            opening = opened.pop()
+            if not opened:
                 return at
+            self._closers[opening] = at
 
 
 def decode_string(raw: bytes) -> str:

@@ -13,6 +13,7 @@ from aura_py.scratchpad.locate import every, json_view, one, steps_of
 from aura_py.scratchpad.replies import Desk, Reply, SoftError, answer
 
 _PIECE = 256
+_LONGEST_PATH = 400
 
 
 def get_in(desk: Desk, arguments: Arguments) -> str:
@@ -51,6 +52,10 @@ def _value(desk: Desk, file: str, view: JsonView, path: str, node: Node, request
             f'grep(file="{file}", pattern="…")',
         ],
     )
+
+
+def _clipped(path: str) -> str:
+    return path if len(path) <= _LONGEST_PATH else "…" + path[-_LONGEST_PATH:]
 
 
 def _all_of(desk: Desk, file: str, view: JsonView, requested: str) -> str:
@@ -118,8 +123,8 @@ def _string(desk: Desk, file: str, view: JsonView, path: str, node: Node, argume
 
     def facts(shown: int) -> str:
         if not paginated and shown == total:
-            return path
-        return f"{path} (string, lines {offset + 1}-{offset + shown} of {total})"
+            return _clipped(path)
+        return f"{_clipped(path)} (string, lines {offset + 1}-{offset + shown} of {total})"
 
     reply = Reply(
         "get_in",
@@ -143,7 +148,7 @@ def _string(desk: Desk, file: str, view: JsonView, path: str, node: Node, argume
             "get_in",
             [line[at : at + _PIECE] for at in range(0, len(line), _PIECE)],
             lambda shown: (
-                f"{path} (string, line {offset + 1} of {total} from character {from_char}, "
+                f"{_clipped(path)} (string, line {offset + 1} of {total} from character {from_char}, "
                 f"{min(len(line), shown * _PIECE)} of {len(chosen[0])} characters)"
             ),
             lambda shown: (
