@@ -56,16 +56,10 @@ def _skills(tree: Tree) -> Iterator[Path]:
             yield (*path, "skills")
 
 
-def _orchestration(tree: Tree) -> Iterator[Path]:
-    if tree.get("orchestration", {}).get("enabled"):
-        yield ("orchestration", "enabled")
-
-
 FEATURES: tuple[Unbuilt, ...] = (
     Unbuilt("searching vector stores", _table("vector_stores")),
     Unbuilt("approval of tool calls", _table("hitl")),
     Unbuilt("skills", _skills),
-    Unbuilt("orchestration", _orchestration),
 )
 
 

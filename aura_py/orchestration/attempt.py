@@ -122,7 +122,7 @@ class Attempt:
             )
             messages = (*history, user(prompt))
             if equipment.scratchpad is not None:
-                equipment.scratchpad.seed(message.text for message in messages)
+                await equipment.scratchpad.seed(message.text for message in messages)
             conversation = self._conversation(equipment, messages)
             try:
                 await within(clock, allowed, lambda: self._consume(conversation, equipment.translator))
@@ -218,11 +218,9 @@ class Attempt:
             (),
             [run.unavailable],
         )
-        scratchpad = await WorkerScratchpad.open(
-            run, profile, mcp_tools, base, task_id=self.task.id, iteration=self.iteration
-        )
         tools: list[Tool] = [reasoned(tool) for tool in mcp_tools]
         tools += run.team.builtin_tools()
+        scratchpad = await WorkerScratchpad.open(run, profile, tools, base, iteration=self.iteration)
         if scratchpad is not None:
             tools += scratchpad.tools
         if run.files.enabled:
