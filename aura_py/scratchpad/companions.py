@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aura_py.scratchpad import addresses, formats
 from aura_py.scratchpad.jsontext import JsonText, Node
+from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.pretty import pretty
 
 MOST = 20
@@ -125,4 +126,4 @@ def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
     extension = {"markdown": "md", "fenced": "md", "csv": "csv", "xml": "xml", "yaml": "yaml"}.get(kind)
     if extension is None:
         return None, None
-    return Extract(path, slug, extension, "markdown" if extension == "md" else kind, value, value.count("\n") + 1), None
+    return Extract(path, slug, extension, "markdown" if extension == "md" else kind, value, len(split(value))), None

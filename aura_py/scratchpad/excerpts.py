@@ -106,14 +106,15 @@ def excerpt(
         raw=lambda shown: "\n".join(raw[:shown]),
         complete=complete,
     )  # fmt: skip
-    cut = complete is False and len(raw) == 1
     try:
-        if not cut:
-            return answer(desk, reply, fields, suggestions)
-    except SoftError:
+        return answer(desk, reply, fields, suggestions)
+    except SoftError as error:
         if not raw:
             raise
-    return _within_line(desk, tool, file, document, first, 0, fields, suggestions)
+        try:
+            return _within_line(desk, tool, file, document, first, 0, fields, suggestions)
+        except SoftError:
+            raise error from None
 
 
 def _within_line(

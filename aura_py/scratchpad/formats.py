@@ -80,7 +80,7 @@ def records(data: bytes) -> tuple[bytes, list[int] | None] | None:
 
 
 def fenced(data: bytes) -> tuple[int, int] | None:
-    """Where the JSON of the first fenced block stands, if the text has one and it is the better part of the text."""
+    """Where the JSON of the first fenced block stands, if the text is little else or has no headers of its own."""
     for opening in _FENCE.finditer(data, 0, min(len(data), 1 << 16)):
         language = opening[2].lower()
         if language not in (b"", b"json", b"jsonc", b"json5", b"javascript"):
@@ -90,7 +90,8 @@ def fenced(data: bytes) -> tuple[int, int] | None:
         )
         end = closing.start() if closing is not None else len(data)
         body = data[opening.end() : end].strip()
-        if 2 * len(body) >= len(data.strip()) and body[:1] in (b"{", b"["):
+        main = 2 * len(body) >= len(data.strip()) or not is_markdown(data[: 1 << 16].decode("utf-8", "replace"))
+        if body[:1] in (b"{", b"[") and main:
             return opening.end(), end
     return None
 

@@ -109,7 +109,7 @@ def refused(
     """The budget error of §6.2. The per-call limit is tested first."""
     per_call, remaining = desk.budget.per_call, desk.budget.remaining
     error: dict[str, Json] = {"error": f"{tool}_too_large", "estimated_tokens": tokens}
-    if tokens > per_call:
+    if tokens > per_call or per_call <= remaining:
         error["message"] = (
             f"the result has about {tokens} tokens, more than the {per_call} that one call may return; "
             "ask for less with a narrower tool"

@@ -43,7 +43,12 @@ def _value(desk: Desk, file: str, view: JsonView, path: str, node: Node, request
     return answer(
         desk,
         Reply(
-            "get_in", units, lambda _shown: path, more, raw=lambda shown: "\n".join(lines[:shown]), complete=complete
+            "get_in",
+            units,
+            lambda _shown: _clipped(path),
+            more,
+            raw=lambda shown: "\n".join(lines[:shown]),
+            complete=complete,
         ),
         fields,
         [

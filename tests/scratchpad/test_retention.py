@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ NOW = datetime.now(UTC)
 TEXT = "# x\n" + "word " * 2000
 
 
-async def leave(memory: Path, run: str, *, session: str = "s", **settings: int) -> Path:
+async def leave(memory: Path, run: str, *, session: str = "s", **settings: Any) -> Path:
     """A run that parked something and ended."""
     directory, root = single_agent_directory(memory, session, run)
     with rig(directory, read_root=root, **settings) as pad:
