@@ -76,9 +76,10 @@ def build_body(
 def _think(body: Body, request: ChatRequest, asked: Asked, limit: int) -> None:
     effort = request.sampling.reasoning_effort
     assert effort is not None
-    fields = claude.effort_fields(asked.model, effort, limit)
-    if fields is None:
-        raise asked.refuse("reasoning_effort", "this model does not think")
+    try:
+        fields = claude.effort_fields(asked.model, effort, limit)
+    except ValueError as error:
+        raise asked.refuse("reasoning_effort", str(error)) from error
     body.update(fields)
     if "thinking" in fields and effort != "none":
         # Thinking accepts no temperature; the effort asked for now wins over the file's temperature.

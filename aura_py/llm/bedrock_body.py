@@ -103,9 +103,10 @@ def _think(body: Body, fields: Body, inference: Body, request: ChatRequest, aske
     assert effort is not None
     model = asked.model
     if claude.generation(model):
-        wanted = claude.effort_fields(model, effort, inference["maxTokens"] or claude.default_max_tokens(model))
-        if wanted is None:
-            raise asked.refuse("reasoning_effort", "this model does not think")
+        try:
+            wanted = claude.effort_fields(model, effort, inference["maxTokens"] or claude.default_max_tokens(model))
+        except ValueError as error:
+            raise asked.refuse("reasoning_effort", str(error)) from error
         config = wanted.get("output_config")
         if config:
             body["outputConfig"] = config

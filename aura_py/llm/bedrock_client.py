@@ -145,7 +145,7 @@ class BedrockClient:
             raise _error(
                 asked,
                 ProviderRejected,
-                "cannot be asked with this AWS configuration; check `region` and `profile`",
+                "cannot be asked with this AWS configuration; check `region`, `profile` and `base_url`",
                 error,
             ) from error
         raise asked.garbage("boto3 sent the request itself")

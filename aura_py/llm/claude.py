@@ -59,22 +59,28 @@ def thinking_style(model: str) -> Literal["none", "budget", "adaptive"]:
 
 def thinking_budget(effort: ReasoningEffort, max_tokens: int) -> int | None:
     """Tokens for thinking, which must stay below ``max_tokens``; ``None`` when there is no room."""
-    budget = min(_BUDGETS.get(effort, 0), max_tokens - 1024)
+    budget = min(_BUDGETS.get(effort, 0), max_tokens - _MIN_BUDGET)
     return budget if budget >= _MIN_BUDGET else None
 
 
-def effort_fields(model: str, effort: ReasoningEffort, max_tokens: int) -> JsonObject | None:
-    """Body fields for a reasoning effort; ``None`` when the model does not think."""
+def effort_fields(model: str, effort: ReasoningEffort, max_tokens: int) -> JsonObject:
+    """Body fields for a reasoning effort.
+
+    Raises:
+        ValueError: The model does not think, or ``max_tokens`` leaves no room for it; says why.
+    """
     style = thinking_style(model)
     if effort == "none":
         return {} if style == "none" else {"thinking": {"type": "disabled"}}
     if style == "none":
-        return None
+        raise ValueError("this model does not think")
     if style == "adaptive":
         level = "low" if effort == "minimal" else effort
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": level}}
     budget = thinking_budget(effort, max_tokens)
-    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget is not None else {}
+    if budget is None:
+        raise ValueError(f"thinking needs `max_tokens` of {2 * _MIN_BUDGET} or more")
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
 def takes_cache_points(model: str) -> bool:

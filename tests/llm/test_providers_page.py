@@ -1,0 +1,21 @@
+"""``docs/providers.md`` says what the dialects declare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aura_py.llm.factory import PROVIDERS
+from aura_py.llm.providers_page import capability_table, renewed
+
+_PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+
+
+def test_the_page_is_current() -> None:
+    """Run `python -m aura_py.llm.providers_page docs/providers.md` when this fails."""
+    page = _PAGE.read_text(encoding="utf-8")
+    assert page == renewed(page)
+
+
+def test_every_provider_has_a_column() -> None:
+    head = capability_table().splitlines()[0]
+    assert all(f" {provider} " in head for provider in PROVIDERS)
