@@ -11,6 +11,7 @@ from aura_py.errors import ProviderError
 from aura_py.llm.assembler import ToolCallAssembler
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, UsageReport
 from aura_py.llm.failures import Asked, is_context_overflow
+from aura_py.llm.json_text import to_json
 from aura_py.messages import FinishReason, Usage
 
 _Object: TypeAlias = dict[str, object]
@@ -47,6 +48,9 @@ class ChatStream:
             self._read(payloads, deltas)
         except ProviderError as failure:
             self.failure = failure
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # The JSON is not shaped like a chunk.
+            self.failure = self._asked.garbage("", error)
         return deltas
 
     def _read(self, payloads: Iterable[bytes], deltas: list[Delta]) -> None:
@@ -100,7 +104,9 @@ class ChatStream:
                     deltas.append(Thinking(thought))
                 text = delta.get("content")
                 if text:
-                    deltas.append(Text(text if isinstance(text, str) else _joined(text)))
+                    text = text if isinstance(text, str) else _joined(text)
+                    if text:
+                        deltas.append(Text(text))
                 calls = delta.get("tool_calls")
                 if calls:
                     self._fragments(calls, deltas)
@@ -128,7 +134,7 @@ class ChatStream:
             if arguments is None:
                 arguments = ""
             elif not isinstance(arguments, str):
-                arguments = orjson.dumps(arguments).decode()
+                arguments = to_json(arguments).decode()
             deltas.append(
                 self._calls.add(
                     fragment.get("index"),  # type: ignore[arg-type]
@@ -147,7 +153,7 @@ class ChatStream:
             raise self._asked.garbage(payload.decode(errors="replace"))
 
     def _error(self, error: object) -> ProviderError:
-        body = error if isinstance(error, str) else orjson.dumps(error).decode()
+        body = error if isinstance(error, str) else to_json(error).decode()
         code = error.get("code") if isinstance(error, dict) else None
         status = code if isinstance(code, int) else None
         if status is None and isinstance(error, dict):

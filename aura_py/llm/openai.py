@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import anyio
-import orjson
 
 from aura_py.config.models import LLMBase, OpenAILLM
 from aura_py.llm.chat_request import ChatSettings, chat_body, has_linked_files
 from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Capabilities, ChatRequest, Delta, ThinkingBlock
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import to_json
 from aura_py.llm.openai_client import Connection, import_sdk
 from aura_py.llm.sse import OversizedEvent, SseReader
 from aura_py.messages import Reasoning
@@ -61,7 +61,7 @@ class ChatCompletionsModel:
         self._reader = reader
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
-        body = orjson.dumps(self.body(request))
+        body = to_json(self.body(request))
         response = await self._connection.open(self._asked, "/chat/completions", body)
         try:
             async for deltas in self._deltas(response):

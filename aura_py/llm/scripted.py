@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from functools import lru_cache
 from typing import Final
 
-import orjson
+from anyio import to_thread
 
 from aura_py.config.models import ScriptCall, ScriptedLLM, ScriptFailure
 from aura_py.context import Clock, SystemClock
@@ -26,11 +26,12 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import to_json
 from aura_py.llm.script_rules import CompiledRule, Script, Situation
 from aura_py.llm.script_templates import TemplateError
 from aura_py.llm.script_text_calls import as_text
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
-from aura_py.tokens import counter_for
+from aura_py.tokens import TokenCounter, counter_for
 
 CAPABILITIES: Final = Capabilities(
     images=True,
@@ -44,6 +45,8 @@ CAPABILITIES: Final = Capabilities(
 _WORDS = re.compile(r"\s*\S+|\s+")
 _BATCH = 32
 """Words sent together when the script sets no pace."""
+_REMEMBERED = 8192
+"""Characters of a text whose count is worth keeping: prompts and tools come again with every call."""
 
 
 class ScriptedModel:
@@ -60,8 +63,13 @@ class ScriptedModel:
         self._clock = clock or SystemClock()
         self._asked = Asked(agent, self.provider, config.model, "script", credentials="the script")
         self._script = Script(config.rules)
+        self._counter = counter_for(self.provider, config.model)
+        self._counts = False
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        if not self._counts:
+            await to_thread.run_sync(self._counter.load)
+            self._counts = True
         situation = Situation.of(request)
         chosen = self._script.choose(situation)
         if chosen is None:
@@ -139,7 +147,7 @@ class ScriptedModel:
         deltas += [Text(piece) for piece in self._split(text)]
         ready: list[ToolCall] = []
         for position, call in enumerate(calls):
-            arguments = orjson.dumps(call.arguments).decode()
+            arguments = to_json(call.arguments).decode()
             ready.append(ToolCall(_call_id(situation, position), call.name, arguments))
             deltas.append(ToolCallFragment(position, ready[-1].id, call.name, ""))
             deltas += [ToolCallFragment(position, ready[-1].id, call.name, piece) for piece in self._split(arguments)]
@@ -156,13 +164,14 @@ class ScriptedModel:
         return (found.group() for found in _WORDS.finditer(text))
 
     def _count(self, situation: Situation, thought: str, spoken: str) -> Usage:
-        sent = sum(_tokens(self.model, message.text) for message in situation.request.messages)
-        sent += sum(_tokens(self.model, call.arguments) for m in situation.request.messages for call in m.tool_calls)
+        request = situation.request
+        sent = sum(_tokens(self._counter, message.text) for message in request.messages)
         sent += sum(
-            _tokens(self.model, f"{tool.name} {tool.description} {orjson.dumps(tool.parameters).decode()}")
-            for tool in situation.request.tools
+            _tokens(self._counter, call.arguments) for message in request.messages for call in message.tool_calls
         )
-        return Usage(sent, _tokens(self.model, spoken), reasoning=_tokens(self.model, thought))
+        for tool in request.tools:
+            sent += _tokens(self._counter, f"{tool.name} {tool.description} {to_json(tool.parameters).decode()}")
+        return Usage(sent, _tokens(self._counter, spoken), reasoning=_tokens(self._counter, thought))
 
     async def _paced(self, deltas: list[Delta]) -> AsyncGenerator[list[Delta], None]:
         pace = self._config.tokens_per_second
@@ -202,9 +211,18 @@ def _call_id(situation: Situation, position: int) -> str:
     return f"call_{random.Random(seed).getrandbits(96):024x}"
 
 
+def _tokens(counter: TokenCounter, text: str) -> int:
+    return _remembered(counter, text) if len(text) <= _REMEMBERED else counter.count(text)
+
+
 @lru_cache(maxsize=4096)
-def _tokens(model: str, text: str) -> int:
-    return counter_for("scripted", model).count(text)
+def _remembered(counter: TokenCounter, text: str) -> int:
+    return counter.count(text)
+
+
+def preload() -> None:
+    """Loads the vocabulary that usage is counted with."""
+    counter_for(ScriptedModel.provider, "").load()
 
 
 def build(config: ScriptedLLM, *, agent: str) -> ScriptedModel:

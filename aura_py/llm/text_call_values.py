@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 
 import orjson
 
+from aura_py.llm.json_text import to_json
 from aura_py.llm.pythonic import Bare
 
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+_DIGITS = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 
@@ -64,7 +67,7 @@ def _fit(value: object, types: frozenset[str]) -> object:
     if isinstance(value, str):
         return value if "string" in types and not _means_null(value, types) else _from_text(value, types)
     if types <= {"string", "null"} and isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
+        return to_json(value).decode()
     if isinstance(value, float) and "number" not in types and "integer" in types and value.is_integer():
         return int(value)
     return value
@@ -80,7 +83,7 @@ def _from_text(text: str, types: frozenset[str]) -> object:
     word = bare.lower()
     if types & {"integer", "number"} and _INTEGER.fullmatch(bare):
         return int(bare)
-    if "number" in types and _NUMBER.fullmatch(bare):
+    if "number" in types and _is_number(bare):
         return float(bare)
     if "boolean" in types and word in ("true", "false"):
         return word == "true"
@@ -96,10 +99,14 @@ def _from_text(text: str, types: frozenset[str]) -> object:
     return text
 
 
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None and isfinite(float(text))
+
+
 def _guess(text: str) -> object:
     """A number, a constant, or the text itself; what only looks like a number (``0123``) stays text."""
     if _INTEGER.fullmatch(text):
         return int(text)
-    if _NUMBER.fullmatch(text):
+    if _is_number(text) and not _DIGITS.fullmatch(text):
         return float(text)
     return _WORDS.get(text.lower(), text.lower() if isinstance(text, Bare) else text)

@@ -10,8 +10,6 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-import orjson
-
 from aura_py.errors import ProviderError
 from aura_py.ids import tool_call_id
 from aura_py.llm.contract import (
@@ -25,6 +23,7 @@ from aura_py.llm.contract import (
     ToolCallReady,
     ToolSpec,
 )
+from aura_py.llm.json_text import to_json
 from aura_py.llm.text_call_formats import FENCE, FUNCTION, TOOL_CALL, TOOL_CALL_END, Formats
 from aura_py.messages import ToolCall
 
@@ -118,7 +117,7 @@ class TextCallParser:
         if not found.calls:
             return self._prose(found.end)
         for call in found.calls:
-            self.calls.append(ToolCall(tool_call_id(), call.name, orjson.dumps(call.arguments).decode()))
+            self.calls.append(ToolCall(tool_call_id(), call.name, to_json(call.arguments).decode()))
         self._held = held[found.end :]
         self._after_call = True
         return ""

@@ -24,6 +24,10 @@ class TokenCounter:
     encoding: str
     factor: Fraction = Fraction(1)
 
+    def load(self) -> None:
+        """Loads the vocabulary, which takes a moment; a thread may do it ahead."""
+        vocabulary.encoding(self.encoding)
+
     def count(self, text: str) -> int:
         """Tokens of ``text``; 0 for nothing. Special tokens in the text count as what they are and never raise."""
         return self._scaled(sum(self._pieces(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from aura_py.config.models import OpenAILLM
 from aura_py.errors import UnsupportedContent
 from aura_py.llm.contract import ChatRequest, NamedTool, Sampling, ToolSpec
+from aura_py.llm.json_text import to_json
 from aura_py.llm.openai import build
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, ToolCall, system, tool_result, user
 
@@ -179,3 +181,10 @@ def test_reasoning_goes_back_under_its_own_key_beside_calls_only() -> None:
     assert sent(Message("assistant", (), (CALL,), (thought,)))[0]["reasoning_content"] == "hm"
     assert "thinking" not in sent(Message("assistant", (), (CALL,), (foreign,)))[0]
     assert "reasoning_content" not in sent(Message("assistant", (TextPart("x"),), (), (thought,)))[0]
+
+
+def test_a_conversation_with_anything_in_it_can_be_sent() -> None:
+    odd = MappingProxyType({"type": "object", "default": 2**70})
+    request = ChatRequest((user("half a \ud83d pair"),), tools=(ToolSpec("x", "", odd),))
+    assert b"half a ? pair" in to_json(body(request))
+    assert b"1180591620717411303424" in to_json(body(request))

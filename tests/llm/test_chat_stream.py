@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aura_py.errors import (
     ContextOverflow,
@@ -141,3 +143,30 @@ def test_errors_inside_the_stream_have_their_class(error: Any, kind: type[Provid
 def test_what_is_no_chunk_is_a_protocol_error(payload: bytes) -> None:
     with pytest.raises(ProviderProtocolError):
         read(payload)
+
+
+_json: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "delta", "message", "content", "tool_calls", "function", "arguments", "name", "id", "index"]
+                + ["usage", "prompt_tokens", "finish_reason", "error", "reasoning", "refusal", "code", "status"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["choices", "usage", "error"]), _json, max_size=3), max_size=4))
+def test_no_json_raises_anything_but_a_provider_s_error(chunks: list[Any]) -> None:
+    try:
+        deltas = read(*(orjson.dumps(chunk) for chunk in chunks))
+    except ProviderError:
+        return
+    assert isinstance(deltas[-1], Finish)
+    assert all(delta.text for delta in deltas if isinstance(delta, Text))

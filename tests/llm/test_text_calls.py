@@ -108,6 +108,11 @@ MORE = {
         "",
         [("nav", {"a": -1.5, "b": 'q"\n', "c": [1, "x", {"k": None}], "d": "word", "e": None, "f": "0123", "g": []})],
     ),
+    "numbers too long for a number": (
+        "[nav(a=123456789012345678901234567890, b=1e999)]",
+        "",
+        [("nav", {"a": "123456789012345678901234567890", "b": "1e999"})],
+    ),
     "values that fit the schema": (
         "[get_weather(city=0123, days='3', metric='true', ratio=none)]",
         "",
