@@ -64,7 +64,7 @@ def check(agents: Sequence[Named]) -> None:
                 "choose an alias that does not start like `o1` or `gpt-5`",
             )
     if len(agents) == 1 and agents[0].agent.get("hidden"):
-        agents[0].root.__truediv__("agent").__truediv__("hidden").warn(
+        (agents[0].root / "agent" / "hidden").warn(
             "WARN-ID02", "the only agent is hidden: lists of models come back empty", "remove `hidden`"
         )
 

@@ -607,7 +607,7 @@ class FreeForm(Kind):
 def _plain(value: object, at: At) -> object:
     """JSON-ready: plain strings, no dates, no numbers that JSON has not."""
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, dict):
         return {str(key): _plain(item, at / key) for key, item in value.items()}
     if isinstance(value, list):

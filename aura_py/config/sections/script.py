@@ -76,14 +76,12 @@ class Arguments(Kind):
     def _walk(self, value: object, at: At) -> object:
         if isinstance(value, str):
             _parses(value, at)
-            return value
+            return str(value)
         if isinstance(value, dict):
             return {str(key): self._walk(item, at / key) for key, item in value.items()}
         if isinstance(value, list):
             return [self._walk(item, at / index) for index, item in enumerate(value)]
-        if isinstance(value, bool | int | float):
-            return value
-        return value
+        return value if isinstance(value, bool | int | float) else str(value)
 
     def schema(self) -> JsonSchema:
         return {"type": "object"}
@@ -115,12 +113,20 @@ _made: list[SandboxedEnvironment] = []
 
 
 def _jinja() -> SandboxedEnvironment:
-    """Knows the names of the filters, not their work: templates are only compiled here."""
+    """Knows the names of the filters, not their work: templates are compiled here and never rendered."""
     if not _made:
-        from jinja2 import StrictUndefined
+        from jinja2 import StrictUndefined, nodes
+        from jinja2.compiler import CodeGenerator
         from jinja2.sandbox import SandboxedEnvironment
 
-        environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+        class Unfolded(CodeGenerator):
+            """Leaves constant expressions alone: computing one may take for ever."""
+
+            def _output_child_to_const(self, *_: object) -> str:
+                raise nodes.Impossible
+
+        environment = SandboxedEnvironment(undefined=StrictUndefined, optimized=False)
+        environment.code_generator_class = Unfolded
         for name in _FILTERS:
             environment.filters.setdefault(name, str)
         _made.append(environment)
