@@ -17,7 +17,7 @@ import anyio
 import uvicorn
 from anyio.abc import TaskGroup
 
-from aura_py.config import render
+from aura_py.config import InvalidConfiguration, render
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import ConfigurationError
 from aura_py.run.catalog import Catalog, Served
@@ -46,10 +46,6 @@ def serve(settings: ServerSettings, announce: Announce = print) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(settings, announce))
-    except ConfigurationError as error:
-        print(error.message, file=sys.stderr)
-        code = getattr(error, "exit_code", 1)
-        return code if isinstance(code, int) else 1
     except KeyboardInterrupt:
         return 130
 
@@ -58,10 +54,13 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
     stop = _Stop()
     with stop.listening():
         async with Services(settings) as services:
-            catalog = Catalog.load(settings.config_path, services)
-            edge = Edge(settings, services, catalog, KeyRing.load(settings.api_keys, settings.api_keys_file))
             try:
+                catalog = Catalog.load(settings.config_path, services)
+                edge = Edge(settings, services, catalog, KeyRing.load(settings.api_keys, settings.api_keys_file))
                 listener = bind(settings.host, settings.port)
+            except ConfigurationError as error:
+                print(error.message, file=sys.stderr)
+                return error.exit_code if isinstance(error, InvalidConfiguration) else 1
             except OSError as error:
                 print(_unbindable(settings, error), file=sys.stderr)
                 return 1
@@ -77,9 +76,9 @@ async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: An
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])
-    announce(f"listening on {address(listener)}")
     reloader = Reloader(edge)
     with stop.reloading(reloader.ask):
+        announce(f"listening on {address(listener)}")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_keep_date, server)
             tasks.start_soon(reloader.run)

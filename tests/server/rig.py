@@ -43,8 +43,12 @@ say = "Not the whole"
 finish = "length"
 
 [[agent.llm.rules]]
-user = "^(long|endless)"
+user = "^long"
 say = "{% for i in range(20000) %}lorem ipsum {% endfor %}"
+
+[[agent.llm.rules]]
+user = "^flood"
+say = "{% for i in range(40000) %}lorem ipsum dolor sit amet consectetur adipiscing elit sed do {% endfor %}"
 
 [[agent.llm.rules]]
 after_tool = "read_file"
