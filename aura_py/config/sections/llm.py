@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import get_args
 
 from aura_py.config import models
+from aura_py.config.maps import FreeForm
 from aura_py.config.problems import At
 from aura_py.config.sections import script
 from aura_py.config.tables import Advice, Key, Shape, TableList, Tree, Variant
-from aura_py.config.values import Choice, FilePath, Flag, FreeForm, Number, Secret, Text, Url, Whole
+from aura_py.config.values import Choice, FilePath, Flag, Number, Secret, Text, Url, Whole
 
 PROVIDERS = ("openai", "anthropic", "bedrock", "gemini", "ollama", "openrouter")
 """Providers that talk to a real model; `scripted` plays one from a file."""
