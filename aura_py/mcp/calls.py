@@ -177,7 +177,9 @@ async def _send(
 
 def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPError) -> ToolOutcome:
     failure = connection.take_http_failure(call.request_id)
-    if failure is not None and failure.status in (401, 404):
+    if failure is not None and (
+        failure.status in (401, 404) or (failure.status == 400 and "session" in error.message.lower())
+    ):
         raise SessionGone(str(failure))
     if failure is not None and failure.status is None:
         connection.close()

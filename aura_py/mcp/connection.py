@@ -38,6 +38,8 @@ Era = Literal["auto", "handshake"]
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
 _CLOSE_SECONDS = 10.0
+_CHECKED = 65_536
+"""Characters of text up to which a result is checked against its output schema; larger ones would hold the loop."""
 
 
 class Connection:
@@ -128,7 +130,7 @@ class Connection:
         dispatcher.listeners[request_id] = listener
         self.calls += 1
         try:
-            return await session.send_request(
+            result = await session.send_request(
                 CallToolRequest(
                     params=CallToolRequestParams(
                         name=native_name, arguments=arguments, _meta={"progress_token": request_id}
@@ -136,12 +138,25 @@ class Connection:
                 ),
                 _ANSWER,
             )
+            if isinstance(result, CallToolResult):
+                await self._check_output(session, native_name, result)
+            return result
         finally:
             del dispatcher.listeners[request_id]
             self.calls -= 1
             self.last_used = anyio.current_time()
             if self._closing and self.calls == 0:
                 self._wake.set()
+
+    async def _check_output(self, session: ClientSession, native_name: str, result: CallToolResult) -> None:
+        """A result that breaks the tool's own output schema still counts; the log says so."""
+        if result.is_error or sum(len(block.text) for block in result.content if block.type == "text") > _CHECKED:
+            return
+        try:
+            await session.validate_tool_result(native_name, result)
+        except RuntimeError as error:
+            problem = str(error).partition("\n")[0][:300]
+            log.warning("MCP server `%s` breaks the output schema of `%s`: %s", self.name, native_name, problem)
 
     async def notify_cancelled(self, request_id: int, reason: str) -> None:
         if self._dispatcher is not None:
@@ -293,7 +308,7 @@ class Connection:
             return f"{reasons.PREFIX}{failure}"
         if error is None:
             return reasons.timed_out(self.server.connect_timeout_secs)
-        return reasons.of_error(error)
+        return reasons.without_secrets(reasons.of_error(error), self._headers.values())
 
     def _live(self) -> tuple[ClientSession, CallDispatcher]:
         if self._session is None or self._dispatcher is None or self.over:

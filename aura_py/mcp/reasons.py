@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from aura_py.events import Transport
 
 PREFIX = "Connection failed: "
+_SHORTEST_SECRET = 6
 
 
 def timed_out(seconds: float) -> str:
@@ -25,12 +26,21 @@ def http_status(name: str, transport: Transport, status: int, phrase: str) -> st
 
 
 def of_error(error: BaseException) -> str:
-    """The reason for an error without an HTTP status. Only texts that cannot hold a credential are repeated."""
+    """The reason for an error without an HTTP status."""
     cause = next(leaves(error), error)
     if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
         return f"{PREFIX}{cause.strerror or type(cause).__name__}"
     text = " ".join(str(cause).split())[:300]
     return f"{PREFIX}{text or type(cause).__name__}"
+
+
+def without_secrets(text: str, values: Iterable[str]) -> str:
+    """``text`` with ``***`` for every header value, or credential after its scheme, that a server may have echoed."""
+    for value in values:
+        for secret in (value.strip(), value.strip().rpartition(" ")[2]):
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, "***")
+    return text
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,3 +97,14 @@ def test_a_bounded_error_keeps_both_ends(piece: str, times: int) -> None:
         assert text.endswith(tail)
         assert marker.startswith("[tool error truncated: ")
         assert len(bounded.encode()) <= 8192 + 128
+
+
+async def test_a_result_that_breaks_its_output_schema_counts_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    calls = Calls()
+    async with McpPool() as pool:
+        attachment = await pool.attach({"old": python_server("legacy")}, headers={})
+        outcome = await tool(attachment, "liar").call({}, calls.context())
+        await attachment.release()
+    assert outcome.ok
+    assert outcome.structured == {"n": "many"}
+    assert "breaks the output schema of `liar`" in caplog.text

@@ -50,6 +50,11 @@ PAGES: list[list[Json]] = [
         {"name": "chatter", "inputSchema": {"type": "object"}},
         {"name": "environment", "inputSchema": {"type": "object"}},
         {"name": "grow", "inputSchema": {"type": "object"}},
+        {
+            "name": "liar",
+            "inputSchema": {"type": "object"},
+            "outputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+        },
     ],
 ]
 
@@ -104,6 +109,10 @@ class Desk:
                 return None
             case "environment":
                 return text(message, json.dumps(dict(os.environ)))
+            case "liar":
+                answer = text(message, "many")
+                answer["result"]["structuredContent"] = {"n": "many"}
+                return answer
             case "grow":
                 late = {"name": "late", "inputSchema": {"type": "object"}}
                 self.pages = [*self.pages[:-1], [*self.pages[-1], late]]

@@ -38,7 +38,8 @@ def serve(server: MCPServer[Any], chosen: argparse.Namespace | None = None) -> N
 
 
 def serve_app(app: ASGIApp, port: int, path: str = "/mcp", on_ready: Callable[[str], None] = lambda _url: None) -> None:
-    with socket.socket() as listener:
+    # asyncio turns Nagle's algorithm off only for sockets that say they are TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(512)
