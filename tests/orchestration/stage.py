@@ -87,6 +87,7 @@ def config(
                 **(agent or {}),
             },
             "mcp": {"servers": dict(servers or {})},
+            "tools": {"filesystem": True},
             "orchestration": {
                 "enabled": True,
                 "worker": {

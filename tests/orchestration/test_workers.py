@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import pytest
+
+from aura_py.agent.contract import ClientTool, Turn
+from aura_py.errors import ProviderOverloaded
+from aura_py.events import (
+    IterationCompleted,
+    ModelCallCompleted,
+    OrchestratorToolCompleted,
+    OrchestratorToolStarted,
+    PlanCreated,
+    RunFailed,
+    RunFinished,
+    TaskCompleted,
+    TaskStarted,
+)
+from aura_py.llm.contract import ChatRequest, NamedTool
+from aura_py.messages import Usage, assistant, user
+from tests.orchestration.clock import jumping_clock
+from tests.orchestration.stage import (
+    Rule,
+    Told,
+    answer,
+    call,
+    config,
+    coordinator,
+    parallel,
+    plan,
+    stage,
+    step,
+    submit,
+    worker,
+)
+
+FINISH = coordinator("continue", answer("all done"))
+JOBS = [step(f"job {number}", f"w{number}") for number in range(5)]
+TEAM_OF_FIVE = plan(parallel(JOBS[0], JOBS[1]), JOBS[2], parallel(JOBS[3], JOBS[4]))
+
+
+async def play(*rules: Rule, **settings: object) -> Told:
+    total = settings.pop("total", None)
+    async with jumping_clock() as clock, stage(clock) as scene:
+        return await scene.run(config([*rules, FINISH], **settings), total=total)  # type: ignore[arg-type]
+
+
+def prompt_of(request: ChatRequest) -> str:
+    return request.messages[-1].text
+
+
+# --- isolation -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_sees_its_task_and_its_dependencies_results_and_nothing_else() -> None:
+    rules = [
+        coordinator("plan", plan(step("first job"), step("second job", "beta"), goal="the secret goal")),
+        worker(submit("result one"), worker="alpha"),
+        worker(submit("result two"), worker="beta"),
+        FINISH,
+    ]
+    turn = Turn((user("an earlier question"), assistant("an earlier answer"), user("the real question")))
+    async with jumping_clock() as clock, stage(clock) as scene:
+        told = await scene.run(config(rules, agent={"system_prompt": "the agent's own prompt"}), turn=turn)
+    first, second = told.asked("worker")
+    for request in (first, second):
+        everything = "\n".join(message.text for message in request.messages)
+        for foreign in ("earlier", "real question", "secret goal", "the agent's own prompt"):
+            assert foreign not in everything
+    assert "You are alpha." in first.messages[0].text
+    assert "first job" in prompt_of(first)
+    assert "result one" not in prompt_of(first)
+    assert "second job" in prompt_of(second)
+    assert "COMPLETED task 0 (first job):" in prompt_of(second)
+    assert "result one" in prompt_of(second)
+
+
+async def test_indirect_ancestors_come_as_one_line_each() -> None:
+    told = await play(
+        coordinator("plan", plan(step("one"), step("two"), step("three"))),
+        worker(submit("long first result", "short first"), user="task:\n\none\n"),
+        worker(submit("second result"), user="task:\n\ntwo\n"),
+        worker(submit()),
+    )
+    last = prompt_of(told.asked("worker")[-1])
+    assert "- task 0 (one): short first" in last
+    assert "long first result" not in last
+    assert "second result" in last
+
+
+async def test_the_coordinator_hears_the_conversation_and_has_no_tools_of_workers() -> None:
+    turn = Turn(
+        (user("before"), assistant("then"), user("now")),
+        client_tools=(ClientTool("from_client", "", {"type": "object"}),),
+    )
+    async with jumping_clock() as clock, stage(clock) as scene:
+        told = await scene.run(config([coordinator("plan", answer())]), turn=turn)
+    request = told.requests[0]
+    assert [message.role for message in request.messages] == ["system", "user", "assistant", "user"]
+    assert [tool.name for tool in request.tools] == [
+        "respond_directly",
+        "create_plan",
+        "request_clarification",
+        "read_artifact",
+    ]
+    assert "now" in prompt_of(request)
+
+
+# --- delivering ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_submission_ends_the_worker_at_once_and_its_cost_is_counted() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(submit("found", "sum", "HIGH"), call("read_artifact", filename="x"), usage={"input": 100, "output": 7}),
+    )
+    assert len(told.asked("worker")) == 1
+    assert isinstance(told.end, RunFinished)
+    assert told.end.usage == sum((e.usage for e in told.all(ModelCallCompleted)), Usage())
+    assert any(e.usage.input == 100 for e in told.all(ModelCallCompleted))
+
+
+async def test_calls_before_a_submission_run_and_calls_behind_it_do_not() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(call("list_directory", path="tests"), submit(), call("list_directory", path="docs")),
+        workers={"alpha": {}},
+    )
+    completed = {e.call_id: e for e in told.all(OrchestratorToolCompleted)}
+    names = [(e.name, completed[e.call_id].ok) for e in told.all(OrchestratorToolStarted)]
+    assert names == [("list_directory", True), ("submit_result", True), ("list_directory", False)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"summary": "s", "confidence": "high"}, "`result` must be text"),
+        ({"summary": "s", "result": "  ", "confidence": "high"}, "`result` is blank"),
+        ({"summary": "s", "result": 7, "confidence": "high"}, "`result` must be text"),
+    ],
+)
+async def test_an_unusable_submission_is_refused_and_may_be_mended(broken: dict[str, object], words: str) -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(submit("mended"), after_error=True),
+        worker({"name": "submit_result", "arguments": broken}),
+    )
+    first = told.all(OrchestratorToolCompleted)[0]
+    assert not first.ok
+    assert words in first.result
+    assert told.one(TaskCompleted).result == "mended"
+
+
+async def test_a_text_without_submission_gets_one_more_chance_in_the_same_conversation() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(submit("now submitted"), user="System correction"),
+        worker(say="Here is what I found."),
+    )
+    first, second = told.asked("worker")
+    assert first.tool_choice == "auto"
+    assert second.tool_choice == NamedTool("submit_result")
+    assert [m.role for m in second.messages[1:]] == ["user", "assistant", "user"]
+    assert second.messages[2].text == "Here is what I found."
+    assert told.one(TaskCompleted).result == "now submitted"
+
+
+async def test_two_texts_are_a_soft_failure_that_keeps_the_words() -> None:
+    told = await play(coordinator("plan", plan(step("job"))), worker(say="two articles have no price"))
+    done = told.one(TaskCompleted)
+    assert (done.success, done.result) == (False, "two articles have no price")
+    report = prompt_of(told.asked("coordinator")[-1])
+    assert "failed [soft_failure]" in report
+    assert "two articles have no price" in report
+
+
+async def test_a_worker_may_be_trusted_without_a_submission() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(say="the plain answer"),
+        workers={"alpha": {"accept_unsubmitted": True}},
+    )
+    assert told.one(TaskCompleted).success
+    assert "[low confidence]" in prompt_of(told.asked("coordinator")[-1])
+
+
+async def test_on_its_last_turn_a_worker_is_offered_nothing_but_the_submission() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(submit("in the end"), tools=["submit_result"], call=4),
+        worker(call("read_file", path="{{ call }}.txt")),
+        agent={"turn_depth": 2},
+    )
+    last = told.asked("worker")[-1]
+    assert [tool.name for tool in last.tools] == ["submit_result"]
+    assert last.tool_choice == NamedTool("submit_result")
+    assert told.one(TaskCompleted).result == "in the end"
+
+
+# --- fault injection -----------------------------------------------------------------------------------------------
+
+FAULTS: dict[str, tuple[Rule, str]] = {
+    "fails": (worker(error={"status": 400, "message": "bad"}), "agent_error"),
+    "hangs": (worker(hang=True), "agent_timeout"),
+    "cut by its provider": (worker(say="some text", error={"status": 503, "after_chars": 4}), "provider_overloaded"),
+    "exceeds its depth": (worker(call("read_file", path="{{ call }}")), "depth_exhausted"),
+    "submits nothing": (worker(say="only words"), "soft_failure"),
+    "denied by its provider": (worker(error={"status": 401, "message": "no"}), "provider_auth_error"),
+    "too long": (
+        worker(error={"status": 400, "code": "context_length_exceeded", "message": "x"}),
+        "context_overflow",
+    ),
+    "repeats itself": (worker(call("list_directory", path="aura_py")), "loop_detected"),
+}
+DEPENDANTS = {0: {2, 3, 4}, 1: {2, 3, 4}, 2: {3, 4}, 3: set[int](), 4: set[int]()}
+
+
+@pytest.mark.parametrize("victim", range(5))
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_failing_task_skips_its_dependants_and_nothing_else(victim: int, fault: str) -> None:
+    rule, category = FAULTS[fault]
+    told = await play(
+        coordinator("plan", TEAM_OF_FIVE),
+        {**rule, "worker": f"w{victim}"},
+        worker(submit()),
+        workers={f"w{number}": {} for number in range(5)},
+        timeouts={"per_call_timeout_secs": 30 if fault == "hangs" else 0},
+        agent={"turn_depth": 18 if fault == "repeats itself" else 1},
+        duplicate_call_block_threshold=3,
+    )
+    started = {e.task_id for e in told.all(TaskStarted)}
+    completed = {e.task_id: e.success for e in told.all(TaskCompleted)}
+    assert started == set(range(5)) - DEPENDANTS[victim]
+    assert completed == {task: task != victim for task in started}
+    assert isinstance(told.end, RunFinished)
+    report = prompt_of(told.asked("coordinator")[-1])
+    assert f"failed [{category}]" in report
+    assert set(told.one(IterationCompleted).blocked) == DEPENDANTS[victim]
+    for task in DEPENDANTS[victim]:
+        assert f"- task {task}: job {task}: dependency failed (task {victim})" in report
+    opened = [e.call_id for e in told.all(OrchestratorToolStarted)]
+    assert sorted(opened) == sorted(e.call_id for e in told.all(OrchestratorToolCompleted))
+
+
+async def test_an_escalated_worker_s_submission_is_kept_with_low_confidence() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(submit("partial findings"), call=4),
+        worker(call("list_directory", path="aura_py")),
+        duplicate_call_block_threshold=3,
+        agent={"turn_depth": 9},
+    )
+    assert told.one(TaskCompleted).result == "partial findings"
+    report = prompt_of(told.asked("coordinator")[-1])
+    assert "[low confidence]" in report
+    assert "Note: ended by the duplicate-call guard" in report
+
+
+async def test_a_transient_failure_is_tried_again_when_nothing_was_changed() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(error={"status": 503, "message": "busy"}, times=2),
+        worker(submit("third time lucky")),
+    )
+    assert told.one(TaskCompleted).result == "third time lucky"
+
+
+async def test_a_dead_provider_of_one_worker_does_not_silence_a_healthy_coordinator() -> None:
+    own = {"provider": "scripted", "model": "other", "rules": [worker(error={"status": 401, "message": "no"})]}
+    told = await play(coordinator("plan", plan(step("job"))), workers={"alpha": {"llm": own}, "beta": {}})
+    assert told.text == "all done"
+
+
+async def test_mixed_failures_go_to_the_coordinator() -> None:
+    told = await play(
+        coordinator("plan", plan(parallel(step("job 0"), step("job 1")))),
+        worker(error={"status": 401, "message": "no"}, user="job 0"),
+        worker(say="only words"),
+    )
+    assert told.text == "all done"
+
+
+async def test_the_error_of_a_dead_provider_lists_the_tasks() -> None:
+    told = await play(coordinator("plan", plan(step("job"))), worker(error={"status": 429, "message": "no"}))
+    assert isinstance(told.end, RunFailed)
+    assert isinstance(told.end.error, ProviderOverloaded)
+    assert "- task 0 (job): failed: Worker failed task 0 after 3 attempts" in told.end.error.message
+
+
+async def test_failures_of_all_iterations_and_their_patterns_are_told() -> None:
+    told = await play(
+        coordinator("plan", plan(parallel(step("good"), step("bad", "beta")))),
+        coordinator("continue", plan(step("bad", "beta")), times=1),
+        worker(say="words", worker="beta"),
+        worker(submit()),
+    )
+    first, second = [prompt_of(r) for r in told.asked("coordinator")[1:]]
+    assert "## Reuse" in first
+    assert "Observed patterns" not in first
+    assert "“bad” failed 2 times with soft_failure" in second
+    assert "iteration 1, beta, soft_failure: bad" in second
+    assert [e.iteration for e in told.all(PlanCreated)] == [1, 2]
+
+
+async def test_raw_results_hold_what_every_iteration_completed() -> None:
+    async with jumping_clock() as clock, stage(clock) as scene:
+        told = await scene.run(
+            config(
+                [
+                    coordinator("plan", plan(step("one"))),
+                    coordinator("continue", plan(step("two", "beta")), times=1),
+                    coordinator("continue", say=""),
+                    worker(submit("first find"), worker="alpha"),
+                    worker(submit("second find")),
+                ]
+            )
+        )
+    assert "first find" in told.text
+    assert "second find" in told.text
+    assert "## Iteration 2, task 0: two" in told.text
+
+
+async def test_the_last_report_offers_no_further_plan() -> None:
+    told = await play(coordinator("plan", plan(step("job"))), worker(submit()), max_planning_cycles=1)
+    last = told.asked("coordinator")[-1]
+    assert "create_plan" not in [tool.name for tool in last.tools]
+    assert "This must be the final answer" in prompt_of(last)
+
+
+# --- how tools are shown -------------------------------------------------------------------------------------------
+
+
+async def test_from_the_second_attempt_on_a_tool_call_is_demanded() -> None:
+    told = await play(coordinator("plan", answer(), user="System correction"), coordinator("plan", say="hm"))
+    assert [r.tool_choice for r in told.asked("coordinator")] == ["auto", "required"]
+
+
+async def test_routing_calls_written_as_text_are_understood() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job")), as_text=True),
+        worker(submit("by text"), as_text=True),
+        llm={"fallback_tool_parsing": True},
+    )
+    assert isinstance(told.end, RunFinished)
+
+
+async def test_the_generic_worker_stands_in_where_there_are_no_workers() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job", None))), worker(submit()), workers={}, worker_system_prompt="You do all."
+    )
+    assert told.one(TaskStarted).worker_id == told.one(TaskStarted).orchestrator_id
+    assert "You do all." in told.asked("worker")[0].messages[0].text
+
+
+async def test_at_most_so_many_tasks_run_at_once() -> None:
+    told = await play(
+        coordinator("plan", plan(parallel(*(step(f"job {n}") for n in range(6))))),
+        worker(submit(), delay_ms=1000),
+        max_parallel_tasks=2,
+    )
+    running, most = 0, 0
+    for event in told.events:
+        running += isinstance(event, TaskStarted)
+        running -= isinstance(event, TaskCompleted)
+        most = max(most, running)
+    assert most == 2
