@@ -111,7 +111,7 @@ class ChatStream:
                 if calls:
                     self._fragments(calls, deltas)
                 refusal = delta.get("refusal")
-                if refusal:
+                if refusal and isinstance(refusal, str):
                     self._refused = True
                     deltas.append(Text(refusal))
                 self.extra(delta, deltas)

@@ -129,13 +129,13 @@ class ResilientModel:
                     raise deadline.missed() from error
                 if batch is None:
                     return
-                deadline.heard()
-                if not visible:
+                if not visible and batch:
                     held += batch
                     if all(isinstance(delta, UsageReport) for delta in batch):
                         continue
                     visible = True
                     batch, held = held, []
+                deadline.heard()
                 if batch:
                     yield batch
                     deadline.heard()

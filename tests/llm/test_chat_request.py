@@ -13,7 +13,18 @@ from aura_py.errors import UnsupportedContent
 from aura_py.llm.contract import ChatRequest, NamedTool, Sampling, ToolSpec
 from aura_py.llm.json_text import to_json
 from aura_py.llm.openai import build
-from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, ToolCall, system, tool_result, user
+from aura_py.messages import (
+    FilePart,
+    ImagePart,
+    JsonObject,
+    Message,
+    Reasoning,
+    TextPart,
+    ToolCall,
+    system,
+    tool_result,
+    user,
+)
 
 ADD = ToolSpec("add", "Adds.", {"type": "object", "properties": {"a": {"type": "integer"}}})
 CALL = ToolCall("call_1", "add", '{"a":1}')
@@ -184,7 +195,7 @@ def test_reasoning_goes_back_under_its_own_key_beside_calls_only() -> None:
 
 
 def test_a_conversation_with_anything_in_it_can_be_sent() -> None:
-    odd = MappingProxyType({"type": "object", "default": 2**70})
+    odd: JsonObject = MappingProxyType({"type": "object", "default": 2**70})
     request = ChatRequest((user("half a \ud83d pair"),), tools=(ToolSpec("x", "", odd),))
     assert b"half a ? pair" in to_json(body(request))
     assert b"1180591620717411303424" in to_json(body(request))

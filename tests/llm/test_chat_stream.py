@@ -145,19 +145,13 @@ def test_what_is_no_chunk_is_a_protocol_error(payload: bytes) -> None:
         read(payload)
 
 
+_KEYS = (
+    "choices delta message content tool_calls function arguments name id index usage prompt_tokens finish_reason error"
+    " reasoning refusal code status"
+).split()
 _json: Any = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["choices", "delta", "message", "content", "tool_calls", "function", "arguments", "name", "id", "index"]
-                + ["usage", "prompt_tokens", "finish_reason", "error", "reasoning", "refusal", "code", "status"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
     max_leaves=12,
 )
 

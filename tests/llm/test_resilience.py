@@ -141,6 +141,12 @@ async def test_a_silent_model_without_fallback_is_a_first_chunk_timeout() -> Non
         await collect(around(Says((asyncio.Event(),))), request)
 
 
+async def test_usage_alone_does_not_count_as_the_first_delta() -> None:
+    request = ChatRequest((user("hi"),), first_delta_timeout=0.05)
+    with pytest.raises(FirstChunkTimeout):
+        await collect(around(Says(([UsageReport(Usage(5, 0))], asyncio.Event()))), request)
+
+
 async def test_the_first_deadline_spans_the_retries() -> None:
     request = ChatRequest((user("hi"),), first_delta_timeout=5)
     model = Says((overloaded(60),), answer())
