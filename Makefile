@@ -49,7 +49,9 @@ bench: $(INSTALLED_DEV) ## measure; prints ratios against things measured in the
 	@$(BIN)/python -m benchmarks
 
 docs: $(INSTALLED_DEV) ## write the generated references anew
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m aura_py.config.reference docs/configuration.md
+	@$(BIN)/python -m aura_py.cli.reference docs/cli.md
+	@$(BIN)/aura schema > examples/agent.schema.json
 
 clean: ## remove what the other tasks made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

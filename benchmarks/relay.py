@@ -27,7 +27,7 @@ ROUNDS = 3
 _AGENT = """
 [agent]
 name = "relay"
-system_prompt = ""
+system_prompt = "Answer."
 
 [agent.llm]
 provider = "openai"

@@ -30,8 +30,9 @@ api_key = "none"
 """
 _EMPTY = """
 import http.server, sys
-address = ("127.0.0.1", int(sys.argv[1]))
-http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Quiet).serve_forever()
 """
 
 
@@ -39,10 +40,11 @@ def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         agent = Path(folder, "agent.toml")
         agent.write_text(_AGENT)
-        times, sizes = zip(
+        times, burnt, sizes = zip(
             *(_start(["-m", "aura_py", "serve", str(agent), "--port"]) for _ in range(RUNS)), strict=True
         )
-    empty_times, empty_sizes = zip(*(_start(["-c", _EMPTY]) for _ in range(RUNS)), strict=True)
+    empty_times, empty_burnt, empty_sizes = zip(*(_start(["-c", _EMPTY]) for _ in range(RUNS)), strict=True)
+    cpu, empty_cpu = statistics.median(burnt), statistics.median(empty_burnt)
     seconds, resident = statistics.median(times), max(sizes)
     empty_seconds, empty_resident = statistics.median(empty_times), max(empty_sizes)
     return [
@@ -55,6 +57,12 @@ def measure() -> list[Row]:
             seconds < START_SECONDS,
         ),
         Row(
+            "startup: CPU until then, beside http.server",
+            f"{cpu:.2f} s",
+            f"{empty_cpu:.2f} s",
+            cpu / empty_cpu,
+        ),
+        Row(
             "startup: resident memory when idle, beside http.server",
             f"{resident:.0f} MB",
             f"{empty_resident:.0f} MB",
@@ -65,15 +73,16 @@ def measure() -> list[Row]:
     ]
 
 
-def _start(arguments: list[str]) -> tuple[float, float]:
-    """Seconds until an answer of 200 (or of any status from a server without `/health`), and megabytes after it."""
+def _start(arguments: list[str]) -> tuple[float, float, float]:
+    """Seconds and CPU seconds until the first 200 (404 from a server without `/health`), and megabytes after it."""
     port = free_port()
     began = time.perf_counter()
     with running([*arguments, str(port)], port) as process:
         _ask(port)
         seconds = time.perf_counter() - began
+        spent = process.cpu_times()
         time.sleep(SETTLE_SECONDS)
-        return seconds, process.memory_info().rss / 1e6
+        return seconds, spent.user + spent.system, process.memory_info().rss / 1e6
 
 
 def _ask(port: int) -> None:

@@ -14,6 +14,6 @@ def command() -> None:
     """
     import json
 
-    from aura_py.config import json_schema
+    from aura_py.config.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

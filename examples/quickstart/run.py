@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 40.0
 
 WELCOME = """
-Two agents answer on http://127.0.0.1:{port}/v1 as the models `assistant` and `librarian`.
+Agents answer on http://127.0.0.1:{port}/v1 as the models {models}.
 Their model is scripted: no key, no network, no intelligence. The tools and their answers are real.
 
 Ask with curl:
@@ -70,7 +71,7 @@ def main() -> int:
             process_group=0,
         )
         if _listening(server, port):
-            print(WELCOME.format(port=port, python=_shown(Path(sys.executable))), flush=True)
+            print(WELCOME.format(port=port, models=_models(port), python=_shown(Path(sys.executable))), flush=True)
         return server.wait()
     except KeyboardInterrupt:
         return 130
@@ -120,6 +121,12 @@ def _listening(server: subprocess.Popen[bytes], port: int) -> bool:
         except OSError:
             time.sleep(0.05)
     return False
+
+
+def _models(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=10) as answer:
+        names = [f"`{each['id']}`" for each in json.load(answer)["data"]]
+    return ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
 def _shown(path: Path) -> str:
