@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from aura_py.config.models import AgentConfig
+from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished
+from aura_py.orchestration.manifest import read_manifest
+from aura_py.orchestration.naming import (
+    is_run_id,
+    is_uuid7,
+    output_name,
+    result_name,
+    safe_artifact,
+    safe_component,
+    sanitise,
+    session_component,
+)
+from aura_py.orchestration.prior_runs import Viewer, listed, prior_runs
+from aura_py.orchestration.rundir import LOCK, RunDirectory, UnsafeName
+from tests.orchestration.stage import Rule, Told, answer, call, config, coordinator, plan, stage, step, submit, worker
+
+FINISH = coordinator("continue", answer("all done", summary="it is done"))
+PLAIN = [coordinator("plan", plan(step("first"), step("second", "beta"))), worker(submit()), FINISH]
+
+
+async def play(settings: AgentConfig, **options: Any) -> Told:
+    async with stage() as scene:
+        return await scene.run(settings, **options)
+
+
+def run_of(session: Path) -> Path:
+    return session / os.readlink(session / "latest")
+
+
+def load(path: Path) -> Any:
+    return orjson.loads(path.read_bytes())
+
+
+def shape(value: Any) -> Any:
+    """The structure of a stored document: what varies from run to run is replaced by its kind."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value]
+    if isinstance(value, str) and is_run_id(value):
+        return "<uuid>"
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value):
+        return "<time>"
+    return "<int>" if isinstance(value, int) and not isinstance(value, bool) and value > 9 else value
+
+
+# --- layout --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_leaves_the_files_of_the_specification(tmp_path: Path) -> None:
+    await play(config(PLAIN, memory_dir=tmp_path), session="cs_77")
+    run = run_of(tmp_path / "cs_77")
+    assert is_uuid7(run.name)
+    assert sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()) == [
+        "iteration-1/plan.json",
+        "iteration-1/planning-1.prompt.txt",
+        "iteration-1/planning-1.response.txt",
+        "iteration-1/planning-2.prompt.txt",
+        "iteration-1/planning-2.response.txt",
+        *(
+            f"iteration-1/task-{task}.attempt-1.{kind}"
+            for task in (0, 1)
+            for kind in ("prompt.txt", "response.txt", "result.json")
+        ),
+        "manifest.json",
+    ]
+    for path in run.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+    plan_file = (run / "iteration-1/plan.json").read_text()
+    assert plan_file.startswith('{\n  "goal": "the goal",\n  "steps": [\n    {\n      "type": "task"')
+    assert load(run / "iteration-1/task-0.attempt-1.result.json").keys() == {
+        *("task_id", "description", "attempt", "approach", "result", "summary", "error", "duration_ms"),
+        *("confidence", "orchestrator_notes"),
+    }
+    assert "COMPLETED task 0" in (run / "iteration-1/task-1.attempt-1.prompt.txt").read_text()
+
+
+async def test_the_manifest_of_a_partly_failed_run(tmp_path: Path) -> None:
+    rules = [
+        coordinator("plan", plan(step("good"), step("bad", "beta"), step("never"))),
+        worker(say="no idea", worker="beta"),
+        worker(submit("r", "short")),
+        FINISH,
+    ]
+    await play(config(rules, memory_dir=tmp_path), session="cs_77")
+    manifest = load(run_of(tmp_path / "cs_77") / "manifest.json")
+    details = manifest.pop("iterations_detail")
+    assert details[0]["task_summaries"] == manifest["task_summaries"]
+    manifest["phase_timings"] = list(manifest["phase_timings"])
+    assert shape(manifest) == {
+        "run_id": "<uuid>",
+        "session_id": "cs_77",
+        "timestamp": "<time>",
+        "goal": "the goal",
+        "status": "partial_success",
+        "iterations": 1,
+        "routing_mode": "orchestrated",
+        "outcome": "1/3 tasks completed",
+        "response_summary": "it is done",
+        "task_summaries": [
+            {
+                "task_id": 0,
+                "description": "good",
+                "status": "complete",
+                "worker": "alpha",
+                "result_preview": "short",
+                "confidence": "high",
+                "attempts": 1,
+            },
+            {
+                "task_id": 1,
+                "description": "bad",
+                "status": "failed",
+                "worker": "beta",
+                "result_preview": None,
+                "failure_category": "soft_failure",
+                "error": "no idea",
+                "error_context": {"category": "soft_failure", "attempt_count": 2, "partial_result": "no idea"},
+                "attempts": 2,
+            },
+            {
+                "task_id": 2,
+                "description": "never",
+                "status": "failed",
+                "worker": "alpha",
+                "result_preview": None,
+                "failure_category": "dependency_failed",
+                "error": "not run: it depends on task 1, which failed",
+                "error_context": {"category": "dependency_failed", "attempt_count": 0},
+            },
+        ],
+        "artifact_paths": [],
+        "phase_timings": ["planning_ms", "execution_ms", "task_compute_ms", "tool_ms"],
+        "agent": "team",
+        "owner": None,
+        "schema_version": 2,
+        "started_at": "<time>",
+        "usage": {"input_tokens": "<int>", "output_tokens": "<int>"},
+    }
+
+
+async def test_a_direct_answer_leaves_a_manifest_without_iterations(tmp_path: Path) -> None:
+    await play(config([coordinator("plan", answer("x" * 300))], memory_dir=tmp_path), session="s")
+    manifest = load(run_of(tmp_path / "s") / "manifest.json")
+    assert (manifest["status"], manifest["iterations"], manifest["routing_mode"]) == ("success", 0, "direct_answer")
+    assert (manifest["goal"], manifest["outcome"]) == ("What is up?", "Answered directly")
+    assert manifest["response_summary"] == "x" * 200
+
+
+async def test_a_failed_planning_leaves_a_manifest_that_says_so(tmp_path: Path) -> None:
+    rules = [coordinator("plan", error={"status": 401, "message": "no"})]
+    await play(config(rules, memory_dir=tmp_path), session="s")
+    manifest = load(run_of(tmp_path / "s") / "manifest.json")
+    assert manifest["status"] == "failed"
+    assert manifest["outcome"].startswith("Planning failed")
+
+
+# --- results and artifacts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("length", "stored"), [(4000, False), (4001, True)])
+async def test_a_result_over_the_threshold_goes_into_a_file(tmp_path: Path, length: int, stored: bool) -> None:
+    text = "ä" * length
+    rules = [
+        coordinator("plan", plan(step("a"), step("b"))),
+        worker(submit(text), user="a\n"),
+        worker(submit()),
+        FINISH,
+    ]
+    told = await play(config(rules, memory_dir=tmp_path), session="s")
+    artifacts = run_of(tmp_path / "s") / "artifacts"
+    if not stored:
+        assert not artifacts.exists() or not list(artifacts.iterdir())
+        assert text in told.asked("worker")[1].messages[-1].text
+        return
+    assert (artifacts / "task-0-alpha-iter-1-result.txt").read_text() == text
+    received = told.asked("worker")[1].messages[-1].text
+    note = "[Full result (4001 chars) saved to artifact: task-0-alpha-iter-1-result.txt]"
+    assert "ä" * 2000 + "\n\n" + note in received
+    assert "ä" * 2001 not in received
+
+
+async def test_without_files_a_long_result_travels_whole() -> None:
+    text = "x" * 9000
+    rules = [coordinator("plan", plan(step("a"), step("b"))), worker(submit(text)), FINISH]
+    told = await play(config(rules))
+    assert text in told.asked("worker")[1].messages[-1].text
+
+
+async def test_the_coordinator_reads_an_artifact_and_is_told_when_there_is_none(tmp_path: Path) -> None:
+    rules = [
+        coordinator("plan", plan(step("a"))),
+        worker(submit("y" * 5000)),
+        coordinator("continue", answer("{{ results | length }}"), call=4),
+        coordinator("continue", call("read_artifact", filename="task-9-alpha-iter-1-result.txt"), call=3),
+        coordinator("continue", call("read_artifact", filename="task-0-alpha-iter-1-result.txt")),
+    ]
+    told = await play(config(rules, memory_dir=tmp_path), session="s")
+    found, absent = told.all(OrchestratorToolCompleted)[-2:]
+    assert orjson.loads(found.result) == {
+        "found": True,
+        "filename": "task-0-alpha-iter-1-result.txt",
+        "content": "y" * 5000,
+    }
+    assert orjson.loads(absent.result)["found"] is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "a/b",
+        "a\\b",
+        "",
+        ".",
+        "..",
+        "a..b",
+        "a\0b",
+        "manifest.json",
+        "con",
+        "task-0-a-iter-1-result.txt\n",
+        "x" * 300,
+    ],
+)
+async def test_a_name_that_is_none_of_ours_is_refused(tmp_path: Path, name: str) -> None:
+    run = await RunDirectory.open(tmp_path, "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None)
+    with pytest.raises(UnsafeName):
+        await run.artifact(name)
+    assert not safe_artifact(name)
+
+
+async def test_no_link_is_followed_out_of_the_artifacts(tmp_path: Path) -> None:
+    run = await RunDirectory.open(tmp_path, "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    name = "task-0-a-iter-1-result.txt"
+    assert run.path is not None
+    (run.path / "artifacts").mkdir()
+    (run.path / "artifacts" / name).symlink_to(secret)
+    assert await run.artifact(name) is None
+    other = tmp_path / "s" / "01a1fcd1-e126-77e5-b849-c6ac7fa85d2d"
+    other.symlink_to(tmp_path)
+    assert await run.artifact(name, other.name) is None
+
+
+async def test_invalid_text_is_replaced_and_a_directory_is_no_artifact(tmp_path: Path) -> None:
+    run = await RunDirectory.open(tmp_path, "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None)
+    assert run.path is not None
+    artifacts = run.path / "artifacts"
+    (artifacts / "task-1-a-iter-1-result.txt").mkdir(parents=True)
+    (artifacts / "task-0-a-iter-1-result.txt").write_bytes(b"ok \xff")
+    stored = await run.artifact("task-0-a-iter-1-result.txt")
+    assert stored is not None
+    assert stored.text == "ok \ufffd"
+    assert await run.artifact("task-1-a-iter-1-result.txt") is None
+
+
+def test_names_are_made_as_specified() -> None:
+    assert [sanitise(name) for name in ("sre/ops", "a..b", "UPPER_case", "///")] == [
+        "sre-ops",
+        "a-b",
+        "upper-case",
+        "unknown",
+    ]
+    assert result_name(0, None, 1) == "task-0-default-iter-1-result.txt"
+    assert output_name(0, "infra", 2, 1, "log_search", 3) == "task-0-infra-iter-2-log-search-3-output.txt"
+    assert output_name(0, "infra", 1, 2, "log_search", 0) == "task-0-infra-iter-1-a2-log-search-0-output.txt"
+    assert safe_artifact("task-0-infra-iter-1-a2-log-search-0-output.txt")
+    assert safe_component("cs_77")
+
+
+def test_an_unsafe_session_id_becomes_a_hash() -> None:
+    assert session_component("cs_77") == "cs_77"
+    for bad in ("../x", "a/b", ".hidden", "latest", "x" * 200):
+        assert re.fullmatch(r"h_[0-9a-f]{40}", session_component(bad))
+
+
+# --- when it cannot be written -------------------------------------------------------------------------------------
+
+
+async def test_a_directory_that_cannot_be_used_is_a_notice_and_not_a_failure(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    told = await play(config(PLAIN, memory_dir=blocked), session="s")
+    assert isinstance(told.end, RunFinished)
+    assert told.text == "all done"
+    assert told.one(Notice).code == "persistence_degraded"
+
+
+async def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules: list[Rule] = [
+        coordinator("plan", plan(step("a"), step("b"))),
+        worker(submit("z" * 5000), user="a\n"),
+        worker(submit()),
+        FINISH,
+    ]
+
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aura_py.orchestration.rundir._write", full)
+    told = await play(config(rules, memory_dir=tmp_path), session="s")
+    assert isinstance(told.end, RunFinished)
+    assert "No space left on device" in told.one(Notice).message
+    assert "z" * 5000 in told.asked("worker")[1].messages[-1].text
+
+
+# --- sessions ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_next_run_of_a_session_knows_the_last_one(tmp_path: Path) -> None:
+    settings = config(PLAIN, memory_dir=tmp_path)
+    first = await play(settings, session="s")
+    second = await play(settings, session="s")
+    other = await play(settings, session="t")
+    assert "Earlier in this session" not in first.requests[0].messages[0].text
+    system = second.requests[0].messages[0].text
+    assert "Your last 1 run" in system
+    assert "Goal: the goal" in system
+    assert "Answer: it is done" in system
+    assert "Earlier in this session" not in other.requests[0].messages[0].text
+
+
+async def test_two_owners_of_one_session_id_see_nothing_of_each_other(tmp_path: Path) -> None:
+    rules = [
+        coordinator("plan", plan(step("a")), times=1),
+        worker(submit("secret " * 1000)),
+        FINISH,
+        coordinator("plan", answer("seen"), after_tool="read_artifact"),
+        coordinator(
+            "plan",
+            call("read_artifact", filename="task-0-alpha-iter-1-result.txt", run_id="{{ groups.id }}"),
+            user="(?P<id>[0-9a-f-]{36})",
+        ),
+    ]
+    async with stage() as scene:
+        team = scene.orchestrator(config(rules, memory_dir=tmp_path))
+        await scene.run(team, session="s", principal="ann")
+        run_id = run_of(tmp_path / "s").name
+        foreign = await scene.run(team, run_id, session="s", principal="bob")
+        own = await scene.run(team, run_id, session="s", principal="ann")
+    assert "Earlier in this session" not in foreign.requests[0].messages[0].text
+    assert orjson.loads(foreign.one(OrchestratorToolCompleted).result)["found"] is False
+    assert orjson.loads(own.one(OrchestratorToolCompleted).result)["found"] is True
+
+
+async def test_only_the_newest_runs_are_kept_and_live_or_foreign_ones_are_left_alone(tmp_path: Path) -> None:
+    session = tmp_path / "s"
+    live = session / "01900000-0000-7000-8000-000000000001"
+    old = session / "01900000-0000-7000-8000-000000000002"
+    foreign = session / "notes"
+    for directory in (live, old, foreign):
+        directory.mkdir(parents=True)
+    (live / LOCK).touch()
+    settings = config(PLAIN, memory_dir=tmp_path, artifacts={"max_session_runs": 2})
+    for _ in range(3):
+        await play(settings, session="s")
+    assert live.exists()
+    assert foreign.exists()
+    assert not old.exists()
+    assert len([p for p in session.iterdir() if is_uuid7(p.name) and p != live]) == 2
+
+
+def _manifest(session: Path, name: str, **more: object) -> None:
+    directory = session / name
+    directory.mkdir(parents=True)
+    value = {"run_id": name, "timestamp": "2026-01-01T00:00:00+00:00", "goal": name, "status": "success", **more}
+    (directory / "manifest.json").write_bytes(orjson.dumps(value))
+
+
+def test_prior_runs_are_the_newest_readable_ones(tmp_path: Path) -> None:
+    names = [f"01900000-0000-7000-8000-00000000000{n}" for n in range(6)]
+    for number, name in enumerate(names[:4]):
+        _manifest(tmp_path, name, timestamp=f"2026-01-0{number + 1}T00:00:00+00:00", unknown={"x": 1})
+    (tmp_path / names[4]).mkdir()
+    (tmp_path / names[4] / "manifest.json").write_text("{broken")
+    (tmp_path / names[5]).mkdir()
+    found = prior_runs(tmp_path, names[3], Viewer(None, "team"), 2)
+    assert [manifest.run_id for manifest in found] == [names[2], names[1]]
+    assert listed(found)["count"] == 2
+
+
+def test_a_name_without_chronology_makes_all_manifests_count_by_their_time(tmp_path: Path) -> None:
+    _manifest(tmp_path, "01900000-0000-7000-8000-000000000001", timestamp="2026-01-01T00:00:00Z")
+    _manifest(tmp_path, "6f1dd1b2-0000-4000-8000-000000000000", timestamp="2026-03-01T00:00:00Z")
+    _manifest(tmp_path, "01900000-0000-7000-8000-000000000002", timestamp="2026-02-01T00:00:00Z")
+    found = prior_runs(tmp_path, "", Viewer(None, "team"), 2)
+    assert [manifest.timestamp.month for manifest in found] == [3, 2]
+
+
+def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
+    old = read_manifest({"run_id": "r", "timestamp": "2026-01-01T00:00:00", "goal": "g", "status": "odd"})
+    assert old is not None
+    assert (old.status, old.tasks, old.owner) == ("failed", (), None)
+    assert read_manifest({"run_id": 7}) is None
+    assert read_manifest([1]) is None
+
+
+# --- the journal ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_journal_names_files_that_exist(tmp_path: Path) -> None:
+    async with stage() as scene:
+        team = scene.orchestrator(config(PLAIN, memory_dir=tmp_path), prompt_journal=True)
+        await scene.run(team, session="s")
+    run = run_of(tmp_path / "s")
+    text = (run / "prompt-journal.md").read_text()
+    phases = re.findall(r"^═{80}\n((?:Planning|Worker).*)$", text, re.MULTILINE)
+    assert phases == [
+        "Planning (Iteration 1, Attempt 1/3)",
+        "Worker: alpha (Iteration 1, Task 0, Attempt 1)",
+        "Worker: beta (Iteration 1, Task 1, Attempt 1)",
+        "Planning (Iteration 1, Attempt 1/3)",
+    ]
+    for name in re.findall(r"^Response: (.*)$", text, re.MULTILINE):
+        assert (run / name).is_file()
+    assert stat.S_IMODE((run / "prompt-journal.md").stat().st_mode) == 0o600
+
+
+async def test_without_the_switch_there_is_no_journal(tmp_path: Path) -> None:
+    await play(config(PLAIN, memory_dir=tmp_path), session="s")
+    assert not (run_of(tmp_path / "s") / "prompt-journal.md").exists()
