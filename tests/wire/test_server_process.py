@@ -137,6 +137,7 @@ def test_the_bytes_of_a_stream_have_no_carriage_return_and_no_event_line(server:
     assert all(frame.startswith(b"data: ") and b"\n" not in frame for frame in raw.split(b"\n\n")[:-1])
 
 
+@pytest.mark.slow
 def test_a_hundred_clients_that_leave_leave_nothing_behind(server: AuraServer) -> None:
     process = psutil.Process(server.process.pid)
     url = f"{server.url}/v1/chat/completions"
