@@ -185,7 +185,7 @@ def _regions(
 def _hits(document: Document, pattern: linear.Pattern, start: int, deadline: float) -> Iterator[tuple[int, int]]:
     """Line numbers that match, each with the place in the line; checks the clock between bounded steps."""
     data = document.data
-    if b"\r\n" in data:
+    if b"\r" in data and b"\r\n" in data:
         data = data.replace(b"\r\n", b"\n")
     lines = document.lines if data is document.data else Lines(data)
     at, number = lines.start(start), start
