@@ -146,12 +146,22 @@ def test_what_is_no_chunk_is_a_protocol_error(payload: bytes) -> None:
 
 
 _KEYS = (
-    "choices delta message content tool_calls function arguments name id index usage prompt_tokens finish_reason error"
-    " reasoning refusal code status"
-).split()
+    "choices",
+    "delta",
+    "message",
+    "content",
+    "tool_calls",
+    "function",
+    "arguments",
+    "name",
+    "id",
+    "index",
+    "usage",
+)
+_MORE = ("prompt_tokens", "finish_reason", "error", "reasoning", "refusal", "code", "status")
 _json: Any = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS + _MORE), inner, max_size=4),
     max_leaves=12,
 )
 
