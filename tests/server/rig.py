@@ -51,6 +51,15 @@ user = "^flood"
 say = "{% for i in range(40000) %}lorem ipsum dolor sit amet consectetur adipiscing elit sed do {% endfor %}"
 
 [[agent.llm.rules]]
+after_tool = "list_directory"
+say = "Found {{ result }}"
+
+[[agent.llm.rules]]
+user = "^list"
+say = "Looking."
+tool_calls = [{ name = "list_directory", arguments = { path = "." } }]
+
+[[agent.llm.rules]]
 after_tool = "read_file"
 say = "It says {{ result }}"
 

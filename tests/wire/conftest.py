@@ -21,6 +21,11 @@ def wire_agents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wire") / "agents"
     directory.mkdir()
     (directory / "a.toml").write_text(agent_file("ops"))
+    shelf = directory.parent / "shelf"
+    shelf.mkdir()
+    (shelf / "one.txt").write_text("1")
+    files = agent_file("files", "hidden = true") + f'[tools]\nfilesystem = true\nfilesystem_root = "{shelf}"\n'
+    (directory / "c.toml").write_text(files)
     (directory / "b.toml").write_text(agent_file("dev", "enable_client_tools = true"))
     return directory
 

@@ -75,3 +75,14 @@ def test_every_client_notices_a_failure(node: Path, server: AuraServer, client: 
 def test_an_answer_that_was_cut_is_seen_as_cut(node: Path, server: AuraServer, client: str) -> None:
     seen = ask(node, server, client, "cut")
     assert seen["finish"] == "length" or "length" in str(seen["error"])
+
+
+@pytest.mark.parametrize("events", ["off", "on"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_no_client_is_asked_to_run_a_tool_that_aura_ran(
+    node: Path, server: AuraServer, client: str, events: str
+) -> None:
+    seen = ask(node, server, client, "list", events=events)
+    assert (seen["calls"], seen["finish"], seen["error"]) == ([], "stop", None)
+    assert seen["text"].startswith("Looking.\n\nFound ")
+    assert "one.txt" in seen["text"]

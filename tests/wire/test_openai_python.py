@@ -100,6 +100,19 @@ def test_a_client_tool_goes_through_the_helper_and_back(client: openai.OpenAI) -
     assert answer.choices[0].message.content == "It says port=9000"
 
 
+@pytest.mark.parametrize("events", [False, True])
+def test_a_tool_that_aura_ran_never_shows_as_a_call(client: openai.OpenAI, events: bool) -> None:
+    extra = {"aura": {"events": events}}
+    with client.chat.completions.stream(model="files", messages=say("list"), extra_body=extra) as stream:
+        final = stream.get_final_completion()
+    assert final.choices[0].message.tool_calls is None
+    assert final.choices[0].finish_reason == "stop"
+    assert (final.choices[0].message.content or "").startswith("Looking.\n\nFound ")
+    answer = client.chat.completions.create(model="files", messages=say("list"))
+    assert answer.choices[0].message.tool_calls is None
+    assert "one.txt" in (answer.choices[0].message.content or "")
+
+
 @pytest.mark.parametrize("helper", [False, True])
 def test_a_failure_in_mid_stream_is_raised(client: openai.OpenAI, helper: bool) -> None:
     def read() -> None:

@@ -8,7 +8,7 @@ import OpenAI from "openai";
 
 const [client, baseURL, question, events, tools] = process.argv.slice(2);
 const headers = events === "on" ? { "X-Aura-Events": "1" } : {};
-const model = tools === "on" ? "dev" : "ops";
+const model = tools === "on" ? "dev" : question === "list" ? "files" : "ops";
 const parameters = { type: "object", properties: { path: { type: "string" } } };
 const functions = [{ type: "function", function: { name: "read_file", parameters } }];
 const messages = [{ role: "user", content: question }];
