@@ -142,7 +142,7 @@ async def ask(where: str, text: str, session: str = "s1") -> Answer:
     body = {"model": "scratchpad-single", "stream": True, "messages": [{"role": "user", "content": text}]}
     answer = Answer()
     event = ""
-    async with httpx.AsyncClient(timeout=100) as client:
+    async with httpx.AsyncClient(timeout=250) as client:
         headers = {"x-chat-session-id": session}
         async with client.stream("POST", f"{where}/v1/chat/completions", json=body, headers=headers) as response:
             assert response.status_code == 200
@@ -162,7 +162,11 @@ async def ask(where: str, text: str, session: str = "s1") -> Answer:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in SCENES]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow, pytest.mark.timeout(300)]) if name in LARGE else name
+        for name in SCENES
+    ],
 )
 async def test_a_parked_output_is_explored(server: tuple[str, Path], name: str) -> None:
     where, _ = server
