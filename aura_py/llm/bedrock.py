@@ -35,6 +35,7 @@ CAPABILITIES = Capabilities(
         "images only as `data:` URLs",
         "`tool_choice = none` leaves the tools out and tells earlier calls as text",
         "`reasoning_effort` on Claude (3.7 on), Nova 2 and gpt-oss; refused elsewhere",
+        "parallel tool calls cannot be switched off",
         "cache points on Claude (3.5 Haiku and 3.7 on) and Nova",
         "`response_format` takes `json_schema` only",
     ),

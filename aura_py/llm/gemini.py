@@ -32,6 +32,7 @@ CAPABILITIES = Capabilities(
         "images only as `data:` URLs or as addresses of Google's own file stores",
         "`reasoning_effort` is a thinking budget (2.5) or a thinking level (3 on); `none` is the least there is",
         "tool calls arrive whole; ids are made up where the API gives none",
+        "parallel tool calls cannot be switched off",
         "`base_url` may end with the API version",
     ),
 )

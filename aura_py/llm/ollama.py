@@ -49,6 +49,7 @@ CAPABILITIES = Capabilities(
         "images of tool results follow the results in a message of the user's side",
         "a forced tool call is refused; `tool_choice = none` leaves the tools out",
         "`reasoning_effort` is `think`: a level for `gpt-oss`, otherwise on or off",
+        "parallel tool calls cannot be switched off",
         "tool calls arrive whole and without ids; ids are made up",
     ),
 )
