@@ -8,18 +8,34 @@ JSON-RPC error instead of tearing down the calls beside it.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 
+import anyio
 import httpx2
 import orjson
 
 log = logging.getLogger(__name__)
 
-for _chatty in ("httpx2", "mcp.client.streamable_http", "mcp.client.sse"):
-    # Their messages below warnings hold whole URLs and messages, which may carry credentials.
-    logging.getLogger(_chatty).addFilter(lambda record: record.levelno >= logging.WARNING)
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """Keeps the SDK's loggers discreet: below warnings they tell whole URLs and messages, which may carry credentials.
+
+    Errors that only say that a stream was closed on purpose are dropped, and malformed messages need no trace.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError):
+        return False
+    if isinstance(error, ValueError):
+        record.exc_info = None
+    return record.levelno >= logging.WARNING
+
+
+for _chatty in ("httpx2", "mcp.client.streamable_http", "mcp.client.stdio"):
+    logging.getLogger(_chatty).addFilter(_worth_telling)
 
 UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""
@@ -53,6 +69,12 @@ def phrase(status: int) -> str:
         return ""
 
 
+@cache
+def trusted_authorities() -> ssl.SSLContext:
+    """Read once, in a thread, because reading them takes a tenth of a second."""
+    return httpx2.create_ssl_context()
+
+
 class ObservingClient(httpx2.AsyncClient):
     """An HTTP client for one MCP connection, with ``headers`` on every exchange.
 
@@ -63,6 +85,7 @@ class ObservingClient(httpx2.AsyncClient):
     def __init__(self, headers: Mapping[str, str], *, connect_timeout: float) -> None:
         super().__init__(
             headers=dict(headers),
+            verify=trusted_authorities(),
             timeout=httpx2.Timeout(30.0, connect=connect_timeout, read=None, pool=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60.0),
             follow_redirects=False,

@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from typing import TextIO
 
 import anyio
+import anyio.to_thread
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 
 from aura_py.config.models import HttpServer, McpServer, SseServer, StdioServer
-from aura_py.mcp.http import MAX_EVENT, HttpFailure, ObservingClient
+from aura_py.mcp.http import MAX_EVENT, HttpFailure, ObservingClient, trusted_authorities
 from aura_py.mcp.sse import open_sse
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ async def open_transport(
             async with _stdio(name, server) as streams:
                 yield streams
         case HttpServer():
+            await anyio.to_thread.run_sync(trusted_authorities)
             client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30)
             observed.client = client
             async with (
@@ -61,6 +63,7 @@ async def open_transport(
             ):
                 yield streams
         case SseServer():
+            await anyio.to_thread.run_sync(trusted_authorities)
             client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30)
             observed.client = client
             async with open_sse(name, server.url.get_secret_value(), client) as streams:
