@@ -280,7 +280,7 @@ class Attempt:
         run = self.run
         if mcp_tools or not self.profile.wants_tools or run.attachment is None or not run.attachment.statuses:
             return
-        if run.team.builtin_tools():
+        if run.team.builtin_tools() and None in self.profile.filters:
             return
         missing = [
             f"`{s.server_name}` ({s.reason or 'failed'})" for s in run.attachment.statuses if s.status == "failed"

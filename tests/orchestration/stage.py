@@ -72,6 +72,7 @@ def config(
     memory_dir: Path | None = None,
     agent: Mapping[str, object] | None = None,
     llm: Mapping[str, object] | None = None,
+    filesystem: bool = True,
     **orchestration: object,
 ) -> AgentConfig:
     """An agent file as it is after loading; two workers, ``alpha`` and ``beta``, unless told otherwise."""
@@ -87,7 +88,7 @@ def config(
                 **(agent or {}),
             },
             "mcp": {"servers": dict(servers or {})},
-            "tools": {"filesystem": True},
+            "tools": {"filesystem": filesystem},
             "orchestration": {
                 "enabled": True,
                 "worker": {
