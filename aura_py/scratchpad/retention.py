@@ -17,6 +17,8 @@ from aura_py.config.models import ScratchpadSettings
 _log = logging.getLogger(__name__)
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _LOCK = ".lock"
+_BETWEEN_SWEEPS = timedelta(minutes=1)
+_swept: dict[Path, datetime] = {}
 _PLACES = (
     "scratchpad/*/*",
     "*/*/iteration-*/scratchpad",
@@ -35,6 +37,22 @@ def component(text: str) -> str:
     if len(text) <= 128 and _SAFE.fullmatch(text):
         return text
     return "h-" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def occupy(directory: Path) -> int:
+    """Makes the directory and marks it as in use; undisturbed by a clean-up that removes empty ones meanwhile.
+
+    Raises:
+        OSError: The directory cannot be made or used.
+    """
+    for _ in range(3):
+        try:
+            prepare(directory)
+            return hold(directory)
+        except FileNotFoundError:
+            continue
+    prepare(directory)
+    return hold(directory)
 
 
 def prepare(directory: Path) -> None:
@@ -77,6 +95,14 @@ def sweep(root: Path, settings: ScratchpadSettings, now: datetime) -> None:
             break
         if remove_unless_held(directory):
             total -= size
+
+
+def sweep_now_and_then(root: Path, settings: ScratchpadSettings, now: datetime) -> None:
+    """``sweep``, but not more than once a minute: many runs end in a minute."""
+    last = _swept.get(root)
+    if last is None or not timedelta(0) <= now - last < _BETWEEN_SWEEPS:
+        _swept[root] = now
+        sweep(root, settings, now)
 
 
 def remove_unless_held(directory: Path) -> bool:

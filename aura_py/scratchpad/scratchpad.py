@@ -23,7 +23,7 @@ from aura_py.scratchpad.interception import Interception, estimate
 from aura_py.scratchpad.pointer import artifact_pointer
 from aura_py.scratchpad.prompt import PROMPT
 from aura_py.scratchpad.replies import Counter, Desk, HardError, SoftError, soft
-from aura_py.scratchpad.retention import hold, prepare, remove_unless_held, sweep
+from aura_py.scratchpad.retention import occupy, remove_unless_held, sweep_now_and_then
 from aura_py.scratchpad.store import Store
 from aura_py.scratchpad.threads import in_thread
 from aura_py.tools.contract import BuiltinTool, CallContext, Middleware, Tool, ToolOutcome, failure, success
@@ -71,11 +71,10 @@ class Scratchpad:
         Raises:
             OSError: The directory cannot be made or used.
         """
-        prepare(directory)
+        descriptor = occupy(directory)
         if not directory.resolve().is_relative_to(read_root.resolve()):
             _log.warning("scratchpad read root `%s` does not hold `%s` and is not used", read_root, directory)
             read_root = directory
-        descriptor = hold(directory)
         own = sum(_counted(counter, text) for text in _own_texts())
         budget = Budget(
             context_window=context_window,
@@ -129,13 +128,13 @@ class Scratchpad:
         os.close(self._descriptor)
         self._descriptor = None
         store = self._desk.store
-        DOCUMENTS.forget(store.directory)
         if store.read_root != store.directory:
             return
+        DOCUMENTS.forget(Path(os.path.realpath(store.directory)))
         if self._settings.retention_hours == 0 or not self.budget.intercepted:
             remove_unless_held(store.directory)
         elif store.directory.parent.parent.name == "scratchpad":
-            sweep(store.directory.parents[2], self._settings, datetime.now(UTC))
+            sweep_now_and_then(store.directory.parents[2], self._settings, datetime.now(UTC))
 
     def _tool(self, definition: Definition) -> Tool:
         async def handler(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
