@@ -577,7 +577,9 @@ async def test_a_first_delta_that_does_not_come_is_a_first_chunk_timeout(partner
     error, _ = await failure_of(resilient(partner, "slow_first_byte"), ask(first_delta_timeout=0.5))
     assert type(error) is FirstChunkTimeout
     assert partner.provider in error.message
-    await partner.closed()
+    if await partner.requests():
+        # Otherwise a busy machine was late and the deadline came before the request was sent.
+        await partner.closed()
 
 
 async def test_silence_midway_is_an_inactivity_timeout(partner: Partner) -> None:
