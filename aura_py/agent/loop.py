@@ -223,7 +223,8 @@ class Conversation:
         if turn == self._limit and turn > 1 and tools:
             if spec.last_turn_tools:
                 tools = tuple(tool for tool in tools if tool.name in spec.last_turn_tools)
-                choice = NamedTool(tools[0].name) if len(tools) == 1 else "required"
+                forced: ToolChoice = NamedTool(tools[0].name) if len(tools) == 1 else "required"
+                choice = forced if spec.model.capabilities.tool_choice else "auto"
             else:
                 choice = "none"
             messages.append(user(spec.last_turn_note))
