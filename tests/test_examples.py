@@ -38,8 +38,8 @@ def shown(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", AGENTS, ids=shown)
-def test_the_file_loads_strictly_given_its_variables(path: Path) -> None:
-    loaded = load(path, env=variables(path), strict=True)
+def test_the_file_loads_strictly_given_its_variables(path: Path, tmp_path: Path) -> None:
+    loaded = load(path, env=variables(path) | {"MEMORY_DIR": str(tmp_path)}, strict=True)
     assert len(loaded.agents) == 1
     assert [each.message for each in loaded.warnings] == []
 
