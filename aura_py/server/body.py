@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+import anyio
 import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive
@@ -16,11 +17,21 @@ MAX_DEPTH: Final = 128
 """Levels of nesting that a body may have; whatever walks it recursively stays far from Python's own limit."""
 
 
-async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+READ_SECONDS: Final = 60.0
+"""How long a client may take to send its body."""
+
+
+class SlowClient(RequestError):
+    status = 408
+    code = "request_timeout"
+
+
+async def read_body(headers: Headers, receive: Receive, limit: int, *, seconds: float = READ_SECONDS) -> bytes:
     """The whole body of a JSON request.
 
     Raises:
         UnsupportedMediaType: The content type is not JSON.
+        SlowClient: It did not arrive within ``seconds``.
         BodyTooLarge: More than ``limit`` bytes were announced or arrived.
         RunCancelled: The client left before the body was complete.
     """
@@ -34,6 +45,12 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
+    with anyio.move_on_after(seconds):
+        return await _read(receive, limit)
+    raise SlowClient(f"The request body did not arrive within {seconds:g} seconds; send it again.")
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:

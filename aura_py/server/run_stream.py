@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -67,7 +68,7 @@ class RunStream:
     _held: list[Event] = field(default_factory=list)
     _opened: bool = False
     _beaten: bool = False
-    _lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _lock: anyio.Lock | None = field(default_factory=anyio.Lock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         encoder = self.encoder
@@ -125,8 +126,7 @@ class RunStream:
 
         A steady heartbeat beats first right after the opening events (``sse-events.md`` §1).
         """
-        async with self._lock:
-            held, self._held = self._held, []
+        async with self._lock or nullcontext():
             data = b""
             if not outlet.started:
                 data = self.encoder.opening()
@@ -135,22 +135,29 @@ class RunStream:
                     self.tape.start(200, headers)
                 if not outlet.gone:
                     await outlet.start(200, headers)
-            if held and self.encoder.steady_heartbeat and not self._beaten:
-                first = next((i for i, event in enumerate(held) if not isinstance(event, _QUIET)), len(held))
-                data += self.encoder.encode(held[:first]) + self.encoder.heartbeat
-                held = held[first:]
-                self._beaten = True
-            if held:
-                data += self.encoder.encode(held)
-            if self.tape is not None:
-                self.tape.append(data, last=last)
-            if (data or last) and not outlet.gone:
-                await outlet.write(data, last=last)
+            while self._held or data or last:
+                data += self._encode_held()
+                if self.tape is not None:
+                    self.tape.append(data, last=last)
+                if (data or last) and not outlet.gone:
+                    await outlet.write(data, last=last)
+                data = b""
+                if last:
+                    break
             self._opened = True
+            self._lock = None
+
+    def _encode_held(self) -> bytes:
+        held, self._held = self._held, []
+        if self._beaten or not self.encoder.steady_heartbeat:
+            return self.encoder.encode(held)
+        self._beaten = True
+        first = next((i for i, event in enumerate(held) if not isinstance(event, _QUIET)), len(held))
+        return self.encoder.encode(held[:first]) + self.encoder.heartbeat + self.encoder.encode(held[first:])
 
     async def _refuse(self, outlet: Outlet, event: RunFailed) -> bool:
         """A run that failed before it told anything is answered with the error's own status."""
-        async with self._lock:
+        async with self._lock or nullcontext():
             if outlet.started or not all(isinstance(e, _QUIET) or e is event for e in self._held):
                 return False
             await respond_with_error(outlet, event.error, self.headers, debug=self.debug_errors)

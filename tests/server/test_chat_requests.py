@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message
 
+from aura_py.server.body import SlowClient, read_body
 from tests.server.rig import Rig, serving
 
 USER = {"role": "user", "content": "hi"}
@@ -183,6 +187,17 @@ async def test_a_body_over_the_limit_is_413_while_it_arrives(agents: Path, annou
         headers = {"content-length": "5000"} if announced else {}
         reply = await rig.ask("POST", "/v1/chat/completions", headers=headers, parts=[b"x" * 600] * 4)
         assert (reply.status, reply.error()["code"]) == (413, "body_too_large")
+
+
+async def test_a_body_that_never_arrives_is_408() -> None:
+    async def silence() -> Message:
+        await anyio.sleep_forever()
+        return {"type": "http.disconnect"}
+
+    headers = Headers({"content-type": "application/json"})
+    with pytest.raises(SlowClient) as refused:
+        await read_body(headers, silence, 1000, seconds=0.01)
+    assert refused.value.status == 408
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from aura_py.messages import FinishReason, ToolCall, Usage
 from aura_py.server.envelope import error_object
 from aura_py.server.sse.aura_events import AuraEvents, Named
 from aura_py.server.sse.client_calls import ClientCalls, object_text
-from aura_py.server.sse.cut import ERROR_BYTES, cut, pieces
+from aura_py.server.sse.cut import DELTA_BYTES, ERROR_BYTES, cut, pieces
 from aura_py.server.sse.frames import DONE, HEARTBEAT, PING, data_frame, event_frame
 from aura_py.server.sse.shape import StreamShape
 from aura_py.server.wire_json import text_json, to_json
@@ -31,6 +31,8 @@ from aura_py.server.wire_json import text_json, to_json
 _TINY: Final = 48
 """Deltas that arrived together are joined up to this many characters; larger ones keep their borders."""
 _ROLE: Final = b'"role":"assistant",'
+_OPEN_END: Final = b'},"finish_reason":null}]}\n\n'
+_SURELY_SMALL: Final = DELTA_BYTES // 4
 
 
 def usage_object(usage: Usage, *, details: bool = True) -> dict[str, object]:
@@ -75,6 +77,7 @@ class ChatEncoder:
         self._role_sent = False
         self._text_sent = False
         self._break = False
+        self._plain = False  # nothing but text has to be thought of
         self._indexes: dict[str, int] = {}
         self._options: tuple[str, ...] = ()
 
@@ -103,6 +106,8 @@ class ChatEncoder:
 
     def encode(self, batch: list[Event]) -> bytes:
         """Frames of everything that happened together, for one write."""
+        if len(batch) == 1 and self._plain and type(batch[0]) is TextDelta and len(batch[0].text) <= _SURELY_SMALL:
+            return self._content + text_json(batch[0].text) + _OPEN_END
         out: list[bytes] = []
         text = ""
         for event in batch:
@@ -132,7 +137,8 @@ class ChatEncoder:
             self._break = False
         self._text_sent = True
         for piece in pieces(text):
-            out.append(self._content_head() + text_json(piece) + b'},"finish_reason":null}]}\n\n')
+            out.append(self._content_head() + text_json(piece) + _OPEN_END)
+        self._plain = self._events is None
 
     def _content_head(self) -> bytes:
         if self._role_sent:
@@ -142,16 +148,16 @@ class ChatEncoder:
 
     def _role(self) -> bytes:
         self._role_sent = True
-        return self._delta + _ROLE + b'"content":""},"finish_reason":null}]}\n\n'
+        return self._delta + _ROLE + b'"content":""' + _OPEN_END
 
     def _chunk(self, delta: bytes) -> bytes:
         """A chunk with ``delta`` (a JSON object without braces), with the role if it is still owed."""
         if self._role_sent:
-            return self._delta + delta + b'},"finish_reason":null}]}\n\n'
+            return self._delta + delta + _OPEN_END
         if not self._merged:
             return self._role() + self._chunk(delta)
         self._role_sent = True
-        return self._delta + _ROLE + delta + b'},"finish_reason":null}]}\n\n'
+        return self._delta + _ROLE + delta + _OPEN_END
 
     # --- everything else -------------------------------------------------------------------------------------------
 
@@ -208,6 +214,7 @@ class ChatEncoder:
             text = cut(event.result or "", limit) if event.ok else cut(cut(event.error or "", ERROR_BYTES), limit)
             self._tool_calls(index, event.call_id, "", text, out)
         self._break = self._text_sent
+        self._plain = False
 
     def _shown_as_call(self, kind: str) -> bool:
         """The one legacy mode that shows calls Aura runs itself (TC-1)."""
