@@ -17,9 +17,8 @@ from aura_py.agent.contract import Runnable
 from aura_py.config.models import LLM, AgentConfig, StdioServer
 from aura_py.config.settings import ServerSettings
 from aura_py.context import RunLimits
-from aura_py.llm import build_model
+from aura_py.llm import build_model, preload
 from aura_py.llm.contract import ChatModel
-from aura_py.llm.sdk import import_sdk
 from aura_py.mcp import McpPool
 from aura_py.run.engine import Engine
 
@@ -68,11 +67,11 @@ class Services:
         Imports the SDKs in use, connects the MCP servers that need no caller's header, and removes scratchpad files
         past their age. Whatever fails is logged and tried again when a request needs it.
         """
-        for provider in sorted({llm.provider for config in configs for llm in _llms(config)}):
+        for llm in {llm.provider: llm for config in configs for llm in _llms(config)}.values():
             try:
-                await anyio.to_thread.run_sync(import_sdk, provider)
+                await anyio.to_thread.run_sync(preload, llm)
             except ImportError as error:
-                logger.error("the SDK of provider `%s` cannot be imported: %s", provider, error)
+                logger.error("the SDK of provider `%s` cannot be imported: %s", llm.provider, error)
         for config in configs:
             await self._sweep(config)
         async with anyio.create_task_group() as tasks:
