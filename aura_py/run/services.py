@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
@@ -67,11 +67,7 @@ class Services:
         Imports the SDKs in use, connects the MCP servers that need no caller's header, and removes scratchpad files
         past their age. Whatever fails is logged and tried again when a request needs it.
         """
-        for llm in {llm.provider: llm for config in configs for llm in _llms(config)}.values():
-            try:
-                await anyio.to_thread.run_sync(preload, llm)
-            except ImportError as error:
-                logger.error("the SDK of provider `%s` cannot be imported: %s", llm.provider, error)
+        await anyio.to_thread.run_sync(_preload, configs)
         for config in configs:
             await self._sweep(config)
         async with anyio.create_task_group() as tasks:
@@ -128,10 +124,13 @@ class Services:
                 logger.exception("a client of `%s/%s` did not close cleanly", model.provider, model.model)
 
 
-def _llms(config: AgentConfig) -> Iterator[LLM]:
-    tables = [config.agent.llm]
-    if config.orchestrated:
-        tables += [worker.llm for worker in config.orchestration.worker.values() if worker.llm is not None]
-    for table in tables:
-        yield table
-        yield from table.fallback
+def _preload(configs: Sequence[AgentConfig]) -> None:
+    for config in configs:
+        workers = config.orchestration.worker.values() if config.orchestrated else ()
+        for llm in (config.agent.llm, *(worker.llm for worker in workers if worker.llm is not None)):
+            try:
+                preload(llm)
+            except ImportError as error:
+                logger.error(
+                    "agent `%s`: the SDK of provider `%s` cannot be imported: %s", config.id, llm.provider, error
+                )
