@@ -157,6 +157,8 @@ class Stage:
     def __init__(self, engine: Engine, mcp: McpPool, clock: Clock) -> None:
         self.engine, self.mcp, self.clock = engine, mcp, clock
         self.requests: list[ChatRequest] = []
+        self.models: list[ChatModel] = []
+        """Closed with the stage."""
 
     def orchestrator(self, settings: AgentConfig, **options: bool) -> Orchestrator:
         def model_for(llm: LLM) -> ChatModel:
@@ -206,7 +208,12 @@ async def collect(run: Run, until: Callable[[Event], bool] = lambda _event: Fals
 @asynccontextmanager
 async def stage(clock: Clock | None = None) -> AsyncIterator[Stage]:
     async with McpPool() as mcp, Engine() as engine:
-        yield Stage(engine, mcp, clock or SystemClock())
+        scene = Stage(engine, mcp, clock or SystemClock())
+        try:
+            yield scene
+        finally:
+            for model in scene.models:
+                await model.aclose()
 
 
 def kinds(events: Sequence[Event]) -> list[str]:
