@@ -81,20 +81,19 @@ class ArtifactReader:
             return _answer(found=False, filename=filename, content="")
         if offset is not None or limit is not None:
             start = offset or 0
-            content = self._capped(stored.text[start : start + limit if limit is not None else None], stored.size)
+            content = self._capped(stored.text[start : None if limit is None else start + limit], complete=True)
         elif self._pager is not None:
             content = await self._pager(filename, run_id, stored)
         else:
-            content = self._capped(stored.text, stored.size)
+            content = self._capped(stored.text, complete=len(stored.text.encode("utf-8", "replace")) >= stored.size)
         return _answer(found=True, filename=filename, content=content)
 
     def _own(self, run_id: str) -> bool:
         path = self._run.path
         return run_id == "latest" or (path is not None and run_id == path.name)
 
-    def _capped(self, text: str, size: int) -> str:
-        whole = len(text.encode("utf-8", "replace")) >= size
-        if whole and not self._counter.exceeds(text, self._cap):
+    def _capped(self, text: str, *, complete: bool) -> str:
+        if complete and not self._counter.exceeds(text, self._cap):
             return text
         shown = max(200, min(len(text), self._cap * 4))
         while shown > 200 and self._counter.exceeds(text[:shown], self._cap):

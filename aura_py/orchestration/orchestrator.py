@@ -8,8 +8,10 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 import anyio
+import anyio.to_thread
 
 from aura_py.agent.agent import RESERVED_NAMES
 from aura_py.agent.contract import Description, Turn
@@ -33,6 +35,7 @@ from aura_py.orchestration.naming import is_uuid7
 from aura_py.orchestration.prior_runs import MAX_LISTED, Viewer, prior_runs, told, visible_run
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.routing import ROUTING_TOOLS
+from aura_py.orchestration.run_retention import INTERVAL_SECONDS, sweep_runs
 from aura_py.orchestration.rundir import HEARTBEAT_SECONDS, RunDirectory
 from aura_py.orchestration.surroundings import Surroundings
 from aura_py.orchestration.team import Team
@@ -48,6 +51,7 @@ PIECE = 50
 RESERVE_SECONDS = 5.0
 RESERVE_SHARE = 0.05
 _CLOSING_SECONDS = 1.0
+_SWEEP_SECONDS = 2.0
 
 
 class Orchestrator:
@@ -76,6 +80,7 @@ class Orchestrator:
         self._prompts = PromptLibrary(config.orchestration.prompts)
         self._model = model_for(config.agent.llm)
         self._team = Team(config, self._model, model_for)
+        self._swept: float | None = None
 
     def describe(self) -> Description:
         model = self._model
@@ -167,6 +172,7 @@ class Orchestrator:
         )
         run = self._surroundings(context, attachment, files, record)
         try:
+            await self._sweep(context)
             await run.journal.open(run_id, run.orchestrator_id, record.started_at)
             coordinator = await self._coordinator(run, turn, record)
             cycle = Cycle(run, coordinator, record, query=turn.query, attachments=_attachments(turn), usage=usage.total)
@@ -183,6 +189,18 @@ class Orchestrator:
         record.usage = usage.total()
         with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
             await files.write_json("manifest.json", record.to_json(context.clock.now()))
+
+    async def _sweep(self, context: RunContext) -> None:
+        """Age and size limits of the memory dir, at the first run and hourly after it."""
+        settings, memory_dir = self._config.orchestration.artifacts, self._config.memory_dir
+        limits = (settings.max_memory_mb, settings.max_age_days)
+        now = context.clock.monotonic()
+        if memory_dir is None or not any(limits) or (self._swept is not None and now - self._swept < INTERVAL_SECONDS):
+            return
+        self._swept = now
+        sweep = partial(sweep_runs, memory_dir, max_memory_mb=limits[0], max_age_days=limits[1])
+        with anyio.move_on_after(_SWEEP_SECONDS):
+            await anyio.to_thread.run_sync(sweep, abandon_on_cancel=True)
 
     # --- putting a run together ------------------------------------------------------------------------------------
 

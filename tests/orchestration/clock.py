@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import anyio.to_thread
 
 _QUIET_ROUNDS = 40
 _START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class JumpingClock:
-    """For runs without threads and sockets: those would look like quiet."""
+    """For runs without sockets and files: waiting for those would look like quiet. Threads are waited for."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -48,6 +49,9 @@ class JumpingClock:
             for _ in range(_QUIET_ROUNDS):
                 await asyncio.sleep(0)
             if self._touched != before:
+                continue
+            if anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
+                await asyncio.sleep(0.001)
                 continue
             while self._alarms and self._alarms[0][2].done():
                 heapq.heappop(self._alarms)

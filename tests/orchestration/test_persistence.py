@@ -23,6 +23,7 @@ from aura_py.orchestration.naming import (
     session_component,
 )
 from aura_py.orchestration.prior_runs import Viewer, listed, prior_runs
+from aura_py.orchestration.run_retention import sweep_runs
 from aura_py.orchestration.rundir import LOCK, RunDirectory, UnsafeName
 from tests.orchestration.stage import Rule, Told, answer, call, config, coordinator, plan, stage, step, submit, worker
 
@@ -406,6 +407,32 @@ def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
     assert (old.status, old.tasks, old.owner) == ("failed", (), None)
     assert read_manifest({"run_id": 7}) is None
     assert read_manifest([1]) is None
+
+
+async def test_old_and_surplus_runs_go_over_all_sessions(tmp_path: Path) -> None:
+    day, now = 86_400, 1_800_000_000.0
+    names = [f"01900000-0000-7000-8000-00000000000{n}" for n in range(4)]
+    for number, (session, name) in enumerate(zip(("a", "b", "b", "."), names, strict=True)):
+        _manifest(tmp_path / session, name)
+        file = tmp_path / session / name / "artifact.txt"
+        file.write_bytes(b"x" * 600_000)
+        for path in (file, file.parent / "manifest.json"):
+            os.utime(path, (now - (10 - number) * day, now - (10 - number) * day))
+    (tmp_path / "b" / "notes").mkdir()
+    assert sweep_runs(tmp_path, max_memory_mb=0, max_age_days=9, now=now) == 1
+    assert not (tmp_path / "a" / names[0]).exists()
+    assert sweep_runs(tmp_path, max_memory_mb=1, max_age_days=0, now=now) == 2
+    assert [(tmp_path / "b" / names[2]).exists(), (tmp_path / names[3]).exists()] == [False, True]
+    assert (tmp_path / "b" / "notes").exists()
+
+
+async def test_a_run_sweeps_at_its_start_and_never_itself(tmp_path: Path) -> None:
+    old = tmp_path / "t" / "01900000-0000-7000-8000-000000000009"
+    _manifest(tmp_path / "t", old.name)
+    os.utime(old / "manifest.json", (1, 1))
+    await play(config(PLAIN, memory_dir=tmp_path, artifacts={"max_age_days": 1}), session="s")
+    assert not old.exists()
+    assert (run_of(tmp_path / "s") / "manifest.json").exists()
 
 
 # --- the journal ---------------------------------------------------------------------------------------------------
