@@ -34,7 +34,7 @@ def _worth_telling(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-for _chatty in ("httpx2", "mcp.client.streamable_http", "mcp.client.stdio"):
+for _chatty in ("httpx2", "mcp.client.streamable_http"):
     logging.getLogger(_chatty).addFilter(_worth_telling)
 
 UNREACHABLE = -32097

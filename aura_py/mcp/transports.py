@@ -11,7 +11,7 @@ from typing import TextIO
 
 import anyio
 import anyio.to_thread
-from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.stdio import get_default_environment
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
@@ -19,6 +19,7 @@ from mcp.shared.message import SessionMessage
 from aura_py.config.models import HttpServer, McpServer, SseServer, StdioServer
 from aura_py.mcp.http import MAX_EVENT, HttpFailure, ObservingClient, trusted_authorities
 from aura_py.mcp.sse import open_sse
+from aura_py.mcp.stdio import open_stdio
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,11 @@ async def _stdio(name: str, server: StdioServer) -> AsyncIterator[Streams]:
     env |= {key: value.get_secret_value() for key, value in server.env.items()}
     if shutil.which(command, path=env.get("PATH", os.environ.get("PATH"))) is None:
         raise FileNotFoundError(f"`{os.path.basename(command)}` is not an executable that can be found")
-    parameters = StdioServerParameters(command=command, args=[*server.cmd[1:], *server.args], env=env)
-    async with _stderr_to_log(name) as sink, stdio_client(parameters, errlog=sink) as streams:
+    env = get_default_environment() | env
+    async with (
+        _stderr_to_log(name) as sink,
+        open_stdio(name, [*server.cmd, *server.args], env, sink) as streams,
+    ):
         sink.close()
         yield streams
 

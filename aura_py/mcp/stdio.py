@@ -1,0 +1,199 @@
+"""The stdio transport: a child process that speaks one JSON-RPC message a line (``mcp-tools.md`` §2.4).
+
+The SDK's own client joins and splits everything it has so far with each chunk, which takes seconds for a result of
+some megabytes. Here each byte is looked at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TextIO
+
+import anyio
+from anyio.abc import AsyncResource, ByteReceiveStream, Process
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.os.posix.utilities import terminate_posix_process_tree
+from mcp.shared.message import SessionMessage
+from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+
+log = logging.getLogger(__name__)
+
+LONGEST = 256 << 20
+"""Bytes of one message above which the connection ends: a child that never ends its line must not fill the memory."""
+
+_CHUNK = 1 << 18
+_FLUSH_SECONDS = 0.5
+_EXIT_SECONDS = 2.0
+_KILL_SECONDS = 2.0
+_POLL_SECONDS = 0.01
+_ANSWER = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,15})\s*,\s*"result"')
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+@asynccontextmanager
+async def open_stdio(
+    name: str, command: Sequence[str], env: Mapping[str, str], stderr: TextIO
+) -> AsyncIterator[
+    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+]:
+    """Message streams to a child in a process group of its own.
+
+    On leaving its input is closed; if it stays, the group is terminated, and killed if that does not help.
+
+    Raises:
+        OSError: The process cannot be started.
+    """
+    process = await anyio.open_process(list(command), env=env, stderr=stderr, start_new_session=True)
+    # No await before the guard below: a cancellation in between would leak the child.
+    assert process.stdin is not None
+    assert process.stdout is not None
+    to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+    written = anyio.Event()
+    with to_session, incoming, from_session, outgoing:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_read, name, process.stdout, to_session)
+            tasks.start_soon(_write, name, process, outgoing, to_session, written)
+            try:
+                yield incoming, from_session
+            finally:
+                with anyio.CancelScope(shield=True):
+                    # The reader now throws away what comes, so that a child stuck in writing can read again.
+                    incoming.close()
+                    from_session.close()
+                    with anyio.move_on_after(_FLUSH_SECONDS):
+                        await written.wait()
+                    await _stop(name, process)
+                tasks.cancel_scope.cancel()
+
+
+async def _read(
+    name: str, stdout: ByteReceiveStream, to_session: MemoryObjectSendStream[SessionMessage | Exception]
+) -> None:
+    reader, lines = _Reader(name), _Lines()
+    with to_session:
+        try:
+            while lines.pending <= LONGEST:
+                for line in lines.feed(await stdout.receive(_CHUNK)):
+                    message = reader.message(line)
+                    if message is not None:
+                        await to_session.send(message)
+            log.error("MCP server `%s` sent a message of over %d bytes; its connection ends", name, LONGEST)
+        except anyio.EndOfStream:
+            return
+        except _GONE:
+            log.debug("nobody reads the messages of MCP server `%s` any more", name)
+    del lines
+    with suppress(anyio.EndOfStream, *_GONE):
+        while True:
+            await stdout.receive(_CHUNK)
+
+
+class _Lines:
+    """Cuts chunks into lines; the beginning of a line is never looked at again."""
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+
+    @property
+    def pending(self) -> int:
+        return len(self._begun)
+
+    def feed(self, chunk: bytes) -> list[bytes | bytearray]:
+        first, *others = chunk.split(b"\n")
+        self._begun += first
+        if not others:
+            return []
+        whole = self._begun
+        self._begun = bytearray(others.pop())
+        return [whole, *others]
+
+
+class _Reader:
+    """Turns lines into messages, mending what a careless server wrote where that can be done."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._warned = False
+
+    def message(self, line: bytes | bytearray) -> SessionMessage | None:
+        if not line or line.isspace():
+            return None
+        try:
+            return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+        except ValueError:
+            return self._mended(line)
+
+    def _mended(self, line: bytes | bytearray) -> SessionMessage | None:
+        """Bytes that are no UTF-8, and lone surrogates; what stays unreadable fails its own call."""
+        try:
+            parsed = json.loads(line.decode("utf-8", "replace"), strict=False)
+            written = json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace")
+            return SessionMessage(jsonrpc_message_adapter.validate_json(written, by_name=False))
+        except (ValueError, RecursionError):
+            answer = _ANSWER.match(line)
+        if answer is not None:
+            error = ErrorData(code=PARSE_ERROR, message="the server's answer is not valid JSON, or nested too deep")
+            return SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(answer[1]), error=error))
+        log.log(
+            logging.DEBUG if self._warned else logging.WARNING,
+            "MCP server `%s` wrote something to its output that is no JSON-RPC message; it is skipped",
+            self._name,
+        )
+        self._warned = True
+        return None
+
+
+async def _write(
+    name: str,
+    process: Process,
+    outgoing: MemoryObjectReceiveStream[SessionMessage],
+    to_session: MemoryObjectSendStream[SessionMessage | Exception],
+    written: anyio.Event,
+) -> None:
+    assert process.stdin is not None
+    try:
+        async for item in outgoing:
+            text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+            await process.stdin.send(text.encode("utf-8", "replace") + b"\n")
+    except _GONE:
+        # It may still live, but it cannot be asked any more: the session sees the end instead of waiting for ever.
+        log.debug("MCP server `%s` takes no more messages", name)
+        to_session.close()
+    finally:
+        written.set()
+
+
+async def _stop(name: str, process: Process) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    await _close(process.stdin)
+    if not await _exited(process, _EXIT_SECONDS):
+        await terminate_posix_process_tree(process, _KILL_SECONDS)
+        if not await _exited(process, _KILL_SECONDS):
+            log.warning("the process %d of MCP server `%s` survived being killed", process.pid, name)
+    await _close(process.stdout)
+    # A grandchild may hold the pipes open; without this the event loop would keep them as long.
+    transport = getattr(getattr(process, "_process", None), "_transport", None)
+    if transport is not None:
+        with suppress(PermissionError):
+            transport.close()
+
+
+async def _close(stream: AsyncResource) -> None:
+    with suppress(*_GONE):
+        await stream.aclose()
+
+
+async def _exited(process: Process, seconds: float) -> bool:
+    """``Process.wait`` would also wait until every grandchild has let go of the pipes."""
+    deadline = anyio.current_time() + seconds
+    while process.returncode is None:
+        if anyio.current_time() >= deadline:
+            return False
+        await anyio.sleep(_POLL_SECONDS)
+    return True

@@ -1,0 +1,90 @@
+"""The stdio transport with large results and with a server that writes what it should not."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from aura_py.mcp import McpAttachment, McpPool, stdio
+from tests.mcp.conftest import Calls, python_server, tool
+from tests.mcp.test_pool import children, until
+
+
+@asynccontextmanager
+async def attached(module: str, *options: str) -> AsyncIterator[McpAttachment]:
+    async with McpPool() as pool:
+        attachment = await pool.attach({"it": python_server(module, *options, tool_timeout_secs=20)}, headers={})
+        yield attachment
+        await attachment.release()
+
+
+async def test_the_cost_of_a_result_grows_with_its_size_and_no_faster(calls: Calls) -> None:
+    async with attached("outputs") as attachment:
+        spent = []
+        for kilobytes in (2_000, 16_000):
+            begin = time.process_time()
+            outcome = await tool(attachment, "json_of").call({"kilobytes": kilobytes}, calls.context())
+            spent.append(time.process_time() - begin)
+            assert outcome.ok
+            assert len(outcome.text) > kilobytes * 900
+        assert spent[1] < 24 * max(spent[0], 0.02)
+
+
+async def test_many_messages_in_one_chunk_arrive_in_order(calls: Calls) -> None:
+    async with attached("careless") as attachment:
+        with anyio.fail_after(20):
+            outcome = await tool(attachment, "many").call({"count": 20_000}, calls.context())
+        assert outcome.text == "all"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("bad_bytes", "before \ufffd\ufffd after"), ("surrogate", "before ? after")]
+)
+async def test_odd_bytes_do_not_cost_the_answer(calls: Calls, name: str, text: str) -> None:
+    async with attached("careless") as attachment:
+        outcome = await tool(attachment, name).call({}, calls.context())
+        assert outcome.ok
+        assert text in outcome.text
+
+
+@pytest.mark.parametrize("name", ["nested", "bottomless", "broken"])
+async def test_an_answer_that_cannot_be_read_fails_its_call_at_once(calls: Calls, name: str) -> None:
+    async with attached("careless") as attachment:
+        with anyio.fail_after(10):
+            outcome = await tool(attachment, name).call({}, calls.context())
+        assert not outcome.ok
+        assert "not valid JSON" in outcome.text
+        assert (await tool(attachment, "hello").call({}, calls.context())).text == "hello"
+
+
+async def test_a_line_without_an_end_ends_the_connection(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stdio, "LONGEST", 1 << 20)
+    before = children()
+    with anyio.fail_after(20):
+        async with attached("careless") as attachment:
+            outcome = await tool(attachment, "endless").call({}, calls.context())
+            assert not outcome.ok
+    assert children() == before
+
+
+async def test_lines_that_are_no_messages_are_told_once(calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="aura_py.mcp"):
+        async with attached("careless") as attachment:
+            assert (await tool(attachment, "hello").call({}, calls.context())).ok
+    assert [record.message for record in caplog.records if "no JSON-RPC message" in record.message] == [
+        "MCP server `it` wrote something to its output that is no JSON-RPC message; it is skipped"
+    ]
+
+
+@pytest.mark.parametrize("option", ["--grandchild", "--slow-end"])
+async def test_nothing_is_left_of_a_child_that_lingers_or_has_children(calls: Calls, option: str) -> None:
+    before = children()
+    with anyio.fail_after(20):
+        async with attached("careless", option) as attachment:
+            assert (await tool(attachment, "hello").call({}, calls.context())).ok
+        await until(lambda: children() == before)
