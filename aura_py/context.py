@@ -48,6 +48,9 @@ class RunLimits:
     inactivity: float | None = None
 
 
+_RANDOM = random.Random()
+
+
 def _discard(_event: Event) -> None:
     """The side channel of a run that nobody watches."""
 
@@ -78,7 +81,7 @@ class RunContext:
     started: float = 0.0
     deadline: float | None = None
     clock: Clock = field(default_factory=SystemClock)
-    random: random.Random = field(default_factory=random.Random)
+    random: random.Random = field(default=_RANDOM)
     emit: Callable[[Event], None] = _discard
     stop_reason: Callable[[], str] = _client_disconnected
 

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from anyio import to_thread
@@ -73,8 +74,7 @@ class ScriptedModel:
         situation = Situation.of(request)
         chosen = self._script.choose(situation)
         if chosen is None:
-            deltas = self._answer(None, situation, {})
-            failure = None
+            deltas, failure = self._answer(None, situation, {}), None
         else:
             rule, groups = chosen
             await self._silence(rule, situation)
@@ -103,8 +103,8 @@ class ScriptedModel:
         while rule.hang:
             await self._clock.sleep(3600)
 
-    def _answer(self, chosen: CompiledRule | None, situation: Situation, groups: dict[str, str]) -> list[Delta]:
-        """All deltas of the answer, rendered before the first is sent."""
+    def _answer(self, chosen: CompiledRule | None, situation: Situation, groups: dict[str, str]) -> Iterator[Delta]:
+        """The deltas of the answer. It is rendered and counted before the first is sent, and cut as they are taken."""
         if chosen is None:
             text = f"The script of model `{self.model}` has no rule for this conversation: {situation.user}"
             return self._deltas(situation, "", text, [], None, "stop")
@@ -140,22 +140,33 @@ class ScriptedModel:
         calls: list[ScriptCall],
         usage: Usage | None,
         finish: FinishReason,
-    ) -> list[Delta]:
-        deltas: list[Delta] = [Thinking(piece) for piece in self._split(thought)]
+    ) -> Iterator[Delta]:
+        ready = [
+            ToolCall(_call_id(situation, position), call.name, to_json(call.arguments).decode())
+            for position, call in enumerate(calls)
+        ]
+        if usage is None:
+            spoken = thought + text + "".join(call.name + call.arguments for call in ready)
+            usage = self._count(situation, thought, spoken)
+        return self._spoken(thought, text, ready, usage, finish)
+
+    def _spoken(
+        self, thought: str, text: str, calls: list[ToolCall], usage: Usage, finish: FinishReason
+    ) -> Iterator[Delta]:
+        for piece in self._split(thought):
+            yield Thinking(piece)
         if thought:
-            deltas.append(ThinkingBlock(Reasoning(thought, self.provider)))
-        deltas += [Text(piece) for piece in self._split(text)]
-        ready: list[ToolCall] = []
+            yield ThinkingBlock(Reasoning(thought, self.provider))
+        for piece in self._split(text):
+            yield Text(piece)
         for position, call in enumerate(calls):
-            arguments = to_json(call.arguments).decode()
-            ready.append(ToolCall(_call_id(situation, position), call.name, arguments))
-            deltas.append(ToolCallFragment(position, ready[-1].id, call.name, ""))
-            deltas += [ToolCallFragment(position, ready[-1].id, call.name, piece) for piece in self._split(arguments)]
-        deltas += [ToolCallReady(call) for call in ready]
-        spoken = thought + text + "".join(call.name + call.arguments for call in ready)
-        deltas.append(UsageReport(usage or self._count(situation, thought, spoken)))
-        deltas.append(Finish("tool_calls" if ready and finish == "stop" else finish))
-        return deltas
+            yield ToolCallFragment(position, call.id, call.name, "")
+            for piece in self._split(call.arguments):
+                yield ToolCallFragment(position, call.id, call.name, piece)
+        for call in calls:
+            yield ToolCallReady(call)
+        yield UsageReport(usage)
+        yield Finish("tool_calls" if calls and finish == "stop" else finish)
 
     def _split(self, text: str) -> Iterator[str]:
         size = self._config.chunk_chars
@@ -173,11 +184,11 @@ class ScriptedModel:
             sent += _tokens(self._counter, f"{tool.name} {tool.description} {to_json(tool.parameters).decode()}")
         return Usage(sent, _tokens(self._counter, spoken), reasoning=_tokens(self._counter, thought))
 
-    async def _paced(self, deltas: list[Delta]) -> AsyncGenerator[list[Delta], None]:
+    async def _paced(self, deltas: Iterator[Delta]) -> AsyncGenerator[list[Delta], None]:
         pace = self._config.tokens_per_second
         if not pace:
-            for start in range(0, len(deltas), _BATCH):
-                yield deltas[start : start + _BATCH]
+            while batch := list(islice(deltas, _BATCH)):
+                yield batch
                 await self._clock.sleep(0)
             return
         for delta in deltas:
@@ -190,18 +201,16 @@ class ScriptedModel:
         return self._asked.status(failure.status, f"{code}{failure.message}")
 
 
-def _cut(deltas: list[Delta], characters: int) -> list[Delta]:
+def _cut(deltas: Iterator[Delta], characters: int) -> Iterator[Delta]:
     """The deltas up to ``characters`` of text; a failing answer has no calls, usage or finish."""
-    kept: list[Delta] = []
     for delta in deltas:
         if isinstance(delta, Thinking):
-            kept.append(delta)
+            yield delta
         elif isinstance(delta, Text):
             piece = delta.text[:characters]
             characters -= len(piece)
             if piece:
-                kept.append(Text(piece))
-    return kept
+                yield Text(piece)
 
 
 def _call_id(situation: Situation, position: int) -> str:
