@@ -81,8 +81,8 @@ def _cut(text: str, start: int, length: int) -> int:
 
 @lru_cache(maxsize=256)
 def counter_for(provider: str, model: str) -> TokenCounter:
-    """The counter for a provider's model. Nothing is loaded yet."""
-    if provider == "anthropic" or (provider == "bedrock" and "claude" in model):
+    """The counter for a provider's model, whoever serves it (S-12). Nothing is loaded yet."""
+    if provider == "anthropic" or "claude" in model.lower():
         return TokenCounter("cl100k_base", Fraction(11, 10))
     return TokenCounter(_encoding_name(provider, model))
 

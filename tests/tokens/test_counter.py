@@ -60,6 +60,7 @@ def test_known_counts(text: str, count: int) -> None:
         ("anthropic", "claude-sonnet-4", "cl100k_base", Fraction(11, 10)),
         ("bedrock", "eu.anthropic.claude-sonnet-4", "cl100k_base", Fraction(11, 10)),
         ("bedrock", "amazon.nova-pro", "o200k_base", 1),
+        ("openrouter", "anthropic/Claude-Sonnet-4", "cl100k_base", Fraction(11, 10)),
     ],
 )
 def test_the_counter_of_a_provider(provider: str, model: str, encoding: str, factor: Fraction) -> None:
