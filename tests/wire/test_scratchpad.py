@@ -61,6 +61,8 @@ LARGE = {"fifty megabytes", "fifty megabytes of logs", "one line"}
 def toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
     return json.dumps(value)
 
 
@@ -81,6 +83,9 @@ def agent_file(memory: Path) -> str:
         '[[agent.llm.rules]]\nuser = "^small$"\ncall = 1\n'
         'tool_calls = [{ name = "sp_get_small_json", arguments = {} }]\n'
         '[[agent.llm.rules]]\nafter_tool = "sp_get_small_json"\nsay = "{{ result }}"\n'
+        '[[agent.llm.rules]]\nuser = "^spy "\ncall = 1\n'
+        'tool_calls = [{ name = "head", arguments = { file = "{{ user[4:] }}" } }]\n'
+        '[[agent.llm.rules]]\nuser = "^spy "\nsay = "{{ result }}"\n'
         '[[agent.llm.rules]]\nsay = "nothing to do"\n'
     )
     command = json.dumps([sys.executable, "-m", "tests.servers.outputs"])
@@ -107,10 +112,10 @@ class Answer:
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[str]:
+def serving(directory: Path, agent: str, events: str = "true") -> Iterator[str]:
     path = directory / "agent.toml"
-    path.write_text(agent_file(directory / "memory"))
-    process = start("serve", path, "--port", "0", env={"AURA_CUSTOM_EVENTS": "true", "TOOL_RESULT_MODE": "aura"})
+    path.write_text(agent)
+    process = start("serve", path, "--port", "0", env={"AURA_CUSTOM_EVENTS": events, "TOOL_RESULT_MODE": "aura"})
     assert process.stdout is not None
     try:
         process.stdout.readline()
@@ -125,7 +130,7 @@ def served(directory: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     directory = tmp_path_factory.mktemp("scratchpad")
-    with served(directory) as where:
+    with serving(directory, agent_file(directory / "memory")) as where:
         yield where, directory / "memory"
 
 
@@ -138,8 +143,8 @@ async def lines(response: httpx.Response) -> AsyncIterator[str]:
             yield line.decode()
 
 
-async def ask(where: str, text: str, session: str = "s1") -> Answer:
-    body = {"model": "scratchpad-single", "stream": True, "messages": [{"role": "user", "content": text}]}
+async def ask(where: str, text: str, session: str = "s1", model: str = "scratchpad-single") -> Answer:
+    body = {"model": model, "stream": True, "messages": [{"role": "user", "content": text}]}
     answer = Answer()
     event = ""
     async with httpx.AsyncClient(timeout=250) as client:
@@ -206,3 +211,24 @@ async def test_concurrent_runs_have_directories_of_their_own_and_see_one_file_ea
     for run in runs:
         files = [path for path in run.iterdir() if re.fullmatch(r"task_.*\.json", path.name)]
         assert len(files) == 1
+
+
+async def test_no_run_reads_what_another_run_or_session_has_parked(server: tuple[str, Path]) -> None:
+    where, memory = server
+    await ask(where, "listing", "victim")
+    (parked,) = (memory / "scratchpad" / "victim").glob("*/task_*.json")
+    name, run = parked.name, parked.parent.name
+    for guess in (str(parked), f"../../victim/{run}/{name}", f"../{run}/{name}", name, f"x/../../{run}/{name}"):
+        for session in ("victim", "thief"):
+            answer = await ask(where, f"spy {guess}", session)
+            assert "resource-000000" not in answer.text
+            assert "path error" in answer.text or "I/O error" in answer.text
+    assert [path.name for path in (memory / "scratchpad" / "victim").iterdir()] == [run]
+    assert not (memory / "scratchpad" / "thief").exists()
+
+
+async def test_the_usage_event_is_for_those_who_asked_for_events(tmp_path: Path) -> None:
+    with serving(tmp_path, agent_file(tmp_path / "memory"), events="false") as where:
+        answer = await ask(where, "five kilobytes")
+    assert "     1\t3\n" in answer.text
+    assert answer.events == []
