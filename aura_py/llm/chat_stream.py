@@ -98,7 +98,10 @@ class ChatStream:
         if choices:
             choice = choices[0]  # type: ignore[index]
             delta = choice.get("delta") or choice.get("message")
-            if delta:
+            if delta and len(delta) == 1 and type(text := delta.get("content")) is str:
+                if text:
+                    deltas.append(Text(text))
+            elif delta:
                 thought = delta.get("reasoning_content") or delta.get("reasoning")
                 if thought and isinstance(thought, str):
                     deltas.append(Thinking(thought))

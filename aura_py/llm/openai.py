@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -78,6 +78,7 @@ class ChatCompletionsModel:
         await self._connection.aclose()
 
     async def _deltas(self, response: httpx2.Response) -> AsyncGenerator[list[Delta], None]:
+        import aiohttp
         import httpx2
 
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -88,7 +89,7 @@ class ChatCompletionsModel:
                     yield deltas
                 return
             events = SseReader()
-            chunks = aiter(response.aiter_bytes())
+            chunks = aiter(_pieces(response))
             async for chunk in chunks:
                 deltas = chat.read(events.feed(chunk))
                 if deltas and not chat.done:
@@ -107,7 +108,7 @@ class ChatCompletionsModel:
             await _drain(chunks)
         except OversizedEvent as error:
             raise self._asked.garbage("an event without an end", error) from error
-        except (httpx2.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
             raise self._asked.broken(error) from error
 
     def _whole(self, kind: str, chat: ChatStream, body: bytes) -> Iterator[list[Delta]]:
@@ -118,6 +119,16 @@ class ChatCompletionsModel:
         if chat.failure is not None:
             raise chat.failure
         yield [*deltas, *chat.end()]
+
+
+def _pieces(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The body as it arrives. An unencoded body is read without the client library's layers, which cost more than
+    parsing does; they are only left out where the transport is the one we know."""
+    source = getattr(response.stream, "_stream", response.stream)
+    content = getattr(getattr(source, "_aiohttp_response", None), "content", None)
+    if content is None or response.headers.get("content-encoding", "identity") != "identity":
+        return response.aiter_bytes()
+    return cast("AsyncIterator[bytes]", content.iter_any())
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
