@@ -411,6 +411,16 @@ class AgentSection(Section):
     """Extension: reasoning as ``reasoning_content`` deltas."""
     side_requests: Literal["model", "agent", "refuse"] = "model"
     """Extension: titles, tags and follow-ups of chat UIs (``clients.md`` ID-6)."""
+    session_turns: Literal["queue", "reject", "interrupt"] = "queue"
+    """Extension: a turn in a session that already has one (``clients.md`` CX-6)."""
+    on_disconnect: Literal["cancel", "continue"] = "cancel"
+    """Extension: what becomes of a run whose client has left (``clients.md`` CX-2)."""
+    images: Literal["auto", "note"] = "auto"
+    """Extension: images for a model that sees none (``clients.md`` RQ-5)."""
+    reasoning_field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
+    """Extension: where chat clients find reasoning (``clients.md`` RS-1)."""
+    show_progress: bool = False
+    """Extension: tools and workers as short reasoning lines (``clients.md`` RS-3)."""
 
 
 class AgentConfig(Section):

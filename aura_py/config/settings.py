@@ -6,6 +6,7 @@ Importing this module imports pydantic-settings; nothing else in the room does.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from aura_py.config.words import FALSE_WORDS, TRUE_WORDS, is_blank
 
 _BOOLEAN_WORDS = "`true` or `false` (also 1, t, yes, y, on and 0, f, no, n, off)"
 _LONGEST_HEARTBEAT = 25
+_SHORTEST_SECRET = 32
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _variables: ContextVar[Mapping[str, str]] = ContextVar("variables", default=os.environ)
 
 
@@ -69,6 +72,13 @@ def _listed(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _header_names(value: object) -> object:
+    names = _listed(value)
+    if isinstance(names, tuple) and not all(_HEADER_NAME.fullmatch(name) for name in names):
+        raise ValueError("not a header name")
+    return tuple(name.lower() for name in names) if isinstance(names, tuple) else names
 
 
 def _origin(value: object) -> object:
@@ -213,6 +223,40 @@ class ServerSettings(BaseSettings):
             "a number from 1 to 86400",
             "How long a client may leave a full buffer unread before it is dropped.",
         ),
+    )
+    session_headers: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_header_names)] = _setting(
+        (),
+        Setting(
+            "AURA_SESSION_HEADERS",
+            "",
+            "header names separated by commas",
+            "Further headers that may hold the session's id, after the usual ones.",
+        ),
+    )
+    task_model: str | None = _setting(
+        None,
+        Setting(
+            "AURA_TASK_MODEL",
+            "",
+            "a model's name",
+            "Requests for this model are side requests of chat clients: titles, tags, follow-ups.",
+        ),
+    )
+    openwebui_jwt_secret: Annotated[SecretStr, Field(min_length=_SHORTEST_SECRET)] | None = _setting(
+        None,
+        Setting(
+            "AURA_OPENWEBUI_JWT_SECRET",
+            "",
+            f"at least {_SHORTEST_SECRET} characters",
+            "Verifies `X-OpenWebUI-User-Jwt`, which names the end user.",
+            secret=True,
+        ),
+    )
+    strict_requests: Boolean = _switch(
+        False,
+        "AURA_STRICT_REQUESTS",
+        "",
+        "Refuse `n` above 1, `logprobs` and audio output, which are ignored otherwise.",
     )
     prompt_journal: Boolean = _switch(
         False, "AURA_PROMPT_JOURNAL", "", "Write the prompts of orchestrations to the run directory.", lenient=True

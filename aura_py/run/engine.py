@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -34,14 +34,32 @@ _ENDING_SECONDS = 1.0
 _STOP_REASONS: dict[FailureKind, str] = {"timeout": "timeout", "shutdown": "server shutdown"}
 
 
+class Place(Protocol):
+    """A run's place in a line of runs that must not overlap."""
+
+    @property
+    def waiting(self) -> bool: ...
+
+    async def enter(self) -> None:
+        """Returns when it is the run's turn; cancelled with the run."""
+        ...
+
+    def leave(self) -> None:
+        """Called once, when the run is over or was cancelled before its turn."""
+        ...
+
+
 class Run:
     """One run: its identity, its stream of events and the handle to stop it."""
 
-    def __init__(self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int) -> None:
+    def __init__(
+        self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int, place: Place | None = None
+    ) -> None:
         self.agent = agent
         self.context = replace(context, emit=self._emit, stop_reason=self._stop_reason)
         self._runnable = runnable
         self._turn = turn
+        self._place = place
         self._stream = EventStream(buffer)
         self._scope = anyio.CancelScope()
         self._closed = anyio.Event()
@@ -50,6 +68,11 @@ class Run:
         self._calls = 0
         self._usage = Usage()
         self._first_input = 0
+
+    @property
+    def waiting(self) -> bool:
+        """The run has done nothing yet: it is not its turn."""
+        return self._place is not None and self._place.waiting
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """Everything that happened since the last time, as one list.
@@ -103,6 +126,8 @@ class Run:
                 self._timer.cancel()
             self._stream.close(end)
             self._closed.set()
+            if self._place is not None:
+                self._place.leave()
 
     def _end_stream(self) -> None:
         assert self._ended_by is not None
@@ -114,6 +139,8 @@ class Run:
         total = context.limits.total
         try:
             with anyio.fail_after(total):
+                if self._place is not None:
+                    await self._place.enter()
                 async with aclosing(self._runnable.run(self._turn, context)) as events:
                     async for batch in events:
                         if batch and type(batch[-1]) is RunFinished:
@@ -189,15 +216,25 @@ class Engine:
         """Runs that have not ended, oldest first."""
         return tuple(self._runs.values())
 
-    def start(self, runnable: Runnable, turn: Turn, context: RunContext, *, agent: str = "", buffer: int = 400) -> Run:
+    def start(
+        self,
+        runnable: Runnable,
+        turn: Turn,
+        context: RunContext,
+        *,
+        agent: str = "",
+        buffer: int = 400,
+        place: Place | None = None,
+    ) -> Run:
         """Starts one run and returns at once.
 
         Args:
             agent: The agent's effective id, for logs.
             buffer: Events that may wait for the reader before the run does (``STREAMING_BUFFER_SIZE``).
+            place: Where the run waits before it does anything; the wait counts towards its limits.
         """
         assert self._tasks is not None, "the engine is not running"
-        run = Run(runnable, turn, context, agent, buffer)
+        run = Run(runnable, turn, context, agent, buffer, place)
         self._runs[context.run_id] = run
         self._tasks.start_soon(self._keep, run, name=f"run {context.request_id}")
         return run

@@ -15,6 +15,8 @@ from aura_py.server.edge import Edge
 from aura_py.server.keys import Principal
 from aura_py.server.retries import Claim
 from aura_py.server.session import session_id
+from aura_py.server.tape import Tape
+from aura_py.server.turns import Place, SessionBusy
 
 REQUEST_ID = "aura.request_id"
 PRINCIPAL = "aura.principal"
@@ -40,12 +42,23 @@ def caller_headers(headers: Headers) -> dict[str, str]:
     return kept
 
 
-def claim(request: Request, served: Served, body: bytes) -> Claim | None:
+def end_user(request: Request, named: str | None) -> str | None:
+    """Who the request is for (ID-4); ``named`` is ``user`` of its body."""
+    return edge_of(request).users.of(request.headers, principal_of(request), named)
+
+
+def claim(request: Request, served: Served, body: bytes, *, user: str | None) -> Claim | None:
     """Whether this request repeats another one (ER-5)."""
     client = request.client.host if request.client is not None else ""
     principal = principal_of(request).name
     return edge_of(request).retries.claim(
-        request.headers, path=request.scope["path"], principal=principal, client=client, served=served, body=body
+        request.headers,
+        path=request.scope["path"],
+        principal=principal,
+        user=user,
+        client=client,
+        served=served,
+        body=body,
     )
 
 
@@ -57,22 +70,44 @@ def start_run(
     session: str | None,
     metadata: Mapping[str, str],
     user: str | None,
+    side: bool = False,
+    tape: Tape | None = None,
 ) -> Run:
-    """Starts the run of one request."""
+    """Starts the run of one request; in a session that has a turn already, as the agent's policy says.
+
+    Args:
+        side: A side request of a chat UI, which never waits for a turn (ID-8).
+        tape: Discarded when nothing is started.
+
+    Raises:
+        SessionBusy: The agent lets nobody wait in this session, or too many do.
+    """
     edge = edge_of(request)
     principal = principal_of(request)
     context = new_context(
-        session_id=session_id(session, request.headers),
+        session_id=session_id(session, request.headers, edge.settings.session_headers),
         headers=caller_headers(request.headers),
         principal=principal.name,
-        user=user or principal.name,
+        user=user,
         metadata=metadata,
         limits=edge.services.limits(),
         request_id=request.scope[REQUEST_ID],
     )
-    return edge.services.engine.start(
-        served.runnable, turn, context, agent=served.id, buffer=edge.settings.streaming_buffer_size
+    place: Place | None = None
+    if context.session_given and not side:
+        try:
+            conversation = (served.id, principal.name, context.session_id)
+            place = edge.turns.join(conversation, served.config.agent.session_turns)
+        except SessionBusy:
+            if tape is not None:
+                tape.discard()
+            raise
+    run = edge.services.engine.start(
+        served.runnable, turn, context, agent=served.id, buffer=edge.settings.streaming_buffer_size, place=place
     )
+    if place is not None:
+        place.stop = run.cancel
+    return run
 
 
 def run_headers(run: Run) -> dict[str, str]:

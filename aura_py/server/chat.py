@@ -11,7 +11,7 @@ from aura_py.agent.contract import Turn
 from aura_py.errors import Forbidden
 from aura_py.llm.contract import Sampling
 from aura_py.run.catalog import Served
-from aura_py.server.admission import claim, edge_of, principal_of, run_headers, start_run
+from aura_py.server.admission import claim, edge_of, end_user, principal_of, run_headers, start_run
 from aura_py.server.body import json_object, read_body
 from aura_py.server.chat_completion import ChatCollector
 from aura_py.server.edge import Edge
@@ -36,36 +36,46 @@ async def chat_completions(request: Request) -> ASGIApp:
     body = await read_body(request.headers, request.receive, settings.max_body_bytes)
     call = parse_chat(json_object(body))
     served = edge.choose(principal_of(request), call.model)
-    side = _side(request, call, served)
-    turn = _turn(call, served, side=side is not None)
-    claimed = claim(request, served, body)
+    side = _is_side(request, call, settings.task_model)
+    answer = _side_answer(request, call, served) if side else None
+    turn = _turn(call, served, side=answer is not None)
+    user = end_user(request, call.user)
+    claimed = claim(request, served, body, user=user)
     if claimed is not None and claimed.repeats:
         return Replay(claimed.tape, call.stream, edge.pace)
     tape = claimed.tape if claimed is not None else None
-    run = start_run(request, served, turn, session=call.session, metadata=call.metadata, user=call.user)
+    run = start_run(
+        request, served, turn, session=call.session, metadata=call.metadata, user=user, side=side, tape=tape
+    )
+    stays = not side and served.config.agent.on_disconnect == "continue"
     shape = _shape(edge, request, call, served, run.context.session_id)
     known = [c.id for message in turn.messages for c in message.tool_calls]
     created = int(time.time())
     if call.stream:
         encoder: StreamEncoder = ChatEncoder(shape, created=created, known_ids=known)
-        if side is not None:
-            encoder = SideEncoder(side, encoder)
-        return RunStream(run, encoder, run_headers(run), edge.pace, settings.debug_provider_errors, tape)
+        if answer is not None:
+            encoder = SideEncoder(answer, encoder)
+        return RunStream(run, encoder, run_headers(run), edge.pace, settings.debug_provider_errors, tape, stays)
     collector: Collector = ChatCollector(shape, created=created, known_ids=known)
-    if side is not None:
-        collector = SideCollector(side, collector)
-    return JsonRun(run, collector, run_headers(run), settings.debug_provider_errors, edge.pace.stall, tape)
+    if answer is not None:
+        collector = SideCollector(answer, collector)
+    return JsonRun(run, collector, run_headers(run), settings.debug_provider_errors, edge.pace.stall, tape, stays)
 
 
-def _side(request: Request, call: ChatCall, served: Served) -> SideAnswer | None:
-    """How to answer a chat UI's side request; ``None`` for everything else.
+def _is_side(request: Request, call: ChatCall, task_model: str | None) -> bool:
+    if call.model is not None and call.model == task_model:
+        return True
+    messages = call.conversation.messages
+    return is_side_request(request.headers, stream=call.stream, has_tools=bool(call.tools), messages=messages)
+
+
+def _side_answer(request: Request, call: ChatCall, served: Served) -> SideAnswer | None:
+    """How to answer a chat UI's side request; ``None`` when the agent is to answer it as any other.
 
     Raises:
         Forbidden: The agent refuses side requests.
     """
     messages = call.conversation.messages
-    if not is_side_request(request.headers, stream=call.stream, has_tools=bool(call.tools), messages=messages):
-        return None
     policy = served.config.agent.side_requests
     if policy == "refuse":
         raise Forbidden(f"The agent `{served.id}` does not answer side requests such as titles and tags.")

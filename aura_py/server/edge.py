@@ -6,12 +6,14 @@ import logging
 import time
 
 from aura_py.config.settings import ServerSettings
-from aura_py.errors import ModelNotFound, Unavailable
+from aura_py.errors import MissingModel, ModelNotFound, Unavailable
 from aura_py.run.catalog import Catalog, Served
 from aura_py.run.services import Services
+from aura_py.server.end_user import EndUsers
 from aura_py.server.keys import KeyRing, Principal
 from aura_py.server.retries import Retries
 from aura_py.server.run_stream import Pace
+from aura_py.server.turns import SessionTurns
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,9 @@ class Edge:
         self.services = services
         self.catalog = catalog
         self.keys = keys
-        self.retries = Retries()
+        self.retries = Retries(settings.session_headers)
+        self.turns = SessionTurns()
+        self.users = EndUsers(settings.openwebui_jwt_secret)
         self.draining = False
         self.reload_problem: str | None = None
         self.pace = Pace(settings.heartbeat_secs, settings.stall_secs)
@@ -40,12 +44,25 @@ class Edge:
             ModelNotFound: No such agent, or not for this caller; the answer does not tell which.
             MissingModel: Several agents, no ``model`` and no default.
         """
-        served = self.catalog.select(model, self.settings.default_agent)
+        served = self._selected(model)
         if not principal.may_ask(served.id):
             raise ModelNotFound(
                 f"The model `{model or served.id}` does not exist or you do not have access to it.", param="model"
             )
         return served
+
+    def _selected(self, model: str | None) -> Served:
+        """The task model need not be an agent: the default one answers for it then (ID-5)."""
+        default = self.settings.default_agent
+        if model is None or model != self.settings.task_model or self.catalog.get(model) is not None:
+            return self.catalog.select(model, default)
+        try:
+            return self.catalog.select(None, default)
+        except MissingModel:
+            raise ModelNotFound(
+                f"No agent answers for the task model `{model}`; name one of the agents, or set `DEFAULT_AGENT`.",
+                param="model",
+            ) from None
 
     def visible(self, principal: Principal) -> tuple[Served, ...]:
         return tuple(served for served in self.catalog.visible if principal.may_ask(served.id))

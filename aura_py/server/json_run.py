@@ -39,7 +39,7 @@ class Collector(Protocol):
 
 @dataclass(slots=True)
 class JsonRun:
-    """ASGI response of one run. A client that leaves cancels the run within a second (CX-1)."""
+    """ASGI response of one run. A client that leaves cancels the run within a second (CX-1), unless it ``stays``."""
 
     run: Run
     collector: Collector
@@ -47,6 +47,7 @@ class JsonRun:
     debug_errors: bool = False
     stall: float = 60.0
     tape: Tape | None = None
+    stays: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         outlet = Outlet(scope, receive, send, on_gone=self._left, stall=self.stall)
@@ -94,7 +95,11 @@ class JsonRun:
             await outlet.start(200, headers)
             await outlet.write(body, last=True)
 
-    def _left(self) -> None:
+    def _left(self) -> bool:
+        if self.stays and not self.run.waiting:
+            return True
         error = RunCancelled("The client left before the answer was complete.")
-        if self.tape is None or not self.tape.hand_over(lambda: self.run.cancel(error)):
-            self.run.cancel(error)
+        if self.tape is not None and self.tape.hand_over(lambda: self.run.cancel(error)):
+            return True
+        self.run.cancel(error)
+        return False

@@ -3,7 +3,8 @@
 Two sources with one meaning. ``AURA_API_KEYS`` holds keys, separated by commas: ``key``, ``name:key``, and either
 with ``=agent|agent`` behind it to allow only agents that match one of these globs. ``AURA_API_KEYS_FILE`` names a file
 whose lines are ``name sha256:<hex digest of the key> [agent glob …]``; ``#`` starts a comment. Keys that contain a
-comma, a colon or an equals sign in the middle belong into the file.
+comma, a colon or an equals sign in the middle belong into the file. In both, ``!`` behind the name marks a key whose
+holder is trusted to say who its users are (ID-4).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.datastructures import Headers
 from aura_py.errors import ConfigurationError, InvalidKey
 from aura_py.globs import Glob, GlobError
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*!?", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 
 
@@ -32,6 +33,8 @@ class Principal:
 
     name: str | None = None
     agents: tuple[Glob, ...] = ()
+    trusted: bool = False
+    """What the caller says about its end user is believed."""
 
     def may_ask(self, agent_id: str) -> bool:
         return not self.agents or any(glob.matches(agent_id) for glob in self.agents)
@@ -122,7 +125,7 @@ def _from_list(text: str) -> Iterable[_Key]:
         if not secret:
             raise ConfigurationError(f"Entry {number} of `AURA_API_KEYS` has a name but no key; write `name:key`.")
         globs = _globs(agents.split("|"), f"entry {number} of `AURA_API_KEYS`")
-        yield _Key(hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest(), Principal(name, globs))
+        yield _Key(hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest(), _principal(name, globs))
 
 
 def _from_file(path: Path | None) -> Iterable[_Key]:
@@ -142,7 +145,11 @@ def _from_file(path: Path | None) -> Iterable[_Key]:
                 f"`{path}:{number}` is not an API key; write `name sha256:<64 hex digits> [agent glob …]`."
             )
         globs = _globs(words[2:], f"`{path}:{number}`")
-        yield _Key(bytes.fromhex(words[1].removeprefix("sha256:")), Principal(words[0], globs))
+        yield _Key(bytes.fromhex(words[1].removeprefix("sha256:")), _principal(words[0], globs))
+
+
+def _principal(name: str, globs: tuple[Glob, ...]) -> Principal:
+    return Principal(name.removesuffix("!"), globs, name.endswith("!"))
 
 
 def _globs(patterns: Iterable[str], place: str) -> tuple[Glob, ...]:

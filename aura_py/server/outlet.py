@@ -28,7 +28,10 @@ class Heartbeat:
 
 
 class Outlet:
-    """Writes one response. ``on_gone`` is called once, when the client has left or was dropped."""
+    """Writes one response.
+
+    ``on_gone`` is called once, when the client has left or was dropped; it says whether the writer goes on for others.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,7 @@ class Outlet:
         receive: Receive,
         send: Send,
         *,
-        on_gone: Callable[[], None],
+        on_gone: Callable[[], bool],
         heartbeat: Heartbeat | None = None,
         stall: float = 60.0,
     ) -> None:
@@ -52,10 +55,11 @@ class Outlet:
         self._writing: float | None = None
         self._last_write = self._begun
         self._last_beat = self._begun
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
         self.started = False
         self.finished = False
         self.gone = False
+        self._goes_on = False
 
     def open_late(self, seconds: float, opening: Callable[[], Awaitable[None]]) -> None:
         """Calls ``opening`` after ``seconds`` unless the response has started by then."""
@@ -63,11 +67,11 @@ class Outlet:
 
     async def serve(self, writer: Callable[[], Awaitable[None]]) -> None:
         """Runs ``writer`` while the client is watched; returns when the writer is done or the reader was dropped."""
-        with self._scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch)
-                await writer()
-                tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            self._scope = tasks.cancel_scope
+            tasks.start_soon(self._watch)
+            await writer()
+            tasks.cancel_scope.cancel()
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.started = True
@@ -85,15 +89,17 @@ class Outlet:
         self.finished = self.finished or last
 
     def drop(self) -> None:
-        """Breaks the connection, of a reader that has stopped reading for instance; the writer is not waited for."""
+        """Breaks the connection, of a reader that has stopped reading for instance."""
         if self._abort is not None:
             self._abort()
         self._leave()
-        self._scope.cancel()
+        if not self._goes_on or self._abort is None:
+            self._scope.cancel()
 
     def stop(self) -> None:
         """Ends the writer; for a client that is gone."""
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     # --- the watching task -----------------------------------------------------------------------------------------
 
@@ -146,4 +152,4 @@ class Outlet:
     def _leave(self) -> None:
         if not self.gone:
             self.gone = True
-            self._on_gone()
+            self._goes_on = self._on_gone()

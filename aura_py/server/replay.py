@@ -23,8 +23,9 @@ class Replay:
     pace: Pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        def left() -> None:
+        def left() -> bool:
             outlet.stop()
+            return False
 
         heartbeat = Heartbeat(PING, self.pace.heartbeat) if self.stream else None
         outlet = Outlet(scope, receive, send, on_gone=left, heartbeat=heartbeat, stall=self.pace.stall)

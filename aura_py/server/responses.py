@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from aura_py.agent.contract import Turn
 from aura_py.errors import PathNotFound
-from aura_py.server.admission import claim, edge_of, principal_of, run_headers, start_run
+from aura_py.server.admission import claim, edge_of, end_user, principal_of, run_headers, start_run
 from aura_py.server.body import json_object, read_body
 from aura_py.server.json_run import JsonRun
 from aura_py.server.openai.responses_request import parse_responses
@@ -35,11 +35,13 @@ async def create_response(request: Request) -> ASGIApp:
         parallel_tool_calls=call.parallel_tool_calls,
         sampling=sampling(call.body, served.config.agent),
     )
-    claimed = claim(request, served, body)
+    user = end_user(request, call.user)
+    claimed = claim(request, served, body, user=user)
     if claimed is not None and claimed.repeats:
         return Replay(claimed.tape, call.stream, edge.pace)
     tape = claimed.tape if claimed is not None else None
-    run = start_run(request, served, turn, session=call.session, metadata=call.metadata, user=call.user)
+    run = start_run(request, served, turn, session=call.session, metadata=call.metadata, user=user, tape=tape)
+    stays = served.config.agent.on_disconnect == "continue"
     shape = StreamShape(
         model=call.model or served.id,
         session_id=run.context.session_id,
@@ -56,8 +58,9 @@ async def create_response(request: Request) -> ASGIApp:
     )
     headers = run_headers(run)
     if call.stream:
-        return RunStream(run, encoder, headers, edge.pace, settings.debug_provider_errors, tape)
-    return JsonRun(run, ResponsesCollector(encoder), headers, settings.debug_provider_errors, edge.pace.stall, tape)
+        return RunStream(run, encoder, headers, edge.pace, settings.debug_provider_errors, tape, stays)
+    collector = ResponsesCollector(encoder)
+    return JsonRun(run, collector, headers, settings.debug_provider_errors, edge.pace.stall, tape, stays)
 
 
 async def stored_response(request: Request) -> ASGIApp:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,18 +41,28 @@ class Claim:
 class _Entry:
     tape: Tape
     body: str
-    expires: float
+    keep: float
+    """Seconds after the end of the response."""
 
 
 class Retries:
     """The responses of this process that may be repeated; bounded in number, bytes and time."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, session_headers: Sequence[str] = (), now: Callable[[], float] = time.monotonic) -> None:
+        self._session_headers = tuple(session_headers)
         self._now = now
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def claim(
-        self, headers: Headers, *, path: str, principal: str | None, client: str, served: Served, body: bytes
+        self,
+        headers: Headers,
+        *,
+        path: str,
+        principal: str | None,
+        user: str | None,
+        client: str,
+        served: Served,
+        body: bytes,
     ) -> Claim | None:
         """What a request is to this table; ``None`` when it cannot be recognised again.
 
@@ -64,7 +74,8 @@ class Retries:
         if not key and not counted.isdecimal():
             return None
         digest = hashlib.sha256(body).hexdigest()
-        caller = (path, principal or "", served.id, *(headers.get(name, "") for name in _identity(served)))
+        named = (headers.get(name, "") for name in (*_identity(served), *self._session_headers))
+        caller = (path, principal or "", user or "", served.id, *named)
         identity = _digest("key", key, *caller) if key else _digest("body", digest, client, *caller)
         self._forget_old()
         entry = self._entries.get(identity)
@@ -77,9 +88,8 @@ class Retries:
             return Claim(entry.tape, repeats=True)
         if entry is not None and entry.tape.overlong and (key or int(counted) > 0):
             raise Conflict("The response to this request is too large to be repeated; use a new `Idempotency-Key`.")
-        tape = Tape(TAPE_BYTES)
-        seconds = KEYED_SECONDS if key else COUNTED_SECONDS
-        self._entries[identity] = _Entry(tape, digest, self._now() + seconds)
+        tape = Tape(TAPE_BYTES, self._now)
+        self._entries[identity] = _Entry(tape, digest, KEYED_SECONDS if key else COUNTED_SECONDS)
         self._entries.move_to_end(identity)
         return Claim(tape, repeats=False)
 
@@ -88,7 +98,7 @@ class Retries:
         size = sum(entry.tape.size for entry in self._entries.values())
         for identity, entry in list(self._entries.items()):
             crowded = len(self._entries) >= MAX_ENTRIES or size > MAX_BYTES
-            stale = entry.expires <= now and (entry.tape.complete or entry.tape.discarded)
+            stale = entry.tape.ended is not None and entry.tape.ended + entry.keep <= now
             if not (stale or crowded):
                 continue
             size -= entry.tape.size

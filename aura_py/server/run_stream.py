@@ -57,7 +57,10 @@ class Pace:
 
 @dataclass(slots=True)
 class RunStream:
-    """ASGI response of one run. With a ``tape`` later requests may follow or replay it."""
+    """ASGI response of one run. With a ``tape`` later requests may follow or replay it.
+
+    ``stays``: the run outlives its client (CX-2), unless it still waits for its turn.
+    """
 
     run: Run
     encoder: StreamEncoder
@@ -65,6 +68,7 @@ class RunStream:
     pace: Pace = Pace()
     debug_errors: bool = False
     tape: Tape | None = None
+    stays: bool = False
     _held: list[Event] = field(default_factory=list)
     _opened: bool = False
     _beaten: bool = False
@@ -182,10 +186,14 @@ class RunStream:
         }
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items()]
 
-    def _left(self) -> None:
+    def _left(self) -> bool:
+        if self.stays and not self.run.waiting:
+            return True
         error = RunCancelled("The client left before the answer was complete.")
-        if self.tape is None or not self.tape.hand_over(lambda: self.run.cancel(error)):
-            self.run.cancel(error)
+        if self.tape is not None and self.tape.hand_over(lambda: self.run.cancel(error)):
+            return True
+        self.run.cancel(error)
+        return False
 
 
 async def respond_with_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 import anyio
@@ -10,8 +11,9 @@ import anyio
 class Tape:
     """Frames of one response. ``limit`` bytes are kept; a longer response cannot be followed any more."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, now: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
+        self._now = now
         self._frames: list[bytes] = []
         self._news = anyio.Event()
         self._followers = 0
@@ -21,6 +23,7 @@ class Tape:
         self.complete = False
         self.discarded = False
         self.overlong = False
+        self.ended: float | None = None
 
     def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.head = (status, headers)
@@ -38,6 +41,8 @@ class Tape:
         if data:
             self._frames.append(data)
         self.complete = last
+        if last:
+            self.ended = self._now()
         self._tell()
 
     def discard(self) -> None:
@@ -80,6 +85,7 @@ class Tape:
 
     def _forget(self) -> None:
         self.discarded = True
+        self.ended = self._now()
         self.size = 0
         if not self._followers:
             self._frames.clear()

@@ -27,6 +27,10 @@ def _check(tree: Tree, at: At) -> None:
         )
 
 
+def _words(key: str) -> Choice:
+    return Choice(get_args(models.AgentSection.model_fields[key].annotation))
+
+
 AGENT = Table(
     Shape(
         models.AgentSection,
@@ -71,11 +75,28 @@ AGENT = Table(
                 Strings(Choice(get_args(models.Overridable))),
                 "Request parameters that may replace the ones of this file; others are ignored.",
             ),
-            "emit_reasoning": Key(Flag(), "Stream reasoning as `reasoning_content`."),
+            "emit_reasoning": Key(Flag(), "Show the model's reasoning to clients."),
             "side_requests": Key(
-                Choice(get_args(models.AgentSection.model_fields["side_requests"].annotation)),
+                _words("side_requests"),
                 "Who answers the titles, tags and follow-ups that chat clients ask for.",
             ),
+            "session_turns": Key(
+                _words("session_turns"),
+                "A request in a session whose last turn still runs waits (`queue`), gets 409 (`reject`), or stops it"
+                " (`interrupt`).",
+            ),
+            "on_disconnect": Key(
+                _words("on_disconnect"),
+                "Whether a run ends with its client's connection, or goes on for a request that repeats it.",
+            ),
+            "images": Key(
+                _words("images"),
+                "Images for a model that sees none: refused with 400 (`auto`), or replaced by a text (`note`).",
+            ),
+            "reasoning_field": Key(
+                _words("reasoning_field"), "Name of the field that carries reasoning in chat completions."
+            ),
+            "show_progress": Key(Flag(), "Show tools and workers in chat streams, as short lines of reasoning."),
         },
         "The agent; in an orchestration the coordinator and the defaults of its workers.",
         strict=True,

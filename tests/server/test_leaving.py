@@ -1,0 +1,112 @@
+"""Runs whose client has left (``clients.md`` CX-2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from aura_py.server import retries
+from aura_py.server.retries import KEYED_SECONDS, Retries
+from tests.server.rig import Exchange, Rig, agent_file, serving
+
+KEY = {"idempotency-key": "k-1"}
+CHAT = "/v1/chat/completions"
+
+
+def body(text: str, *, stream: bool) -> dict[str, object]:
+    return {"stream": stream, "messages": [{"role": "user", "content": text}]}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "a.toml").write_text(agent_file("ops", 'on_disconnect = "continue"'))
+    return tmp_path
+
+
+async def begin(rig: Rig, exchange: Exchange) -> None:
+    with anyio.fail_after(5):
+        while not rig.edge.services.engine.live:
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_run_that_continues_is_rejoined_by_its_key(directory: Path, stream: bool) -> None:
+    async with serving(directory) as rig:
+        async with rig.open("POST", CHAT, body("slow", stream=stream), KEY) as first:
+            await begin(rig, first)
+            run = rig.edge.services.engine.live[0]
+            first.leave()
+            async with rig.open("POST", CHAT, body("slow", stream=stream), KEY) as second:
+                with anyio.fail_after(10):
+                    await second.finished.wait()
+                assert b"three" in second.received
+                assert second.headers["x-request-id"] == run.context.request_id
+        again = await rig.ask("POST", CHAT, body("slow", stream=stream), KEY)
+        assert again.body == second.received
+
+
+async def test_a_run_that_continues_comes_to_its_end_without_any_client(directory: Path) -> None:
+    async with serving(directory) as rig:
+        async with rig.open("POST", CHAT, body("slow", stream=True), KEY) as first:
+            await begin(rig, first)
+            run = rig.edge.services.engine.live[0]
+        with anyio.fail_after(5):
+            await run.closed()
+        replayed = await rig.ask("POST", CHAT, body("slow", stream=True), KEY)
+        assert replayed.headers["x-request-id"] == run.context.request_id
+        assert replayed.text.endswith("data: [DONE]\n\n")
+
+
+async def test_a_run_that_continues_still_has_its_limits(directory: Path) -> None:
+    async with serving(directory, streaming_timeout_secs=1) as rig:
+        async with rig.open("POST", CHAT, body("hang", stream=True)) as first:
+            await begin(rig, first)
+            run = rig.edge.services.engine.live[0]
+            first.leave()
+            await anyio.lowlevel.checkpoint()
+            assert rig.edge.services.engine.live
+        with anyio.fail_after(5):
+            await run.closed()
+
+
+async def test_a_reader_that_stalls_is_dropped_and_the_run_goes_on(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "TAPE_BYTES", 8 * 1024 * 1024)
+    async with serving(directory, stall_secs=1) as rig:
+        async with rig.open("POST", CHAT, body("long", stream=True), KEY) as first:
+            await first.until("lorem")
+            first.pause()
+            with anyio.fail_after(10):
+                await first.returned.wait()
+            assert first.aborted
+        replayed = await rig.ask("POST", CHAT, body("long", stream=True), KEY)
+        assert replayed.text.endswith("data: [DONE]\n\n")
+        assert replayed.body.startswith(first.received)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_by_default_a_run_ends_with_its_client(rig: Rig, stream: bool) -> None:
+    async with rig.open("POST", CHAT, body("hang", stream=stream), KEY) as first:
+        await begin(rig, first)
+        run = rig.edge.services.engine.live[0]
+        first.leave()
+        with anyio.fail_after(1):
+            await run.closed()
+
+
+async def test_an_answer_is_kept_from_its_end_on(directory: Path) -> None:
+    time = [0.0]
+    async with serving(directory) as rig:
+        rig.edge.retries = Retries(now=lambda: time[0])
+        async with rig.open("POST", CHAT, body("slow", stream=True), KEY) as first:
+            await begin(rig, first)
+            time[0] = KEYED_SECONDS * 2
+            await first.until("[DONE]")
+        one = await rig.ask("POST", CHAT, body("slow", stream=True), KEY)
+        assert one.body == first.received
+        time[0] += KEYED_SECONDS
+        assert (await rig.ask("POST", CHAT, body("slow", stream=True), KEY)).body != first.received
