@@ -32,6 +32,7 @@ from aura_py.llm.contract import (
     CallInfo,
     ChatModel,
     ChatRequest,
+    Delta,
     Finish,
     NamedTool,
     Sampling,
@@ -143,7 +144,6 @@ class Conversation:
         self._ids: set[str] = {call.id for message in messages for call in message.tool_calls}
         self._offered = (*_specs(spec.runner), *spec.client_tools)
         self._client_names = frozenset(tool.name for tool in spec.client_tools)
-        self._first_usage: Usage | None = None
 
     async def run(self) -> AsyncGenerator[list[Event], None]:
         """Yields text and reasoning as they arrive; everything else goes through ``context.emit``.
@@ -157,11 +157,13 @@ class Conversation:
                 result.turns = turn
                 reply = _Reply()
                 try:
-                    async with aclosing(self._ask(turn, reply)) as stream:
-                        async for events in stream:
-                            yield events
+                    async with aclosing(self._spec.model.stream(self._request(turn))) as stream:
+                        async for deltas in stream:
+                            events = self._read(deltas, reply)
+                            if events:
+                                yield events
                 finally:
-                    self._account(reply)
+                    self._account(turn, reply)
                 if not reply.calls:
                     self._messages.append(assistant("".join(reply.text), (), tuple(reply.blocks)))
                     result.finish_reason = reply.finish
@@ -183,37 +185,30 @@ class Conversation:
 
     # --- one model call --------------------------------------------------------------------------------------------
 
-    async def _ask(self, turn: int, reply: _Reply) -> AsyncGenerator[list[Event], None]:
+    def _read(self, deltas: list[Delta], reply: _Reply) -> list[Event]:
+        """Files what arrived together in ``reply`` and says what there is to show of it."""
         spec = self._spec
-        agent_id, parent = spec.agent_id, spec.parent_agent_id
-        async with aclosing(spec.model.stream(self._request(turn))) as stream:
-            async for deltas in stream:
-                reply.answered = True
-                events: list[Event] = []
-                for delta in deltas:
-                    kind = type(delta)
-                    if kind is Text:
-                        reply.text.append(delta.text)  # type: ignore[union-attr]  # narrowed by the exact type
-                        events.append(TextDelta(delta.text))  # type: ignore[union-attr]
-                    elif isinstance(delta, Thinking):
-                        reply.thinking.append(delta.text)
-                        events.append(ReasoningDelta(delta.text, agent_id, parent))
-                    elif isinstance(delta, ToolCallFragment):
-                        if spec.on_fragment is not None:
-                            events.extend(spec.on_fragment(delta))
-                    elif isinstance(delta, ToolCallReady):
-                        reply.calls.append(self._unique(delta.call))
-                    elif isinstance(delta, ThinkingBlock):
-                        reply.blocks.append(delta.reasoning)
-                    elif isinstance(delta, UsageReport):
-                        reply.usage = delta.usage
-                    elif isinstance(delta, Finish):
-                        reply.finish = delta.reason
-                if events:
-                    yield events
-        last = turn == self._limit
-        if last:
-            reply.calls = [call for call in reply.calls if call.name in spec.last_turn_tools]
+        reply.answered = True
+        events: list[Event] = []
+        for delta in deltas:
+            if isinstance(delta, Text):
+                reply.text.append(delta.text)
+                events.append(TextDelta(delta.text))
+            elif isinstance(delta, Thinking):
+                reply.thinking.append(delta.text)
+                events.append(ReasoningDelta(delta.text, spec.agent_id, spec.parent_agent_id))
+            elif isinstance(delta, ToolCallFragment):
+                if spec.on_fragment is not None:
+                    events.extend(spec.on_fragment(delta))
+            elif isinstance(delta, ToolCallReady):
+                reply.calls.append(self._unique(delta.call))
+            elif isinstance(delta, ThinkingBlock):
+                reply.blocks.append(delta.reasoning)
+            elif isinstance(delta, UsageReport):
+                reply.usage = delta.usage
+            elif isinstance(delta, Finish):
+                reply.finish = delta.reason
+        return events
 
     def _request(self, turn: int) -> ChatRequest:
         spec, limits = self._spec, self._context.limits
@@ -239,8 +234,10 @@ class Conversation:
             inactivity_timeout=spec.inactivity_timeout or limits.inactivity,
         )
 
-    def _account(self, reply: _Reply) -> None:
+    def _account(self, turn: int, reply: _Reply) -> None:
         result = self.result
+        if turn == self._limit:
+            reply.calls = [call for call in reply.calls if call.name in self._spec.last_turn_tools]
         if not reply.answered:
             return
         if not reply.usage.total:
