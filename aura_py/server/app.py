@@ -13,6 +13,7 @@ from starlette.routing import Route
 from aura_py.errors import AuraError, MethodNotAllowed, PathNotFound, RequestError
 from aura_py.server.chat import chat_completions
 from aura_py.server.edge import Edge
+from aura_py.server.endpoint import Endpoint
 from aura_py.server.envelope import error_response
 from aura_py.server.gate import Gate
 from aura_py.server.health import health
@@ -41,8 +42,8 @@ def create_app(edge: Edge) -> Starlette:
             Route("/aura/info", info, methods=["GET"]),
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{agent_id:path}", get_model, methods=["GET"]),
-            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
-            Route("/v1/responses", create_response, methods=["POST"]),
+            Route("/v1/chat/completions", Endpoint(chat_completions), methods=["POST"]),
+            Route("/v1/responses", Endpoint(create_response), methods=["POST"]),
             Route("/v1/responses/{rest:path}", stored_response, methods=["GET", "POST", "DELETE"]),
         ],
         middleware=layers,

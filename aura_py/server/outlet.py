@@ -94,7 +94,7 @@ class Outlet:
             self._abort()
         self._leave()
         if not self._goes_on or self._abort is None:
-            self._scope.cancel()
+            self.stop()
 
     def stop(self) -> None:
         """Ends the writer; for a client that is gone."""

@@ -141,3 +141,22 @@ def test_a_timeout_is_an_error_frame_and_never_a_clean_stop() -> None:
     assert '"code":"deadline_exceeded"' in frames
     assert '"finish_reason":"stop"' not in frames
     assert frames.endswith("data: [DONE]\n\n")
+
+
+def test_thoughts_that_arrive_together_are_one_chunk_and_one_event_but_never_across_agents_or_text() -> None:
+    encoder = ChatEncoder(NAMED, created=1, known_ids=())
+    words = [ReasoningDelta(word) for word in ("Which ", "disk", "?")]
+    out = encoder.encode([*words, ReasoningDelta("Mine.", "logs", "main"), TextDelta("All."), ReasoningDelta("Done")])
+    frames = out.decode().split("\n\n")
+    told = [re.search(r'"(?:reasoning_content|content)":"([^"]+)"', frame) for frame in frames]
+    assert [found.group(1) for found in told if found] == [
+        *("Which disk?", "Which disk?", "Mine.", "Mine.", "All.", "Done", "Done"),
+    ]
+
+
+def test_long_thoughts_keep_flowing_in_pieces() -> None:
+    encoder = ChatEncoder(SHAPE, created=1, known_ids=())
+    out = encoder.encode([ReasoningDelta("word ") for _ in range(40)]).decode()
+    pieces = re.findall(r'"reasoning_content":"([^"]+)"', out)
+    assert "".join(pieces) == "word " * 40
+    assert len(pieces) == 4

@@ -53,24 +53,12 @@ class AuraEvents:
         self._pending: OrderedDict[str, None] = OrderedDict()
         self._call_usage: Usage | None = None
         self._scratchpad: ScratchpadUsage | None = None
-        self._handlers: dict[type[object], Callable[[Event], Iterable[Named]]] = {
-            SessionInfo: self._typed(SessionInfo, self._session_info),
-            McpStatus: self._typed(McpStatus, self._mcp_status),
-            ToolRequested: self._typed(ToolRequested, self._tool_requested),
-            ToolStarted: self._typed(ToolStarted, self._tool_started),
-            ToolProgress: self._typed(ToolProgress, self._progress),
-            ToolCompleted: self._typed(ToolCompleted, self._tool_completed),
-            ReasoningDelta: self._typed(ReasoningDelta, self._reasoning),
-            WorkerReasoning: self._typed(WorkerReasoning, self._worker_reasoning),
-            ModelCallCompleted: self._typed(ModelCallCompleted, self._model_call),
-            ScratchpadUsage: self._typed(ScratchpadUsage, self._scratchpad_usage),
-        }
 
     def encode(self, event: Event) -> Iterable[Named]:
         """What ``event`` is on the wire: nothing, one event, or several that stay together."""
-        handler = self._handlers.get(type(event))
+        handler = _HANDLERS.get(type(event))
         if handler is not None:
-            return handler(event)
+            return handler(self, event)
         encoder = ENCODERS.get(type(event))
         if encoder is None:
             return ()
@@ -92,11 +80,6 @@ class AuraEvents:
             yield "scratchpad_usage", self._scratchpad_payload(self._scratchpad)
         if event.context_usage.input > 0:
             yield "usage", {**_tokens(event.context_usage), **self._corr}
-
-    @staticmethod
-    def _typed(kind: type[_E], handler: Callable[[_E], Iterable[Named]]) -> Callable[[Event], Iterable[Named]]:
-        """``handler`` for the dispatch table; the table's key guarantees ``kind``."""
-        return handler  # type: ignore[return-value]
 
     # --- the run ---------------------------------------------------------------------------------------------------
 
@@ -260,6 +243,29 @@ class AuraEvents:
             "agent_id": event.agent_id,
             **self._corr,
         }
+
+
+def _typed(
+    kind: type[_E], handler: Callable[[AuraEvents, _E], Iterable[Named]]
+) -> tuple[type[object], Callable[[AuraEvents, Event], Iterable[Named]]]:
+    """An entry of the dispatch table; its key guarantees ``kind``."""
+    return kind, handler  # type: ignore[return-value]
+
+
+_HANDLERS: Final = dict(
+    (
+        _typed(SessionInfo, AuraEvents._session_info),
+        _typed(McpStatus, AuraEvents._mcp_status),
+        _typed(ToolRequested, AuraEvents._tool_requested),
+        _typed(ToolStarted, AuraEvents._tool_started),
+        _typed(ToolProgress, AuraEvents._progress),
+        _typed(ToolCompleted, AuraEvents._tool_completed),
+        _typed(ReasoningDelta, AuraEvents._reasoning),
+        _typed(WorkerReasoning, AuraEvents._worker_reasoning),
+        _typed(ModelCallCompleted, AuraEvents._model_call),
+        _typed(ScratchpadUsage, AuraEvents._scratchpad_usage),
+    )
+)
 
 
 def _tokens(usage: Usage) -> dict[str, object]:

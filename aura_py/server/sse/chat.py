@@ -110,8 +110,12 @@ class ChatEncoder:
             return self._content + text_json(batch[0].text) + _OPEN_END
         out: list[bytes] = []
         text = ""
+        thought: ReasoningDelta | None = None
         for event in batch:
             if type(event) is TextDelta:
+                if thought is not None:
+                    self._other(thought, out)
+                    thought = None
                 text = text + event.text if text else event.text
                 if len(text) >= _TINY:
                     self._say(text, out)
@@ -120,10 +124,33 @@ class ChatEncoder:
             if text:
                 self._say(text, out)
                 text = ""
+            if type(event) is ReasoningDelta:
+                thought = self._joined(thought, event, out)
+                continue
+            if thought is not None:
+                self._other(thought, out)
+                thought = None
             self._other(event, out)
         if text:
             self._say(text, out)
+        elif thought is not None:
+            self._other(thought, out)
         return b"".join(out)
+
+    def _joined(self, earlier: ReasoningDelta | None, event: ReasoningDelta, out: list[bytes]) -> ReasoningDelta | None:
+        """``event`` with what the same agent thought just before; ``None`` when that was enough to be told."""
+        if earlier is not None and (earlier.agent_id, earlier.parent_agent_id) != (
+            event.agent_id,
+            event.parent_agent_id,
+        ):
+            self._other(earlier, out)
+            earlier = None
+        if earlier is not None:
+            event = ReasoningDelta(earlier.text + event.text, event.agent_id, event.parent_agent_id)
+        if len(event.text) < _TINY:
+            return event
+        self._other(event, out)
+        return None
 
     # --- text ------------------------------------------------------------------------------------------------------
 
