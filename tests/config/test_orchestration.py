@@ -65,8 +65,35 @@ def test_a_worker_needs_a_description_and_a_preamble(key: str) -> None:
 def test_prompt_files_stand_beside_the_agents_file() -> None:
     text = MINIMAL + "[orchestration.prompts]\nplanning = 'plan.md'\n"
     assert codes(found(text)) == ["CFG-F03"]
-    Path("plan.md").write_text("Plan.")
-    assert agent(text).orchestration.prompts["planning"].read_text() == "Plan."
+    Path("plan.md").write_text("Plan {{ query }}.")
+    assert agent(text).orchestration.prompts["planning"].read_text() == "Plan {{ query }}."
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "code", "words"),
+    [
+        ("plannin", b"{{ query }}", "CFG-S05", ("no prompt `plannin`", "`planning`")),
+        ("planning", b"{{ query }}\n{% if %}", "CFG-S12", ("plan.md` line 2", "not a Jinja2 template")),
+        ("planning", b"{{ query | nothing }}", "CFG-S12", ("No filter named 'nothing'",)),
+        ("planning", b"{{ query }} {{ secret }}", "CFG-S12", ("uses `secret`", "`worker_names`")),
+        ("planning", b"Plan.", "CFG-S12", ("leaves out `query`",)),
+        ("planning", b"{{ query }} \xff", "CFG-F05", ("not UTF-8",)),
+        ("planning", b"{{ query }}" + b"(" * 3 + b"{{ " + b"(" * 9000, "CFG-S12", ("not a Jinja2 template",)),
+    ],
+)
+def test_a_prompt_that_would_fail_in_a_run_is_refused_with_its_place(
+    name: str, source: bytes, code: str, words: tuple[str, ...]
+) -> None:
+    Path("plan.md").write_bytes(source)
+    each = only(found(MINIMAL + f"[orchestration.prompts]\n{name} = 'plan.md'\n"))
+    assert (each.code, each.key) == (code, f"orchestration.prompts.{name}")
+    assert each.line == (MINIMAL + "[orchestration.prompts]\n").count("\n") + 1
+    assert all(word in f"{each.message} {each.fix}" for word in words)
+
+
+def test_a_prompt_file_that_takes_for_ever_to_compute_is_not_computed_at_load() -> None:
+    Path("plan.md").write_text("{{ query }}{{ 'x' * 10 ** 12 }}")
+    assert agent(MINIMAL + "[orchestration.prompts]\nplanning = 'plan.md'\n").orchestration.prompts
 
 
 # --- timeouts: equal, one below, zero ------------------------------------------------------------------------------

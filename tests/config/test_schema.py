@@ -41,7 +41,7 @@ class AnyVariable(dict[str, str]):
 
     def get(self, key: str, default: object = None) -> str:
         if key.startswith("AURA_"):
-            return ""
+            return super().get(key, "")
         return "https://example.org" if "URL" in key else "true" if "HIDDEN" in key else "something-long"
 
 
@@ -57,7 +57,7 @@ def test_a_shipped_file_loads(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     for beside in path.parent.iterdir():
         if not (copied.parent / beside.name).exists():
             (copied.parent / beside.name).symlink_to(beside)
-    assert load(copied, env=AnyVariable()).agents
+    assert load(copied, env=AnyVariable(AURA_MEMORY_DIR=f"{tmp_path}/memory")).agents
 
 
 @pytest.mark.parametrize(

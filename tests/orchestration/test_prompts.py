@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from aura_py.config.prompts import variables
 from aura_py.errors import ConfigurationError
 from aura_py.orchestration import prompts
 from aura_py.orchestration.prompts import INPUTS, PromptLibrary, fence, override_fault
-from aura_py.orchestration.prompts.library import variables
 from tests.orchestration.stage import answer, config, coordinator, plan, stage, step, submit, worker
 
 FILES = Path(prompts.__file__).parent
@@ -54,8 +54,9 @@ def test_fenced_text_cannot_close_its_own_fence(text: str) -> None:
     [
         ("nothing", "x", "there is no prompt `nothing`"),
         ("task", "{{ task }} {{ context }} {{ secret }}", "uses `secret`"),
-        ("task", "{{ task }}", "must use `context`"),
-        ("task", "{% if %}", "is not a Jinja2 template: line 1"),
+        ("task", "{{ task }}", "leaves out `context`"),
+        ("task", "{% if %}", "line 1 is not a Jinja2 template"),
+        ("task", "{{ task }}\n{{ context | fense }}", "line 2 is not a Jinja2 template: No filter named 'fense'"),
     ],
 )
 def test_an_author_s_prompt_that_cannot_work_is_refused_at_load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import get_args
 
 from aura_py.config import models
 from aura_py.config.problems import At, shown
+from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.config.sections.llm import LLM
 from aura_py.config.sections.scratchpad import SCRATCHPAD
 from aura_py.config.sections.skills import SKILLS
+from aura_py.config.source import Unreadable, read_text
 from aura_py.config.tables import Advice, Key, Shape, Table, TableMap, Tree
 from aura_py.config.templates import Unresolved
 from aura_py.config.values import Choice, FilePath, Flag, GlobText, JsonSchema, Kind, Strings, Text, Whole, wrong_type
@@ -132,16 +135,17 @@ class PromptFiles(Kind):
         for name, path in value.items():
             here = at / name
             file = FilePath(beside=True).read(path, here)
-            if not isinstance(file, Path):
+            if isinstance(name, Unresolved) or not isinstance(file, Path):
                 continue
-            if file.is_file():
-                files[str(name)] = file
-            else:
+            if name not in INPUTS:
+                near = difflib.get_close_matches(str(shown(name)), INPUTS, n=1)
                 here.error(
-                    "CFG-F03",
-                    f"the prompt file `{here.shown_path(file)}` is not there",
-                    "create it or correct the path",
+                    "CFG-S05",
+                    f"there is no prompt `{shown(name)}`",
+                    f"did you mean `{near[0]}`?" if near else f"the prompts are {listed(INPUTS)}",
                 )
+            elif _usable(name, file, here):
+                files[name] = file
         return files
 
     def schema(self) -> JsonSchema:
@@ -149,6 +153,25 @@ class PromptFiles(Kind):
 
     def describe(self) -> str:
         return "table name → path"
+
+
+def _usable(name: str, file: Path, here: At) -> bool:
+    """A prompt that would fail in the middle of a run is refused before the first."""
+    named = here.shown_path(file)
+    if not file.is_file():
+        here.error("CFG-F03", f"the prompt file `{named}` is not there", "create it or correct the path")
+        return False
+    try:
+        source = read_text(file)
+    except Unreadable as error:
+        reason, found = error.reason, error.diagnostic
+        message = f"the prompt file `{named}` cannot be read: {reason}" if reason else f"`{named}` is not UTF-8"
+        here.error(found.code, message, found.fix)
+        return False
+    fault = prompt_fault(name, named, source)
+    if fault is not None:
+        here.error("CFG-S12", *fault)
+    return fault is None
 
 
 def _moved(table: str) -> Advice:

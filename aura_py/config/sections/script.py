@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from aura_py.config import models
+from aura_py.config.jinja import compiler
 from aura_py.config.problems import At, shown
 from aura_py.config.source import Unreadable, parse, read_text
 from aura_py.config.tables import Key, Shape, Table, TableList, Tree
 from aura_py.config.templates import Templated
 from aura_py.config.values import NOTHING, Choice, Flag, GlobText, JsonSchema, Kind, Strings, Text, Whole, wrong_type
-
-if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
 
 _FILTERS = ("json", "tojson", "head", "lines", "number")
 
@@ -96,7 +94,7 @@ def _parses(text: str, at: At) -> bool:
     from jinja2 import TemplateError
 
     try:
-        _jinja().from_string(text)
+        compiler(*_FILTERS).from_string(text)
     except (TemplateError, RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
         reason = "" if isinstance(text, Templated) else f": {shown(reason)}"
@@ -107,30 +105,6 @@ def _parses(text: str, at: At) -> bool:
         )
         return False
     return True
-
-
-_made: list[SandboxedEnvironment] = []
-
-
-def _jinja() -> SandboxedEnvironment:
-    """Knows the names of the filters, not their work: templates are compiled here and never rendered."""
-    if not _made:
-        from jinja2 import StrictUndefined, nodes
-        from jinja2.compiler import CodeGenerator
-        from jinja2.sandbox import SandboxedEnvironment
-
-        class Unfolded(CodeGenerator):
-            """Leaves constant expressions alone: computing one may take for ever."""
-
-            def _output_child_to_const(self, *_: object) -> str:
-                raise nodes.Impossible
-
-        environment = SandboxedEnvironment(undefined=StrictUndefined, optimized=False)
-        environment.code_generator_class = Unfolded
-        for name in _FILTERS:
-            environment.filters.setdefault(name, str)
-        _made.append(environment)
-    return _made[0]
 
 
 _CALL = Shape(

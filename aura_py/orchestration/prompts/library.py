@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateSyntaxError, meta
+from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
+from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.errors import ConfigurationError
-
-INPUTS: Final[Mapping[str, frozenset[str]]] = {
-    "coordinator": frozenset({"custom_instructions", "inventory", "recon", "history_tool", "escape_hatch"}),
-    "planning": frozenset(
-        {
-            *("now", "query", "workers", "worker_names", "show_tools", "unavailable"),
-            *("direct_allowed", "clarification_allowed"),
-        }
-    ),
-    "continuation": frozenset({"now", "report", "final", "clarification_allowed"}),
-    "correction": frozenset({"reasons", "after_iteration", "final"}),
-    "worker": frozenset({"custom_prompt", "artifacts", "scratchpad"}),
-    "task": frozenset({"task", "context", "artifacts"}),
-    "submission": frozenset[str](),
-    "history": frozenset({"runs", "count"}),
-    "overflow": frozenset({"phase"}),
-}
-"""Every prompt's inputs. A built-in prompt uses all of them, an author's prompt no others."""
-
-ESSENTIAL: Final[Mapping[str, frozenset[str]]] = {
-    "planning": frozenset({"query"}),
-    "continuation": frozenset({"report"}),
-    "task": frozenset({"task", "context"}),
-    "worker": frozenset({"custom_prompt"}),
-    "coordinator": frozenset({"custom_instructions"}),
-}
-"""Inputs without which an author's prompt cannot do its work."""
 
 
 def fence(text: str, label: str = "data") -> str:
@@ -62,36 +35,18 @@ def _environment() -> SandboxedEnvironment:
     return environment
 
 
-def variables(source: str) -> frozenset[str]:
-    """The inputs a template reads.
-
-    Raises:
-        TemplateSyntaxError: ``source`` is not a template.
-    """
-    return frozenset(meta.find_undeclared_variables(_environment().parse(source)))
-
-
 def override_fault(name: str, path: Path) -> str | None:
     """What is wrong with an author's prompt file, as a sentence; ``None`` when it can be used."""
     if name not in INPUTS:
-        return f"there is no prompt `{name}`; the prompts are {_listed(INPUTS)}."
+        return f"there is no prompt `{name}`; the prompts are {listed(INPUTS)}."
     try:
         source = path.read_text("utf-8")
-        used = variables(source)
     except OSError as error:
         return f"the prompt file `{path}` cannot be read ({error.strerror}); check the path."
     except UnicodeDecodeError:
         return f"the prompt file `{path}` is not UTF-8; save it as UTF-8."
-    except TemplateSyntaxError as error:
-        return f"the prompt file `{path}` is not a Jinja2 template: line {error.lineno}: {error.message}."
-    unknown = used - INPUTS[name]
-    if unknown:
-        offered = _listed(INPUTS[name]) if INPUTS[name] else "none"
-        return f"the prompt file `{path}` uses {_listed(unknown)}; the inputs of prompt `{name}` are: {offered}."
-    missing = ESSENTIAL.get(name, frozenset()) - used
-    if missing:
-        return f"the prompt file `{path}` must use {_listed(missing)}, or prompt `{name}` cannot do its work."
-    return None
+    fault = prompt_fault(name, str(path), source)
+    return None if fault is None else f"{fault[0]}; {fault[1]}."
 
 
 class PromptLibrary:
@@ -117,9 +72,5 @@ class PromptLibrary:
     def render(self, name: str, **inputs: object) -> str:
         """The prompt's text; ``inputs`` are exactly the declared ones."""
         if inputs.keys() != INPUTS[name]:
-            raise ValueError(f"prompt `{name}` takes {_listed(INPUTS[name])}, not {_listed(inputs)}.")
+            raise ValueError(f"prompt `{name}` takes {listed(INPUTS[name])}, not {listed(inputs)}.")
         return self._templates[name].render(inputs).strip()
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))
