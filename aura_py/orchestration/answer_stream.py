@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from aura_py.llm.contract import ToolCallFragment
 from aura_py.orchestration.routing import RESPOND
 
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SPACE = " \t\r\n"
+_PLAIN = re.compile(r'[^"\\]+')
 
 
 class ArgumentReader:
-    """Reads a JSON object that arrives in pieces; top-level string values are known as far as they have come."""
+    """Reads a JSON object that arrives in pieces; top-level string values are known as far as they have come.
+
+    The work is linear in the text, however small the pieces are. Of a key that comes twice the first value counts.
+    """
 
     def __init__(self) -> None:
-        self.values: dict[str, str] = {}
         self.complete: set[str] = set()
         """Keys whose string has ended."""
+        self._parts: dict[str, list[str]] = {}
+        self._taken: dict[str, int] = {}
         self._state = "start"
         self._key: str | None = None
         self._raw: list[str] = []
@@ -28,9 +34,26 @@ class ArgumentReader:
         self._escape = ""
         self._high = ""
 
+    @property
+    def values(self) -> Mapping[str, str]:
+        return {key: "".join(parts) for key, parts in self._parts.items()}
+
     def feed(self, text: str) -> None:
-        for char in text:
-            self._step(char)
+        at = 0
+        while at < len(text):
+            plain = _PLAIN.match(text, at) if self._state == "value" and not self._escape else None
+            if plain is None:
+                self._step(text[at])
+                at += 1
+            else:
+                self._put(plain.group())
+                at = plain.end()
+
+    def take(self, key: str) -> str:
+        """What has come of ``key`` since the last time."""
+        parts, start = self._parts.get(key, []), self._taken.get(key, 0)
+        self._taken[key] = len(parts)
+        return "".join(parts[start:])
 
     def _step(self, char: str) -> None:
         state = self._state
@@ -69,9 +92,9 @@ class ArgumentReader:
     def _begin_value(self, char: str) -> None:
         assert self._key is not None
         self._escape = self._high = ""
-        if char == '"':
+        if char == '"' and self._key not in self._parts:
             self._state = "value"
-            self.values[self._key] = ""
+            self._parts[self._key] = []
             return
         self._state, self._depth, self._quoted = "skip", 0, False
         self._skip(char)
@@ -118,7 +141,7 @@ class ArgumentReader:
         assert self._key is not None
         if self._high:
             text, self._high = "\ufffd" + text, ""
-        self.values[self._key] += text
+        self._parts[self._key].append(text)
 
     def _skip(self, char: str) -> None:
         if self._quoted:
@@ -145,8 +168,12 @@ class ArgumentReader:
 class StreamedAnswer:
     """What the client has already read."""
 
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     rationale: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
 
 class AnswerStream:
@@ -166,6 +193,7 @@ class AnswerStream:
         self._allowed = allowed
         self._reader = ArgumentReader()
         self._call: str | None = None
+        self._held = ""
 
     def fragment(self, fragment: ToolCallFragment) -> None:
         if not self._allowed or fragment.position != 0 or fragment.name != RESPOND:
@@ -173,23 +201,28 @@ class AnswerStream:
         if fragment.id != self._call:
             if self.told is not None:
                 return
-            self._call, self._reader = fragment.id, ArgumentReader()
+            self._call, self._reader, self._held = fragment.id, ArgumentReader(), ""
         self._reader.feed(fragment.arguments)
-        self._release(self._reader.values.get("response", ""))
+        self._release(self._reader.take("response"))
 
-    def finish(self, response: str) -> None:
-        """Tells what is left of the whole ``response``."""
-        if self.told is not None and response.startswith(self.told.text):
-            self._release(response)
-
-    def _release(self, text: str) -> None:
+    def finish(self, response: str) -> str:
+        """Tells what is left of the whole ``response``; says what was told in the end."""
         if self.told is None:
-            if not text.strip():
+            return response
+        text = self.told.text
+        if not response.startswith(text):
+            return text
+        self._release(response[len(text) :])
+        return response
+
+    def _release(self, piece: str) -> None:
+        if self.told is None:
+            self._held += piece
+            if not self._held.strip():
                 return
-            rationale = self._reader.values.get("routing_rationale", "")
+            piece, rationale = self._held, self._reader.values.get("routing_rationale", "")
             self.told = StreamedAnswer(rationale=rationale)
             self._begin(rationale)
-        piece = text[len(self.told.text) :]
         if piece:
-            self.told.text = text
+            self.told.pieces.append(piece)
             self._tell(piece)

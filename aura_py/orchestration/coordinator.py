@@ -248,8 +248,7 @@ class _PlanningAttempt:
             raise DepthExhausted("the coordinator reached its turn limit without a routing decision.")
         decision = self.slot.decision
         if isinstance(decision, Direct) and stream.told is not None:
-            stream.finish(decision.response)
-            self.slot.decision = replace(decision, streamed=True)
+            self.slot.decision = replace(decision, response=stream.finish(decision.response), streamed=True)
 
     def _conversation(self, stream: AnswerStream, translator: Translator) -> Conversation:
         owner, call, run = self.owner, self.call, self.owner._run
@@ -312,7 +311,8 @@ class _RoutingRunner(ToolRunner):
         outcome = await super().run(call, context)
         told = self._stream.told
         if call.name == RESPOND and not outcome.ok and told is not None and not self._slot.taken:
-            self._slot.offer(Direct(told.text, told.rationale, cut=True))
+            # an answer that is whole and lacks only its reason was not cut
+            self._slot.offer(Direct(told.text, told.rationale, cut=isinstance(parse_arguments(call.arguments), str)))
         return outcome
 
     def _late_plan(self, call: ToolCall) -> ToolOutcome | None:

@@ -90,3 +90,20 @@ def test_what_was_not_streamed_is_told_at_the_end() -> None:
     stream.fragment(_fragment('{"response": "Hel'))
     stream.finish("Hello")
     assert screen.told == ["<>", "Hel", "lo"]
+
+
+def test_of_a_response_that_comes_twice_the_first_counts() -> None:
+    screen = _Screen()
+    stream = screen.stream()
+    stream.fragment(_fragment('{"response": "one", "response": "two"}'))
+    assert stream.finish("two") == "one"
+    assert screen.told == ["<>", "one"]
+
+
+def test_a_long_answer_in_tiny_pieces_is_handed_on_piece_by_piece() -> None:
+    screen = _Screen()
+    stream = screen.stream()
+    stream.fragment(_fragment('{"response": "'))
+    for _ in range(100_000):
+        stream.fragment(_fragment("a\\nb"))
+    assert screen.told[1:] == ["a\nb"] * 100_000

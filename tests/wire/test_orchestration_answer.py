@@ -171,6 +171,16 @@ async def test_an_answer_that_hits_its_length_limit_ends_as_cut() -> None:
     assert [e.routing_rationale for e in events if isinstance(e, DirectAnswer)] == ["known"]
 
 
+async def test_a_whole_answer_that_only_lacks_its_reason_is_not_called_cut() -> None:
+    async def script(_body: dict[str, object], wire: Wire) -> None:
+        await wire.piece('{"response": "All of it."}', name="respond_directly")
+        await wire.finish()
+
+    end = (await _played(script))[-1]
+    assert isinstance(end, RunFinished)
+    assert (end.finish_reason, end.answer) == ("stop", "All of it.")
+
+
 async def _played(script: Script) -> list[Event]:
     async with provider(script) as url, stage() as scene:
         run = scene.start(team(scene, url))
