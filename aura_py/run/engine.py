@@ -106,12 +106,17 @@ class Run:
 
     async def _drive(self) -> None:
         end: Event | None = None
+        total = self.context.limits.total
+        if total is not None:
+            self._scope.deadline = anyio.current_time() + total
         try:
             with self._scope:
                 end = await self._consume()
             if end is None:
-                error = self._ended_by or RunCancelled("The run was cancelled.")
-                end = self._failed(error)
+                raise self._ended_by or RunTimeout(
+                    f"The request took longer than {total:g} seconds and was stopped; "
+                    "raise STREAMING_TIMEOUT_SECS or ask for less at once."
+                )
         except AuraError as error:
             end = self._failed(error)
         except Exception as error:
@@ -135,23 +140,15 @@ class Run:
 
     async def _consume(self) -> Event | None:
         """Passes the runnable's events on; the closing event comes back instead of being passed on."""
-        context, end = self.context, None
-        total = context.limits.total
-        try:
-            with anyio.fail_after(total):
-                if self._place is not None:
-                    await self._place.enter()
-                async with aclosing(self._runnable.run(self._turn, context)) as events:
-                    async for batch in events:
-                        if batch and type(batch[-1]) is RunFinished:
-                            end = self._finished(batch.pop())  # type: ignore[arg-type]  # the exact type was tested
-                        if batch:
-                            await self._stream.put(batch)
-        except TimeoutError:
-            raise RunTimeout(
-                f"The request took longer than {total:g} seconds and was stopped; "
-                "raise STREAMING_TIMEOUT_SECS or ask for less at once."
-            ) from None
+        end = None
+        if self._place is not None:
+            await self._place.enter()
+        async with aclosing(self._runnable.run(self._turn, self.context)) as events:
+            async for batch in events:
+                if batch and type(batch[-1]) is RunFinished:
+                    end = self._finished(batch.pop())  # type: ignore[arg-type]  # the exact type was tested
+                if batch:
+                    await self._stream.put(batch)
         return end or self._failed(AuraError(f"Agent `{self.agent}` ended without an answer."))
 
     def _emit(self, event: Event) -> None:
