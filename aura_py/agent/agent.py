@@ -17,6 +17,7 @@ from aura_py.agent.parking import Parking
 from aura_py.agent.prompt import system_prompt
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
+from aura_py.errors import RequestError
 from aura_py.events import Event, McpStatus, RunFinished, ScratchpadUsage, SessionInfo
 from aura_py.llm.contract import CallInfo, ChatModel, NamedTool, Sampling, ToolChoice, ToolSpec
 from aura_py.mcp import McpAttachment, McpPool
@@ -112,7 +113,7 @@ class Agent:
                 sampling=turn.sampling if turn.side else self._sampling(turn),
                 parallel_tool_calls=turn.parallel_tool_calls if equipment.client_tools else None,
                 client_tools=equipment.client_tools,
-                tool_choice=_choice(turn.tool_choice, equipment.client_tools),
+                tool_choice=self._choice(turn, equipment),
                 on_usage=parking.observe if parking is not None else lambda _usage: None,
             ),
             messages,
@@ -204,6 +205,23 @@ class Agent:
         kept = {f.name: getattr(asked, f.name) for f in fields(Sampling) if f.name in allowed}
         return replace(Sampling(), **kept)
 
+    def _choice(self, turn: Turn, equipment: _Equipment) -> Callable[[int], ToolChoice]:
+        """The caller's ``tool_choice`` concerns the first turn, and the agent's own tools only if the file allows it.
+
+        Raises:
+            RequestError: It names a tool that there is not.
+        """
+        choice, names = turn.tool_choice, {tool.name for tool in equipment.client_tools}
+        if "tool_choice" in self._config.agent.request_overrides and not turn.side:
+            names |= {tool.name for tool in equipment.toolset}
+            if isinstance(choice, NamedTool) and choice.name not in names:
+                raise RequestError(
+                    f"Agent `{self._config.id}` has no tool `{choice.name}`; correct `tool_choice`.",
+                    param="tool_choice",
+                )
+        applies = bool(names) and (not isinstance(choice, NamedTool) or choice.name in names)
+        return lambda number: choice if applies and number == 1 else "auto"
+
     def _warn_unmatched(self, tools: tuple[Tool, ...], attachment: McpAttachment | None) -> None:
         """``WARN-FI01``, once per agent and only when every server is there."""
         if self._warned_filters or attachment is None:
@@ -213,13 +231,3 @@ class Agent:
         self._warned_filters = True
         for pattern in unmatched(tools, self._config.agent.mcp_filter):
             logger.warning("WARN-FI01 agent `%s`: `%s` in `mcp_filter` matches no tool", self._config.id, pattern)
-
-
-def _choice(choice: ToolChoice, client_tools: tuple[ToolSpec, ...]) -> Callable[[int], ToolChoice]:
-    names = {tool.name for tool in client_tools}
-    applies = bool(names) and (not isinstance(choice, NamedTool) or choice.name in names)
-
-    def choose(turn: int) -> ToolChoice:
-        return choice if applies and turn == 1 else "auto"
-
-    return choose

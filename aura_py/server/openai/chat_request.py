@@ -48,7 +48,7 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
         include_usage=options.get("include_usage") is True,
         conversation=parse_messages(fields.array(body, "messages"), with_tools=given is not None),
         tools=client_tools(given),
-        tool_choice=tool_choice(body) if given else "auto",
+        tool_choice=tool_choice(body),
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls") if given else None,
         session=fields.session(body),
         metadata=fields.string_pairs(body),

@@ -52,7 +52,7 @@ def parse_responses(body: Mapping[str, object]) -> ResponsesCall:
         stream=fields.flag(body, "stream") or False,
         messages=_messages(body),
         tools=client_tools(given),
-        tool_choice=tool_choice(body) if given else "auto",
+        tool_choice=tool_choice(body),
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls") if given else None,
         session=fields.session(body),
         metadata=fields.string_pairs(body),
@@ -118,6 +118,11 @@ def _converted(items: Sequence[object]) -> tuple[Message, ...]:
         elif kind == "function_call_output":
             output = content_parts(item.get("output"), param=f"{place}.output")
             kept.append(Message("tool", output or (TextPart(""),), tool_call_id=_required(item, "call_id", place)))
+        elif kind == "item_reference":
+            raise _unsupported(
+                place,
+                f"`{place}` refers to a stored item; nothing is stored here, send the item itself (`store: false`).",
+            )
         elif kind != "reasoning":
             logger.warning("an input item of the type `%s` was left out", str(kind)[:64])
     if not kept and system:
