@@ -10,10 +10,17 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aura_py.context import Clock, SystemClock
-from aura_py.errors import FirstChunkTimeout, InactivityTimeout, ProviderError, RunTimeout
+from aura_py.errors import (
+    FirstChunkTimeout,
+    InactivityTimeout,
+    ProviderError,
+    ProviderUnreachable,
+    RequestError,
+    RunTimeout,
+)
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta, UsageReport
 
 _log = logging.getLogger(__name__)
@@ -23,13 +30,20 @@ _log = logging.getLogger(__name__)
 class RetryPolicy:
     """``attempts`` per model, the first included. Waits grow from ``base`` to ``cap`` seconds, with full jitter.
 
-    A provider that asks for more than ``patience`` seconds is not waited for.
+    A provider that asks for more than ``patience`` seconds is not waited for. A model with another behind it gets
+    ``attempts_before_next`` only, and the next one answers at once where waiting longer than ``base`` was asked for.
     """
 
     attempts: int = 3
     base: float = 0.5
     cap: float = 8.0
     patience: float = 30.0
+    attempts_before_next: int = 2
+
+    def before_next(self) -> RetryPolicy:
+        """The policy for a model whose place another one can take."""
+        attempts = min(self.attempts, self.attempts_before_next)
+        return replace(self, attempts=attempts, cap=self.base, patience=min(self.patience, self.base))
 
     def wait(self, attempt: int, asked: float | None, chance: random.Random) -> float | None:
         """Seconds before attempt number ``attempt`` + 1 (from 1), or ``None`` to give up."""
@@ -67,30 +81,37 @@ class ResilientModel:
         self._random = chance or random.Random()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
-        for model in self._chain[:-1]:
+        failure: ProviderError | RunTimeout | None = None
+        for place, model in enumerate(self._chain, start=1):
+            last = place == len(self._chain)
             try:
-                async with aclosing(self._attempts(model, request)) as batches:
+                async with aclosing(self._attempts(model, request, last=last)) as batches:
                     async for batch in batches:
                         yield batch
                 return
             except _BeforeAnything as failed:
-                if not _helps_elsewhere(failed.error):
-                    raise failed.error from failed.error.__cause__
-                _log.warning("%s Trying the next model of the fallback chain.", failed.error.message)
-        try:
-            async with aclosing(self._attempts(self._chain[-1], request)) as batches:
-                async for batch in batches:
-                    yield batch
-        except _BeforeAnything as failed:
-            raise failed.error from failed.error.__cause__
+                failure = failed.error
+                if last or not _helps_elsewhere(failure):
+                    raise failure from failure.__cause__
+                _log.warning("%s Trying the next model of the fallback chain.", failure.message)
+            except RequestError as unfit:
+                # The caller asked for something this model cannot do; only the first model's word is for the caller.
+                if failure is None:
+                    raise
+                _log.warning("%s It is no help in the fallback chain.", unfit.message)
+        if failure is not None:
+            raise failure from failure.__cause__
 
     async def aclose(self) -> None:
         for model in self._chain:
             await model.aclose()
 
-    async def _attempts(self, model: ChatModel, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+    async def _attempts(
+        self, model: ChatModel, request: ChatRequest, *, last: bool
+    ) -> AsyncGenerator[list[Delta], None]:
         """One model's attempts. Failures before the first visible delta come out as :class:`_BeforeAnything`."""
         deadline = _Deadlines(self._agent, model, request)
+        policy = self._policy if last else self._policy.before_next()
         attempt = 0
         while True:
             attempt += 1
@@ -104,7 +125,8 @@ class ResilientModel:
             except (ProviderError, RunTimeout) as error:
                 if visible:
                     raise
-                wait = self._policy.wait(attempt, _wish(error), self._random) if _helps_again(error) else None
+                again = _helps_again(error, last=last)
+                wait = policy.wait(attempt, _wish(error), self._random) if again else None
                 if wait is None or not deadline.allows(wait):
                     raise _BeforeAnything(error) from error
                 _log.warning("%s Trying again in %.1f s.", error.message, wait)
@@ -185,7 +207,10 @@ class _Deadlines:
         return FirstChunkTimeout(f"{name} sent nothing within {self._first:g} seconds; try again or raise the limit.")
 
 
-def _helps_again(error: ProviderError | RunTimeout) -> bool:
+def _helps_again(error: ProviderError | RunTimeout, *, last: bool) -> bool:
+    if isinstance(error, ProviderUnreachable) and not last:
+        # Connecting may take as long as its timeout each time.
+        return False
     return error.retryable and not isinstance(error, RunTimeout)
 
 

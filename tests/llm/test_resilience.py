@@ -19,6 +19,7 @@ from aura_py.errors import (
     ProviderProtocolError,
     ProviderRejected,
     ProviderUnreachable,
+    RequestError,
 )
 from aura_py.llm.contract import (
     ChatRequest,
@@ -119,7 +120,35 @@ async def test_what_would_fail_again_is_neither_tried_again_nor_elsewhere(error:
 async def test_the_next_model_of_the_chain_answers(error: AuraError) -> None:
     first, second, third = Says((error,)), Says((error,)), Says(answer("third"))
     assert await collect(around(first, second, third, attempts=2)) == [Text("third"), Finish("stop")]
-    assert [len(model.requests) for model in (first, second, third)] == [2, 2, 1]
+    tries = 2 if isinstance(error, ProviderOverloaded) else 1
+    assert [len(model.requests) for model in (first, second, third)] == [tries, tries, 1]
+
+
+async def test_the_next_model_takes_over_within_half_a_second_of_an_overload() -> None:
+    clock = Sleeper()
+    assert await collect(around(Says((overloaded(),)), Says(answer()), clock=clock)) == [Text("fine"), Finish("stop")]
+    assert sum(clock.slept) <= 0.5
+
+
+async def test_a_wish_to_wait_is_left_to_the_last_model_of_the_chain() -> None:
+    clock = Sleeper()
+    first = Says((overloaded(3),))
+    assert await collect(around(first, Says(answer()), clock=clock)) == [Text("fine"), Finish("stop")]
+    assert (len(first.requests), clock.slept) == (1, [])
+
+
+async def test_a_fallback_that_cannot_take_the_request_is_passed_over() -> None:
+    unfit, third = Says((RequestError("no seed"),)), Says(answer("third"))
+    assert await collect(around(Says((overloaded(),)), unfit, third)) == [Text("third"), Finish("stop")]
+    with pytest.raises(ProviderOverloaded):
+        await collect(around(Says((overloaded(),)), Says((RequestError("no seed"),))))
+
+
+async def test_what_the_first_model_cannot_take_is_the_caller_s_to_mend() -> None:
+    other = Says(answer())
+    with pytest.raises(RequestError):
+        await collect(around(Says((RequestError("no seed"),)), other))
+    assert other.requests == []
 
 
 async def test_the_last_model_s_failure_is_the_one_reported() -> None:
