@@ -123,6 +123,7 @@ class _Bedrock:
             additional_params=self._config.additional_params,
         )
         signed = await self._client.signed(asked, "converse_stream", parameters)
+        asked = signed.discreet(asked)
         response = await self._client.send(asked, signed)
         reader = _BedrockReader(asked)
         try:

@@ -7,9 +7,10 @@ over an asyncio socket, so that a long answer occupies no thread and cancelling 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _THREADS = 8
 _CONNECT_SECONDS = 20.0
+_CREDENTIAL = re.compile(r"(?:Credential=|Bearer )([^/,\s]+)")
 _LOGIN = "log in again or check the profile, the environment or the role of this host"
 
 
@@ -33,6 +35,13 @@ class SignedRequest:
     url: str
     headers: dict[str, str]
     body: bytes
+
+    def discreet(self, asked: Asked) -> Asked:
+        """``asked`` without what a refusal may repeat: key id, session token, bearer token."""
+        lower = {name.lower(): value for name, value in self.headers.items()}
+        found = _CREDENTIAL.search(lower.get("authorization", ""))
+        sent = (found[1] if found else "", lower.get("x-amz-security-token", ""))
+        return replace(asked, secrets=(*asked.secrets, *sent))
 
 
 class _Signed(Exception):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from aura_py.errors import ProviderError
+from aura_py.errors import ConfigurationError, ProviderError
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_stream import failure
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from google import genai
 
 ADDRESS = "https://generativelanguage.googleapis.com"
+_USED = ("_build_request", "_async_request")
 _VERSIONS = ("v1beta", "v1alpha", "v1")
 
 
@@ -27,6 +29,7 @@ class GeminiClient:
         from google import genai
         from google.genai import errors, types
 
+        _check(genai)
         self._aiohttp = aiohttp
         self._genai = genai
         self._errors = errors
@@ -83,6 +86,24 @@ class GeminiClient:
             options = self._options.model_copy(update={"aiohttp_client": self._session})
             self._client = self._genai.Client(api_key=self._key, vertexai=False, http_options=options)
         return self._client
+
+
+def _check(genai: Any) -> None:
+    """What :meth:`GeminiClient.open` uses is private to the SDK and may go with any release.
+
+    Raises:
+        ConfigurationError: It has gone.
+    """
+    try:
+        api: object = import_module(f"{genai.__name__}._api_client").BaseApiClient
+    except (ImportError, AttributeError):
+        api = None
+    missing = [name for name in _USED if not callable(getattr(api, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"provider `gemini` cannot work with the installed `google-genai` {genai.__version__}, which has no"
+            f" `{missing[0]}`; install the version that `constraints.txt` names"
+        )
 
 
 def model_path(model: str) -> str:

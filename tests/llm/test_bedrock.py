@@ -257,3 +257,17 @@ def test_every_stop_reason_has_its_finish_reason(stop: str, reason: str) -> None
 )
 def test_exceptions_have_their_class(kind: str, status: int, text: str, expected: type[Exception]) -> None:
     assert type(failure(asked("bedrock", MODEL), kind, status, text)) is expected
+
+
+def test_what_was_signed_with_does_not_show_in_what_the_service_said() -> None:
+    headers = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/eu-west-1/bedrock/aws4_request, Signature=0",
+        "X-Amz-Security-Token": "session-token",
+    }
+    for sent, said in (
+        (headers, "no AKIAEXAMPLE, no session-token"),
+        ({"Authorization": "Bearer bedrock-api-key-xyz"}, "no bedrock-api-key-xyz, no"),
+    ):
+        discreet = SignedRequest("POST", "", dict(sent), b"").discreet(asked("bedrock", MODEL))
+        assert "***" in (detail := str(discreet.status(403, said).detail))
+        assert not any(word in detail for word in ("AKIA", "session-token", "xyz"))

@@ -73,13 +73,14 @@ class _Bedrock(BatchedModel):
             "contentType": "application/json",
         }
         signed = await self._client.signed(self.asked, "invoke_model", parameters)
-        response = await self._client.send(self.asked, signed)
+        asked = signed.discreet(self.asked)
+        response = await self._client.send(asked, signed)
         try:
             if response.status != 200:
-                raise await refused(self.asked, response)
+                raise await refused(asked, response)
             return await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise self.asked.broken(error) from error
+            raise asked.broken(error) from error
         finally:
             response.close()
 
