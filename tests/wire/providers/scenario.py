@@ -7,6 +7,7 @@ Keys of the file::
 
     packet = 1                 # send the body in packets of this many bytes (default: one packet per step)
     joined = true              # send the whole body in one packet
+    then = "plain_text"        # what the second and later requests of the token get instead
     [error]                    # answer with this status instead of a stream
     status = 503
     code = "…"                 # the provider's own code or type
@@ -87,6 +88,7 @@ class Scenario:
     error: Failure | None = None
     packet: int = 0
     joined: bool = False
+    then: str | None = None
 
 
 def load(name: str) -> Scenario:

@@ -496,6 +496,16 @@ async def test_a_tls_failure_is_named(partner: Partner) -> None:
     assert "TLS" in error.message
 
 
+async def test_a_certificate_that_nobody_vouches_for_is_named(partner: Partner, untrusted: str) -> None:
+    partner.address = untrusted
+    error, _ = await failure(partner, "plain_text")
+    assert type(error) is ProviderUnreachable
+    assert "TLS failed" in error.message
+    assert untrusted in error.message
+    assert "certificate" in error.message
+    assert "CERTIFICATE_VERIFY_FAILED" in str(error.detail)
+
+
 async def test_a_stream_of_garbage_is_a_protocol_error(partner: Partner) -> None:
     error, deltas = await failure(partner, "garbage")
     assert type(error) is ProviderProtocolError

@@ -115,6 +115,8 @@ class _Server:
             await _send(writer, 404, kind, body_bytes)
             return True
         scenario = load(found.group(1))
+        if scenario.then is not None and len(seen.requests) > 1:
+            scenario = load(scenario.then)
         failure = scenario.error
         if failure is not None and (failure.times is None or len(seen.requests) <= failure.times):
             await self._refuse(writer, failure)
