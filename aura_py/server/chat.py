@@ -18,6 +18,7 @@ from aura_py.server.edge import Edge
 from aura_py.server.json_run import Collector, JsonRun
 from aura_py.server.openai.chat_request import ChatCall, parse_chat
 from aura_py.server.openai.sampling import sampling
+from aura_py.server.openai.strict import refuse_unhonoured
 from aura_py.server.replay import Replay
 from aura_py.server.run_stream import RunStream, StreamEncoder
 from aura_py.server.side_answer import SideAnswer, SideCollector, SideEncoder
@@ -35,6 +36,8 @@ async def chat_completions(request: Request) -> ASGIApp:
     settings = edge.settings
     body = await read_body(request.headers, request.receive, settings.max_body_bytes)
     call = parse_chat(json_object(body))
+    if settings.strict_requests:
+        refuse_unhonoured(call.body)
     served = edge.choose(principal_of(request), call.model)
     side = _is_side(request, call, settings.task_model)
     answer = _side_answer(request, call, served) if side else None
@@ -90,7 +93,10 @@ def _turn(call: ChatCall, served: Served, *, side: bool) -> Turn:
     if side:
         configured = served.config.agent.llm.max_tokens
         cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
-        return Turn(messages, sampling=Sampling(max_tokens=cap, response_format=call.response_format), side=True)
+        wanted = call.response_format or {}
+        # Not every provider can be held to JSON without a schema; the answer is cut to its JSON either way.
+        schema = wanted if wanted.get("type") == "json_schema" else None
+        return Turn(messages, sampling=Sampling(max_tokens=cap, response_format=schema), side=True)
     return Turn(
         messages,
         client_tools=call.tools,
@@ -112,6 +118,8 @@ def _shape(edge: Edge, request: Request, call: ChatCall, served: Served, session
         mode=settings.tool_result_mode,
         include_usage=call.include_usage,
         reasoning=served.config.agent.emit_reasoning,
+        reasoning_field=served.config.agent.reasoning_field,
+        progress=served.config.agent.show_progress,
         reasoning_events=settings.emit_reasoning,
         scratchpad_events=settings.emit_scratchpad_tool_events,
         result_limit=settings.tool_result_max_length,

@@ -36,7 +36,7 @@ class ChatCollector:
         text = end.answer + options_text(self._options) if self._options else end.answer
         message: dict[str, object] = {"role": "assistant", "content": text or (None if self._calls else "")}
         if end.reasoning and self._shape.reasoning:
-            message["reasoning_content"] = end.reasoning
+            message[self._shape.reasoning_field] = end.reasoning
         if self._calls:
             message["tool_calls"] = self._calls
         reason = finish_reason(end, client_calls=bool(self._calls))

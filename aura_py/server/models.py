@@ -37,6 +37,9 @@ def _model(request: Request, served: Served) -> dict[str, object]:
     }
     if agent.description is not None:
         model["description"] = agent.description
+    window = served.runnable.describe().context_window
+    if window is not None:
+        model["context_length"] = window
     return model
 
 

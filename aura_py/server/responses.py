@@ -14,6 +14,7 @@ from aura_py.server.body import json_object, read_body
 from aura_py.server.json_run import JsonRun
 from aura_py.server.openai.responses_request import parse_responses
 from aura_py.server.openai.sampling import sampling
+from aura_py.server.openai.strict import refuse_unhonoured
 from aura_py.server.replay import Replay
 from aura_py.server.run_stream import RunStream
 from aura_py.server.sse import StreamShape
@@ -27,6 +28,8 @@ async def create_response(request: Request) -> ASGIApp:
     settings = edge.settings
     body = await read_body(request.headers, request.receive, settings.max_body_bytes)
     call = parse_responses(json_object(body))
+    if settings.strict_requests:
+        refuse_unhonoured(call.body)
     served = edge.choose(principal_of(request), call.model)
     turn = Turn(
         seen(call.messages, served),

@@ -10,16 +10,17 @@ from aura_py.run.catalog import Served
 
 
 def seen(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
-    """Images go to models that can see them (RQ-5). In a tool's result a note takes their place otherwise.
+    """Images go to models that can see them (RQ-5). Otherwise a note takes their place in tools' results, and with
+    ``images = "note"`` everywhere.
 
     Raises:
-        UnsupportedContent: The conversation has images and the model sees none.
+        UnsupportedContent: The conversation has images, the model sees none and the agent wants no notes.
     """
     if not any(isinstance(part, ImagePart) for message in messages for part in message.content):
         return messages
     if served.runnable.describe().images:
         return messages
-    for message in messages:
+    for message in messages if served.config.agent.images == "auto" else ():
         if message.role != "tool" and any(isinstance(part, ImagePart) for part in message.content):
             raise UnsupportedContent(
                 f"The model of the agent `{served.id}` cannot see images; send text only.", param="messages"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.rig import Rig, agent_file, serving
+from tests.server.rig import RULES, Rig, agent_file, serving
 
 
 async def test_models_are_listed_in_load_order_without_hidden_ones(rig: Rig) -> None:
@@ -16,6 +16,12 @@ async def test_models_are_listed_in_load_order_without_hidden_ones(rig: Rig) -> 
     for model in body["data"]:
         assert set(model) == {"id", "object", "created", "owned_by"}
         assert (model["object"], model["owned_by"], type(model["created"])) == ("model", "scripted", int)
+
+
+async def test_a_known_context_window_is_told_as_context_length(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", rules="context_window = 32000\n" + RULES))
+    async with serving(tmp_path) as rig:
+        assert (await rig.ask("GET", "/v1/models")).json()["data"][0]["context_length"] == 32000
 
 
 @pytest.mark.parametrize(

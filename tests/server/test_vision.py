@@ -42,6 +42,15 @@ def test_an_image_for_a_model_that_cannot_see_is_refused(blind: Served) -> None:
     assert refused.value.code == "unsupported_content"
 
 
+def test_an_agent_may_want_a_note_in_the_place_of_an_image(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", 'images = "note"'))
+    noted = Served(load(tmp_path / "a.toml").agents[0], Blind())
+    parts = seen((Message("user", (TextPart("What is this?"), IMAGE)),), noted)[0].content
+    assert parts[0] == TextPart("What is this?")
+    assert isinstance(parts[1], TextPart)
+    assert "cannot see" in parts[1].text
+
+
 def test_an_image_in_a_result_becomes_a_note(blind: Served) -> None:
     messages = (Message("user", (TextPart("hi"),)), Message("tool", (IMAGE,), tool_call_id="1"))
     assert "cannot see" in seen(messages, blind)[1].text

@@ -25,6 +25,7 @@ from aura_py.server.sse.aura_events import AuraEvents, Named
 from aura_py.server.sse.client_calls import ClientCalls, object_text
 from aura_py.server.sse.cut import DELTA_BYTES, ERROR_BYTES, cut, pieces
 from aura_py.server.sse.frames import DONE, HEARTBEAT, PING, data_frame, event_frame
+from aura_py.server.sse.progress import progress_line
 from aura_py.server.sse.shape import StreamShape
 from aura_py.server.wire_json import text_json, to_json
 
@@ -72,6 +73,8 @@ class ChatEncoder:
         self._head = b"data: " + to_json(head)[:-1] + b',"choices":['
         self._delta = self._head + b'{"index":0,"delta":{'
         self._content = self._delta + b'"content":'
+        self._reasoning = b'"' + shape.reasoning_field.encode() + b'":'
+        self._thought_open = False
         self._events = AuraEvents(shape) if shape.events != "none" else None
         self._calls = ClientCalls(known_ids)
         self._role_sent = False
@@ -195,12 +198,15 @@ class ChatEncoder:
         if isinstance(event, RunFailed):
             self._fail(event, out)
             return
+        if self._shape.progress and not self._merged:
+            line = progress_line(event, scratchpad=self._shape.scratchpad_events)
+            if line is not None:
+                self._think(("\n" if self._thought_open else "") + line + "\n", out)
         if isinstance(event, ReasoningDelta) and self._events is not None:
             self._publish(self._events.before_turn(), out)
         if isinstance(event, ReasoningDelta):
             if self._shape.reasoning and not self._merged and event.text:
-                for piece in pieces(event.text):
-                    out.append(self._chunk(b'"reasoning_content":' + text_json(piece)))
+                self._think(event.text, out)
         elif isinstance(event, ToolRequested):
             event = self._requested(event, out)
         elif isinstance(event, ClarificationNeeded):
@@ -209,6 +215,11 @@ class ChatEncoder:
             self._publish(self._events.encode(event), out)
         if isinstance(event, ToolCompleted):
             self._completed(event, out)
+
+    def _think(self, text: str, out: list[bytes]) -> None:
+        for piece in pieces(text):
+            out.append(self._chunk(self._reasoning + text_json(piece)))
+        self._thought_open = not text.endswith("\n")
 
     def _publish(self, events: Iterable[Named], out: list[bytes]) -> None:
         named = self._shape.events == "named"

@@ -14,7 +14,8 @@ EventChannel = Literal["none", "named", "vendor"]
 class StreamShape:
     """Everything an encoder must know that is not an event.
 
-    ``model`` is the id the client asked for. ``reasoning`` puts thinking into ``reasoning_content``;
+    ``model`` is the id the client asked for. ``reasoning`` puts thinking into ``reasoning_field``, ``progress`` short
+    lines about tools and workers;
     ``reasoning_events`` and ``scratchpad_events`` let the gated events through. ``agent_id`` is ``main`` or
     ``coordinator``. ``result_limit`` is in bytes, 0 is no limit.
     """
@@ -26,6 +27,8 @@ class StreamShape:
     mode: ToolResultMode = "none"
     include_usage: bool = False
     reasoning: bool = True
+    reasoning_field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
+    progress: bool = False
     reasoning_events: bool = False
     scratchpad_events: bool = False
     result_limit: int = 1000
