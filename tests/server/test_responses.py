@@ -7,7 +7,17 @@ from typing import Any
 import orjson
 import pytest
 
-from aura_py.events import Event, RunFailed, RunFinished, TextDelta, ToolCompleted, ToolRequested
+from aura_py.events import (
+    ClarificationNeeded,
+    Event,
+    OrchestratorToolCompleted,
+    OrchestratorToolStarted,
+    RunFailed,
+    RunFinished,
+    TextDelta,
+    ToolCompleted,
+    ToolRequested,
+)
 from aura_py.messages import Usage
 from aura_py.server.sse import StreamShape
 from aura_py.server.sse.responses import ResponsesEncoder
@@ -100,6 +110,44 @@ def test_a_tool_that_aura_ran_is_a_call_paired_with_its_output() -> None:
     assert (output[1]["status"], output[2]["output"]) == ("completed", "91%")
 
 
+def test_tools_of_workers_are_calls_paired_with_their_output_and_the_coordinators_stay_inside() -> None:
+    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s", result_limit=20), created=1, metadata={})
+    batch: list[Event] = [
+        OrchestratorToolStarted("c0", "create_plan", "orchestration", "main", {"goal": "x"}),
+        OrchestratorToolCompleted("c0", "create_plan", "orchestration", "main", True, 1, "ok"),
+        OrchestratorToolStarted("c1", "disk", "mcp", "metrics", {"host": "db1"}, 0),
+        OrchestratorToolStarted("c2", "ping", "mcp", "network", None, 1),
+        OrchestratorToolStarted("c3", "grep", "scratchpad", "metrics", {}, 0),
+        OrchestratorToolCompleted("c2", "ping", "mcp", "network", False, 5, "no route", 1),
+        OrchestratorToolCompleted("c3", "grep", "scratchpad", "metrics", True, 5, "x", 0),
+        OrchestratorToolCompleted("c1", "disk", "mcp", "metrics", True, 5, "91% " * 20, 0),
+        ClarificationNeeded("Which disk?", "two", ("sda", "sdb")),
+        TextDelta("Which disk?"),
+        RunFinished("stop", Usage(1, 2), Usage(1, 2)),
+    ]
+    output = events((encoder.opening() + encoder.encode(batch)).decode())[-1]["response"]["output"]
+    assert [(item["type"], item.get("call_id")) for item in output] == [
+        ("function_call", "c2"),
+        ("function_call_output", "c2"),
+        ("function_call", "c1"),
+        ("function_call_output", "c1"),
+        ("message", None),
+    ]
+    assert (output[0]["arguments"], output[1]["status"], output[1]["output"]) == ("{}", "incomplete", "no route")
+    assert output[2]["arguments"] == '{"host":"db1"}'
+    assert output[3]["output"] == "91% 91% 91% 91% 91% ... [truncated]"
+    assert output[4]["content"][0]["text"] == "Which disk?\n\n- sda\n- sdb"
+
+
+async def test_a_wish_to_store_is_answered_with_what_is_true(rig: Rig) -> None:
+    body = (await ask(rig, input="hi", store=True)).json()
+    assert body["store"] is False
+    for method, path in (("GET", ""), ("GET", "?stream=true&starting_after=3"), ("POST", "/cancel"), ("DELETE", "")):
+        reply = await rig.ask(method, f"/v1/responses/{body['id']}{path}")
+        assert (reply.status, reply.error()["code"]) == (404, "not_found")
+        assert "not stored" in reply.error()["message"]
+
+
 async def test_a_failure_inside_the_stream_is_response_failed(rig: Rig) -> None:
     seen = events((await ask(rig, input="break", stream=True)).text)
     assert seen[-1]["type"] == "response.failed"
@@ -123,6 +171,7 @@ async def test_an_answer_that_was_cut_is_incomplete(rig: Rig) -> None:
         {"input": "hi", "conversation": "conv_1"},
         {"input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]},
         {"input": [{"type": "function_call", "name": "x"}]},
+        {"input": [{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "hi"}]},
     ],
 )
 async def test_what_cannot_be_served_is_400(rig: Rig, body: dict[str, object]) -> None:

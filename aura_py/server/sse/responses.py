@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aura_py.events import (
+    ClarificationNeeded,
     Event,
+    OrchestratorToolCompleted,
+    OrchestratorToolStarted,
     ReasoningDelta,
     RunFailed,
     RunFinished,
@@ -17,7 +20,7 @@ from aura_py.events import (
 )
 from aura_py.server.envelope import message_of
 from aura_py.server.sse import response_items as items
-from aura_py.server.sse.chat import finish_reason
+from aura_py.server.sse.chat import finish_reason, options_text
 from aura_py.server.sse.client_calls import ClientCalls, object_text
 from aura_py.server.sse.cut import ERROR_BYTES, cut, pieces
 from aura_py.server.sse.frames import PING, event_frame
@@ -56,6 +59,7 @@ class ResponsesEncoder:
         self._current: _Open | None = None
         self._calls = ClientCalls(known_ids)
         self._requested: dict[str, ToolRequested] = {}
+        self._options: tuple[str, ...] = ()
 
     def opening(self) -> bytes:
         created = self._frame("response.created", {"response": self.response})
@@ -73,6 +77,15 @@ class ResponsesEncoder:
                 self._tool_requested(event, out)
             elif isinstance(event, ToolCompleted):
                 self._tool_completed(event, out)
+            elif isinstance(event, ClarificationNeeded):
+                self._options = event.options
+            elif isinstance(event, OrchestratorToolStarted):
+                self._worker_tool_started(event)
+            elif isinstance(event, OrchestratorToolCompleted):
+                text, error = (event.result, None) if event.ok else (None, event.result)
+                self._tool_completed(
+                    ToolCompleted(event.call_id, event.name, event.kind, event.duration_ms, event.ok, text, error), out
+                )
             elif isinstance(event, RunFinished):
                 self._finish(event, out)
             elif isinstance(event, RunFailed):
@@ -144,6 +157,14 @@ class ResponsesEncoder:
         elif event.kind != "scratchpad" or self._shape.scratchpad_events:
             self._requested[event.call_id] = event
 
+    def _worker_tool_started(self, event: OrchestratorToolStarted) -> None:
+        """Tools of workers are server tools; the coordinator's own are how it decides and stay inside."""
+        if event.task_id is not None and event.kind != "orchestration":
+            arguments = event.arguments if isinstance(event.arguments, dict) else {}
+            self._tool_requested(
+                ToolRequested(event.call_id, event.name, to_json(arguments).decode(), arguments, event.kind), []
+            )
+
     def _client_call(self, event: ToolRequested, out: list[bytes]) -> None:
         self._close(out)
         identity, index = items.item_id("fc"), len(self._output)
@@ -182,6 +203,8 @@ class ResponsesEncoder:
         for call in event.client_calls:
             if not self._calls.admitted(call.id):
                 self._tool_requested(ToolRequested(call.id, call.name, call.arguments, {}, "client"), out)
+        if self._options:
+            self._write("message", options_text(self._options), out)
         self._close(out)
         reason = _INCOMPLETE.get(finish_reason(event, client_calls=bool(self._calls.count)))
         self.response["status"] = "completed" if reason is None else "incomplete"
