@@ -32,7 +32,7 @@ def create_app(edge: Edge) -> Starlette:
                 allow_origins=list(edge.settings.cors_origins),
                 allow_methods=["GET", "POST", "OPTIONS"],
                 allow_headers=["*"],
-                expose_headers=["x-request-id", "x-chat-session-id", "retry-after"],
+                expose_headers=["x-request-id", "x-chat-session-id", "retry-after", "retry-after-ms", "x-should-retry"],
             )
         )
     layers.append(Middleware(Gate, edge=edge))

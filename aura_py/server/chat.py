@@ -8,8 +8,6 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from aura_py.agent.contract import Turn
-from aura_py.errors import Forbidden
-from aura_py.llm.contract import Sampling
 from aura_py.run.catalog import Served
 from aura_py.server.admission import claim, edge_of, end_user, principal_of, run_headers, start_run
 from aura_py.server.body import json_object, read_body
@@ -21,8 +19,8 @@ from aura_py.server.openai.sampling import sampling
 from aura_py.server.openai.strict import refuse_unhonoured
 from aura_py.server.replay import Replay
 from aura_py.server.run_stream import RunStream, StreamEncoder
-from aura_py.server.side_answer import SideAnswer, SideCollector, SideEncoder
-from aura_py.server.side_requests import MAX_TOKENS, is_side_request, wants_json
+from aura_py.server.side_answer import SideCollector, SideEncoder, side_answer, side_turn
+from aura_py.server.side_requests import is_side_request
 from aura_py.server.sse import ChatEncoder, EventChannel, StreamShape
 from aura_py.server.vision import seen
 
@@ -39,9 +37,16 @@ async def chat_completions(request: Request) -> ASGIApp:
     if settings.strict_requests:
         refuse_unhonoured(call.body)
     served = edge.choose(principal_of(request), call.model)
-    side = _is_side(request, call, settings.task_model)
-    answer = _side_answer(request, call, served) if side else None
-    turn = _turn(call, served, side=answer is not None)
+    messages, response_format = call.conversation.messages, call.response_format
+    side = is_side_request(
+        request.headers,
+        stream=call.stream,
+        has_tools=bool(call.tools),
+        messages=messages,
+        for_tasks=call.model is not None and call.model == settings.task_model,
+    )
+    answer = side_answer(request.headers, served, messages, response_format) if side else None
+    turn = _turn(call, served) if answer is None else side_turn(served, messages, response_format)
     user = end_user(request, call.user)
     claimed = claim(request, served, body, user=user)
     if claimed is not None and claimed.repeats:
@@ -65,40 +70,9 @@ async def chat_completions(request: Request) -> ASGIApp:
     return JsonRun(run, collector, run_headers(run), settings.debug_provider_errors, edge.pace.stall, tape, stays)
 
 
-def _is_side(request: Request, call: ChatCall, task_model: str | None) -> bool:
-    if call.model is not None and call.model == task_model:
-        return True
-    messages = call.conversation.messages
-    return is_side_request(request.headers, stream=call.stream, has_tools=bool(call.tools), messages=messages)
-
-
-def _side_answer(request: Request, call: ChatCall, served: Served) -> SideAnswer | None:
-    """How to answer a chat UI's side request; ``None`` when the agent is to answer it as any other.
-
-    Raises:
-        Forbidden: The agent refuses side requests.
-    """
-    messages = call.conversation.messages
-    policy = served.config.agent.side_requests
-    if policy == "refuse":
-        raise Forbidden(f"The agent `{served.id}` does not answer side requests such as titles and tags.")
-    if policy == "agent":
-        return None
-    question = messages[-1].text if messages else ""
-    return SideAnswer(json=wants_json(question, call.response_format, request.headers))
-
-
-def _turn(call: ChatCall, served: Served, *, side: bool) -> Turn:
-    messages = seen(call.conversation.messages, served)
-    if side:
-        configured = served.config.agent.llm.max_tokens
-        cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
-        wanted = call.response_format or {}
-        # Not every provider can be held to JSON without a schema; the answer is cut to its JSON either way.
-        schema = wanted if wanted.get("type") == "json_schema" else None
-        return Turn(messages, sampling=Sampling(max_tokens=cap, response_format=schema), side=True)
+def _turn(call: ChatCall, served: Served) -> Turn:
     return Turn(
-        messages,
+        seen(call.conversation.messages, served),
         client_tools=call.tools,
         tool_choice=call.tool_choice,
         parallel_tool_calls=call.parallel_tool_calls,

@@ -4,10 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from starlette.datastructures import Headers
+
+from aura_py.agent.contract import Turn
+from aura_py.errors import Forbidden
 from aura_py.events import Event, ReasoningDelta, RunFinished, TextDelta
+from aura_py.llm.contract import Sampling
+from aura_py.messages import JsonObject, Message
+from aura_py.run.catalog import Served
 from aura_py.server.json_run import Collector
 from aura_py.server.run_stream import StreamEncoder
-from aura_py.server.side_requests import cleaned
+from aura_py.server.side_requests import MAX_TOKENS, cleaned, wants_json
+from aura_py.server.vision import seen
+
+
+def side_answer(
+    headers: Headers, served: Served, messages: tuple[Message, ...], response_format: JsonObject | None
+) -> SideAnswer | None:
+    """How to answer a side request; ``None`` when the agent is to answer it as any other.
+
+    Raises:
+        Forbidden: The agent refuses side requests.
+    """
+    policy = served.config.agent.side_requests
+    if policy == "refuse":
+        raise Forbidden(f"The agent `{served.id}` does not answer side requests such as titles and tags.")
+    if policy == "agent":
+        return None
+    question = messages[-1].text if messages else ""
+    return SideAnswer(json=wants_json(question, response_format, headers))
+
+
+def side_turn(served: Served, messages: tuple[Message, ...], response_format: JsonObject | None) -> Turn:
+    """One call of the agent's model, without tools and with a cap of its own (ID-6)."""
+    configured = served.config.agent.llm.max_tokens
+    cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
+    sampling = Sampling(max_tokens=cap, response_format=response_format)
+    return Turn(seen(messages, served), sampling=sampling, side=True)
 
 
 class SideAnswer:

@@ -35,9 +35,15 @@ _FENCE: Final = re.compile(r"```[\w-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _LABEL: Final = re.compile(r"(?:title|answer)\s*:\s*", re.IGNORECASE)
 
 
-def is_side_request(headers: Headers, *, stream: bool, has_tools: bool, messages: tuple[Message, ...]) -> bool:
-    """Whether a request is a chat UI's own: by header ``X-Aura-Task``, else by its fingerprint."""
-    if headers.get("x-aura-task", "").strip().lower() in TASKS:
+def is_side_request(
+    headers: Headers, *, stream: bool, has_tools: bool, messages: tuple[Message, ...], for_tasks: bool = False
+) -> bool:
+    """Whether a request is a chat UI's own: by header ``X-Aura-Task``, by its model, else by its fingerprint.
+
+    Args:
+        for_tasks: The request names the task model (``AURA_TASK_MODEL``).
+    """
+    if for_tasks or headers.get("x-aura-task", "").strip().lower() in TASKS:
         return True
     if stream or has_tools or len(messages) != 1 or messages[0].role != "user":
         return False

@@ -31,6 +31,15 @@ async def test_an_ordinary_stream_is_never_taken_for_a_side_request(rig: Rig) ->
     assert "```" in (await rig.chat(OPEN_WEB_UI, stream=True)).text
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_side_request_through_the_responses_api_is_answered_the_same_way(rig: Rig, stream: bool) -> None:
+    headers = {"x-aura-task": "title_generation"}
+    reply = await rig.ask("POST", "/v1/responses", {"input": OPEN_WEB_UI, "stream": stream}, headers)
+    assert r'"text":"{\"title\": \"Ports\"}"' in reply.text
+    assert "summary_text" not in reply.text
+    assert "Sure, here it is" not in reply.text
+
+
 @pytest.mark.parametrize(("policy", "status"), [("refuse", 403), ("agent", 200)])
 async def test_an_agent_may_refuse_side_requests_or_answer_them_itself(
     tmp_path: Path, policy: str, status: int
