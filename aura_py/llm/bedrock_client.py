@@ -112,7 +112,8 @@ class BedrockClient:
                 data=request.body,
                 allow_redirects=False,
             )
-        except (aiohttp.ClientError, OSError) as error:
+        # A user or password in the address or in a netrc file is a ValueError: the signature takes their place.
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise asked.unreachable(error) from error
 
     async def aclose(self) -> None:

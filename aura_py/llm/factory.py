@@ -22,8 +22,9 @@ def build_model(config: LLM, *, agent: str) -> ChatModel:
     Raises:
         ConfigurationError: The provider is not built, or cannot do what the table asks for.
     """
-    chain = [_dialect(table, agent) for table in (config, *config.fallback)]
-    return ResilientModel(chain[0], chain[1:], agent=agent)
+    tables = (config, *config.fallback)
+    chain = [_dialect(table, agent) for table in tables]
+    return ResilientModel(chain[0], chain[1:], agent=agent, caps=[table.max_tokens for table in tables])
 
 
 def capabilities(provider: str) -> Capabilities:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
+from urllib.parse import urlsplit, urlunsplit
 
 from aura_py.errors import (
     ContextOverflow,
@@ -56,11 +57,17 @@ class Asked:
     missing: str = "check `model`"
     secrets: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """The address as it may be shown: a user, a password and a query may be credentials."""
+        scheme, host, path, _query, _fragment = urlsplit(self.address)
+        return urlunsplit((scheme, host.rpartition("@")[2], path, "", ""))
+
     def said(self, text: str | None) -> str | None:
         """What the provider said, shortened and without the keys."""
         if not text:
             return None
-        for secret in self.secrets:
+        for secret in (*self.secrets, urlsplit(self.address).password):
             if secret:
                 text = text.replace(secret, "***")
         text = " ".join(text.split())
@@ -76,7 +83,7 @@ class Asked:
         if _HTML.match(text):
             what = (
                 f"answered HTTP {status} with an HTML page instead of JSON; a proxy in between or a wrong address:"
-                f" check `base_url` (`{self.address}`)"
+                f" check `base_url` (`{self.place}`)"
             )
         return kind(self._sentence(what), detail=detail, provider_status=status, retry_after=wait)
 
@@ -89,7 +96,7 @@ class Asked:
             return ProviderRejected, "wants payment first (HTTP 402); check the credit and limits of the account"
         if status == 404:
             return ProviderNotFound, (
-                f"knows no such model or address (HTTP 404); {self.missing} and `base_url` (`{self.address}`)"
+                f"knows no such model or address (HTTP 404); {self.missing} and `base_url` (`{self.place}`)"
             )
         if status == 429 and "insufficient_quota" in text:
             return ProviderRejected, "says the quota is used up (HTTP 429); check plan and billing of the account"
@@ -106,18 +113,16 @@ class Asked:
         text = _chain(cause)
         if _TLS.search(text):
             what = (
-                f"cannot be reached securely at `{self.address}` (TLS failed); check the scheme of `base_url`, the"
+                f"cannot be reached securely at `{self.place}` (TLS failed); check the scheme of `base_url`, the"
                 " certificate and the trusted authorities of this host"
             )
         else:
-            what = (
-                f"cannot be reached at `{self.address}`; check `base_url`, the network and that the service is running"
-            )
+            what = f"cannot be reached at `{self.place}`; check `base_url`, the network and that the service is running"
         return ProviderUnreachable(self._sentence(what), detail=self.said(text))
 
     def broken(self, cause: BaseException | None = None) -> ProviderError:
         """The stream ended or broke before the provider said it was done."""
-        what = f"broke the connection in the middle of the answer (`{self.address}`); try again"
+        what = f"broke the connection in the middle of the answer (`{self.place}`); try again"
         return ProviderUnreachable(self._sentence(what), detail=self.said(_chain(cause)) if cause else None)
 
     def garbage(self, text: str, cause: BaseException | None = None) -> ProviderError:
@@ -125,12 +130,12 @@ class Asked:
         if _HTML.match(text):
             what = (
                 "answered with an HTML page instead of a stream; a proxy in between or a wrong address: check"
-                f" `base_url` (`{self.address}`)"
+                f" `base_url` (`{self.place}`)"
             )
         else:
             what = (
                 "sent a stream that is not its protocol; check that `provider` fits the service behind"
-                f" `base_url` (`{self.address}`)"
+                f" `base_url` (`{self.place}`)"
             )
         return ProviderProtocolError(self._sentence(what), detail=self.said(text or (_chain(cause) if cause else "")))
 

@@ -69,7 +69,8 @@ class Connection:
                 return await send()
         except APIStatusError as error:
             raise _refused(asked, error) from error
-        except (APIConnectionError, httpx2.HTTPError, OSError) as error:
+        # aiohttp's word for an address that it cannot ask with a key, such as one with a password in it.
+        except (APIConnectionError, httpx2.HTTPError, OSError, ValueError) as error:
             raise asked.unreachable(error) from error
 
     async def aclose(self) -> None:

@@ -58,7 +58,11 @@ class RetryPolicy:
 
 
 class ResilientModel:
-    """A chain of models that answers as one. Its name and capabilities are those of the first."""
+    """A chain of models that answers as one. Its name and capabilities are those of the first.
+
+    Args:
+        caps: The ``max_tokens`` of each model's table, which no request exceeds.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class ResilientModel:
         fallbacks: Sequence[ChatModel] = (),
         *,
         agent: str,
+        caps: Sequence[int | None] = (),
         policy: RetryPolicy | None = None,
         clock: Clock | None = None,
         chance: random.Random | None = None,
@@ -75,6 +80,7 @@ class ResilientModel:
         self.context_window = first.context_window
         self.capabilities: Capabilities = first.capabilities
         self._chain = (first, *fallbacks)
+        self._caps = (*caps, *(None for _ in self._chain[len(caps) :]))
         self._agent = agent
         self._policy = policy or RetryPolicy()
         self._clock = clock or SystemClock()
@@ -82,10 +88,10 @@ class ResilientModel:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         failure: ProviderError | RunTimeout | None = None
-        for place, model in enumerate(self._chain, start=1):
+        for place, (model, cap) in enumerate(zip(self._chain, self._caps, strict=True), start=1):
             last = place == len(self._chain)
             try:
-                async with aclosing(self._attempts(model, request, last=last)) as batches:
+                async with aclosing(self._attempts(model, _capped(request, cap), last=last)) as batches:
                     async for batch in batches:
                         yield batch
                 return
@@ -205,6 +211,13 @@ class _Deadlines:
                 f"{name} fell silent for {self._silence:g} seconds in the middle of its answer; try again."
             )
         return FirstChunkTimeout(f"{name} sent nothing within {self._first:g} seconds; try again or raise the limit.")
+
+
+def _capped(request: ChatRequest, cap: int | None) -> ChatRequest:
+    wish = request.sampling.max_tokens
+    if cap is None or wish is None or wish <= cap:
+        return request
+    return replace(request, sampling=replace(request.sampling, max_tokens=cap))
 
 
 def _helps_again(error: ProviderError | RunTimeout, *, last: bool) -> bool:

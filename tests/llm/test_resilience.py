@@ -25,6 +25,7 @@ from aura_py.llm.contract import (
     ChatRequest,
     Delta,
     Finish,
+    Sampling,
     Text,
     Thinking,
     ToolCallFragment,
@@ -142,6 +143,13 @@ async def test_a_fallback_that_cannot_take_the_request_is_passed_over() -> None:
     assert await collect(around(Says((overloaded(),)), unfit, third)) == [Text("third"), Finish("stop")]
     with pytest.raises(ProviderOverloaded):
         await collect(around(Says((overloaded(),)), Says((RequestError("no seed"),))))
+
+
+async def test_no_request_exceeds_the_cap_of_the_model_that_answers() -> None:
+    first, second = Says((overloaded(),)), Says(answer())
+    chain = ResilientModel(first, [second], agent="tester", caps=[None, 50], clock=Sleeper())
+    await collect(chain, ChatRequest((user("hi"),), sampling=Sampling(max_tokens=100)))
+    assert (first.requests[0].sampling.max_tokens, second.requests[0].sampling.max_tokens) == (100, 50)
 
 
 async def test_what_the_first_model_cannot_take_is_the_caller_s_to_mend() -> None:

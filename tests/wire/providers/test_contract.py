@@ -489,6 +489,14 @@ async def test_an_unreachable_host_is_named(partner: Partner) -> None:
     assert error.retryable
 
 
+async def test_credentials_in_the_address_are_not_told(partner: Partner) -> None:
+    partner.address = "http://someone:hidden-word@127.0.0.1:9"
+    error, _ = await failure(partner, "plain_text")
+    assert "127.0.0.1:9" in error.message
+    assert "hidden-word" not in f"{error.message} {error.detail}"
+    assert "someone" not in error.message
+
+
 async def test_a_tls_failure_is_named(partner: Partner) -> None:
     partner.address = partner.address.replace("http://", "https://")
     error, _ = await failure(partner, "plain_text")
