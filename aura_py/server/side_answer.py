@@ -39,7 +39,10 @@ def side_turn(served: Served, messages: tuple[Message, ...], response_format: Js
     """One call of the agent's model, without tools and with a cap of its own (ID-6)."""
     configured = served.config.agent.llm.max_tokens
     cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
-    sampling = Sampling(max_tokens=cap, response_format=response_format)
+    wanted = response_format or {}
+    # Not every provider can be held to JSON without a schema; the answer is cut to its JSON either way.
+    schema = wanted if wanted.get("type") == "json_schema" else None
+    sampling = Sampling(max_tokens=cap, response_format=schema)
     return Turn(seen(messages, served), sampling=sampling, side=True)
 
 

@@ -279,6 +279,17 @@ def _forces(body: Mapping[str, Any]) -> bool:
     return "mock_tool" in str((body.get("tool_choice"), config.get("toolChoice"), config.get("functionCallingConfig")))
 
 
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_chat_client_s_title_in_json_is_not_refused(scene: Scene, provider: str) -> None:
+    title = {"role": "user", "content": "### Task:\nGenerate a title."}
+    answer = scene.client.chat.completions.create(
+        model=f"{provider}-plain_text",
+        messages=cast("list[ChatCompletionMessageParam]", [title]),
+        response_format={"type": "json_object"},
+    )
+    assert answer.choices[0].message.content
+
+
 # --- fallbacks -----------------------------------------------------------------------------------------------------
 
 
