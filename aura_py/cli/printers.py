@@ -15,6 +15,7 @@ from typing import Protocol
 from aura_py.cli.terminal import coloured
 from aura_py.context import RunContext
 from aura_py.events import (
+    ClarificationNeeded,
     Event,
     McpStatus,
     Notice,
@@ -30,6 +31,7 @@ from aura_py.events import (
     ToolRequested,
 )
 from aura_py.messages import Json, Usage
+from aura_py.server.sse.chat import options_text
 
 _SHOWN_ARGUMENTS = 160
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -58,6 +60,7 @@ class TextPrinter:
         self.told = False
         self._last = "\n"
         self._paragraph = False
+        self._options: tuple[str, ...] = ()
         self._dim = coloured(sys.stderr)
 
     def show(self, events: list[Event]) -> None:
@@ -69,6 +72,8 @@ class TextPrinter:
                 text += event.text
                 self._paragraph, self.told = False, True
                 continue
+            if isinstance(event, ClarificationNeeded):
+                self._options = event.options
             line = activity(event)
             if line is not None:
                 self._write(text)
@@ -79,6 +84,8 @@ class TextPrinter:
         self._write(text)
 
     def end(self, context: RunContext, end: End) -> None:
+        if self._options:
+            self._write(options_text(self._options))
         if self._last != "\n":
             self._write("\n")
 
@@ -103,11 +110,14 @@ class JsonPrinter:
         self.told = False
         self._model = model
         self._calls: list[Json] = []
+        self._options: tuple[str, ...] = ()
 
     def show(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, TextDelta):
                 self.told = True
+            elif isinstance(event, ClarificationNeeded):
+                self._options = event.options
             elif isinstance(event, ToolCompleted):
                 self._calls.append({"id": event.call_id, "name": event.name, "ok": event.ok})
 
@@ -116,7 +126,7 @@ class JsonPrinter:
             return
         _print_line(
             {
-                "content": end.answer,
+                "content": end.answer + (options_text(self._options) if self._options else ""),
                 "model": self._model,
                 "usage": _usage(end.usage),
                 "session_id": context.session_id,

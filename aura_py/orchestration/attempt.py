@@ -227,7 +227,9 @@ class Attempt:
             tools.append(self._artifacts(scratchpad).tool())
         tools.append(slot.tool())
         if mcp_tools:
-            tools.append(Waiter(ToolRunner(Toolset(mcp_tools)), ends=ends).tool())
+            probes = ToolRunner(Toolset(mcp_tools), (recorder.watch,))
+            park = scratchpad.middleware if scratchpad is not None else None
+            tools.append(Waiter(probes, park=park, ends=ends).tool())
         depth = profile.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0)
         return _Equipment(
             system=system_prompt(base, (), [scratchpad.prompt if scratchpad is not None else None]),
@@ -277,14 +279,13 @@ class Attempt:
 
     def _require_tools(self, mcp_tools: Sequence[Tool]) -> None:
         """W26: a worker that lives by tools and has none is refused before it costs a model call."""
-        run = self.run
-        if mcp_tools or not self.profile.wants_tools or run.attachment is None or not run.attachment.statuses:
+        run, inherits = self.run, None in self.profile.filters
+        if mcp_tools or not self.profile.wants_tools:
             return
-        if run.team.builtin_tools() and None in self.profile.filters:
+        statuses = run.attachment.statuses if run.attachment is not None else ()
+        if inherits and (not statuses or run.team.builtin_tools()):
             return
-        missing = [
-            f"`{s.server_name}` ({s.reason or 'failed'})" for s in run.attachment.statuses if s.status == "failed"
-        ]
+        missing = [f"`{s.server_name}` ({s.reason or 'failed'})" for s in statuses if s.status == "failed"]
         cause = f"MCP server {', '.join(missing)} is not available" if missing else "its `mcp_filter` matches no tool"
         message = f"worker `{self._label()}` has no tools: {cause}."
         logger.warning("task %d: %s", self.task.id, message)

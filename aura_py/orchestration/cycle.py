@@ -180,7 +180,7 @@ class Cycle:
         await run.files.write_all(
             {f"iteration-{iteration}/plan.json": plan.to_json(), "manifest.json": self._manifest_json()}
         )
-        execution = TaskExecution(run, plan, iteration)
+        execution = TaskExecution(run, plan, iteration, self._manifest)
         clock = run.context.clock
         began = clock.monotonic()
         await Scheduler(
@@ -331,7 +331,7 @@ class Cycle:
     async def _answer(self, decision: Direct | Clarification) -> Ending:
         if isinstance(decision, Clarification):
             self.record.answered = "clarification"
-            text, streamed, cut = _question(decision), False, False
+            text, streamed, cut = decision.question, False, False
         else:
             self.record.answered = "direct"
             text, streamed, cut = decision.response, decision.streamed, decision.cut
@@ -393,12 +393,6 @@ def _all_failed(failure: FailureRecord, report: Report) -> AuraError:
         "All tasks failed because of the model's provider, which a new plan cannot mend.\n\n"
         + report.execution_summary()
     )
-
-
-def _question(decision: Clarification) -> str:
-    if not decision.options:
-        return decision.question
-    return decision.question + "\n\n" + "\n".join(f"- {option}" for option in decision.options)
 
 
 def _now(run: Surroundings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aura_py.errors import AuraError, ContextOverflow
 from aura_py.events import TaskCompleted, TaskStarted
@@ -38,10 +38,13 @@ _SUMMARY = 200
 
 
 class TaskExecution:
-    """Runs the tasks of one plan; every outcome lands in the plan and is told before :meth:`run` returns."""
+    """Runs the tasks of one plan; every outcome lands in the plan and is told before :meth:`run` returns.
 
-    def __init__(self, run: Surroundings, plan: Plan, iteration: int) -> None:
-        self._run, self._plan, self._iteration = run, plan, iteration
+    ``ended`` is called after each, so that a process that is killed leaves what was done.
+    """
+
+    def __init__(self, run: Surroundings, plan: Plan, iteration: int, ended: Callable[[], Awaitable[None]]) -> None:
+        self._run, self._plan, self._iteration, self._ended = run, plan, iteration, ended
         self._began: dict[int, float] = {}
 
     def start(self, task_id: int) -> None:
@@ -82,6 +85,7 @@ class TaskExecution:
                 wave=task.wave,
             )
         )
+        await self._ended()
         return task.status == "complete"
 
     def _worker_id(self, task: Task) -> str:

@@ -102,8 +102,7 @@ class CallRecorder:
             return await next_(invocation, context)
         index, self._next = self._next, self._next + 1
         reasoning, arguments = _split(invocation)
-        if tool.kind == "mcp" and not tool.annotations.read_only:
-            self.changed_something = True
+        self._notice(tool)
         clock = context.run.clock
         began = clock.monotonic()
         outcome = await next_(Invocation(tool, arguments), replace(context, intent=reasoning or context.intent))
@@ -124,6 +123,15 @@ class CallRecorder:
             line = orjson.dumps(record.to_json(), option=orjson.OPT_APPEND_NEWLINE).decode()
             await self._run.append(f"{self._file}.jsonl", line)
         return outcome if artifact is None else replace(outcome, meta={**outcome.meta, "artifact": artifact})
+
+    async def watch(self, invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome:
+        """The stage of calls that are made within a recorded call: they may change something, too."""
+        self._notice(invocation.tool)
+        return await next_(invocation, context)
+
+    def _notice(self, tool: Tool) -> None:
+        if tool.kind == "mcp" and not tool.annotations.read_only:
+            self.changed_something = True
 
     async def _store(self, tool: str, index: int, outcome: ToolOutcome, duration: int) -> str | None:
         if not self._run.enabled or outcome.outcome not in ("success", "schema_error", "tool_error"):

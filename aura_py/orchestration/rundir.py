@@ -7,10 +7,12 @@ Persistence never fails an answer: the first thing that cannot be written is log
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
 import shutil
 import stat
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -67,6 +69,8 @@ class RunDirectory:
         self._patience = patience or _PATIENCE_SECONDS
         self._told = False
         self._limiter = anyio.CapacityLimiter(4)
+        self._turns = itertools.count()
+        self._order = _Order()
 
     @property
     def enabled(self) -> bool:
@@ -112,10 +116,12 @@ class RunDirectory:
         if path is None:
             return False
 
+        turn = next(self._turns)
+
         def put() -> bool:
             for name, value in files.items():
                 data = value.encode("utf-8", "replace") if isinstance(value, str) else json_bytes(value)
-                _write(path / name, data)
+                _write(path / name, data, self._order.at(turn))
             return True
 
         return bool(await self._io(f"`{next(iter(files), '')}`", put))
@@ -164,7 +170,8 @@ class RunDirectory:
         path = self.path
         if path is None:
             return False
-        return bool(await self._io(f"`{name}`", lambda: _write(path / name, data())))
+        turn = next(self._turns)
+        return bool(await self._io(f"`{name}`", lambda: _write(path / name, data(), self._order.at(turn))))
 
     async def _io(self, what: str, work: Callable[[], T]) -> T | None:
         try:
@@ -236,14 +243,33 @@ def _prune(session: Path, current: str, keep: int) -> None:
             logger.warning("run `%s` of session `%s` cannot be pruned: %s", name, session.name, _reason(error))
 
 
-def _write(path: Path, data: bytes) -> bool:
+class _Order:
+    """Keeps a write that was given up, and goes on in its thread, from replacing what was written after it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: dict[Path, int] = {}
+
+    def at(self, turn: int) -> Callable[[Path, Path], object]:
+        def place(temporary: Path, path: Path) -> None:
+            with self._lock:
+                if self._newest.get(path, -1) > turn:
+                    temporary.unlink(missing_ok=True)
+                    return
+                self._newest[path] = turn
+                temporary.replace(path)
+
+        return place
+
+
+def _write(path: Path, data: bytes, place: Callable[[Path, Path], object] = Path.replace) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.parent / f".{uuid.uuid4().hex}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        temporary.replace(path)
+        place(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

@@ -14,7 +14,17 @@ from aura_py.events import ToolProgress
 from aura_py.messages import Json, JsonObject, ToolCall
 from aura_py.orchestration.deadline import Expired, within
 from aura_py.orchestration.patterns import BadPattern, Pattern
-from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
+from aura_py.tools.contract import (
+    BuiltinTool,
+    CallContext,
+    Invocation,
+    Middleware,
+    Next,
+    Tool,
+    ToolOutcome,
+    failure,
+    success,
+)
 from aura_py.tools.runner import ToolRunner
 
 WAIT_FOR = "wait_for"
@@ -176,11 +186,13 @@ class Waiter:
 
     Args:
         probes: Runs the probed tool: only this worker's own MCP tools, behind the same gate as its other calls.
+        park: The worker's scratchpad; what was observed last passes it as an output of the probed tool.
         ends: When the attempt's time is over, on the run's clock; a wait is shortened to it.
     """
 
-    def __init__(self, probes: ToolRunner, *, ends: float | None = None) -> None:
+    def __init__(self, probes: ToolRunner, *, park: Middleware | None = None, ends: float | None = None) -> None:
         self._probes = probes
+        self._park = park
         self._ends = ends
 
     def tool(self) -> BuiltinTool:
@@ -207,7 +219,41 @@ class Waiter:
             return failure(f"wait_for: no MCP tool of yours is called `{request.tool}`; yours are: {names}.")
         if tool.annotations.destructive and not tool.annotations.read_only:
             return failure(f"wait_for: `{request.tool}` changes things and cannot be polled; probe a tool that reads.")
-        return await _Wait(request, self._probes, context, clock).run()
+        return await self._parked(await _Wait(request, self._probes, context, clock).run(), request, tool, context)
+
+    async def _parked(
+        self, waited: ToolOutcome | _Observed, request: WaitRequest, tool: Tool, context: CallContext
+    ) -> ToolOutcome:
+        if isinstance(waited, ToolOutcome):
+            return waited
+        observed = success(waited.text)
+        if self._park is not None:
+            observed = await self._park(Invocation(tool, request.args), context, _given(observed))
+        value: dict[str, Json] = {
+            "reason": waited.reason,
+            "last_observation": observed.text,
+            "elapsed_sec": waited.elapsed,
+            "samples": waited.samples,
+            "effective_max_wait_sec": request.bound,
+        }
+        return replace(success(orjson.dumps(value).decode()), meta=observed.meta)
+
+
+@dataclass(slots=True, frozen=True)
+class _Observed:
+    """How a wait ended that saw something."""
+
+    reason: str
+    text: str
+    elapsed: int
+    samples: int
+
+
+def _given(outcome: ToolOutcome) -> Next:
+    async def give(_invocation: Invocation, _context: CallContext) -> ToolOutcome:
+        return outcome
+
+    return give
 
 
 class _Wait:
@@ -219,7 +265,7 @@ class _Wait:
         self._quiet_since = 0.0
         self._arguments = orjson.dumps(dict(request.args)).decode()
 
-    async def run(self) -> ToolOutcome:
+    async def run(self) -> ToolOutcome | _Observed:
         request = self._request
         errors, final = 0, False
         while True:
@@ -292,15 +338,8 @@ class _Wait:
     def _elapsed(self) -> float:
         return self._clock.monotonic() - self._began
 
-    def _result(self, reason: str) -> ToolOutcome:
-        value: dict[str, Json] = {
-            "reason": reason,
-            "last_observation": self._last,
-            "elapsed_sec": int(self._elapsed()),
-            "samples": self._samples,
-            "effective_max_wait_sec": self._request.bound,
-        }
-        return success(orjson.dumps(value).decode())
+    def _result(self, reason: str) -> _Observed:
+        return _Observed(reason, self._last or "", int(self._elapsed()), self._samples)
 
 
 async def _found(pattern: Pattern, text: str) -> bool:

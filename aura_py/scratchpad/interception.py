@@ -96,12 +96,13 @@ class Interception:
         budget.note_inline(limit)
         advice = "Retry, narrow the query, or go on without it.]"
         if not kept:
-            return replace(outcome, text=f"{notice}{advice}", structured=None)
+            return replace(outcome, text=f"{notice}{advice}", structured=None, meta={**outcome.meta, "cut": True})
         cut = f"[cut here: {len(kept)} of {len(text)} characters shown]"
         return replace(
             outcome,
-            text=f"{notice}Only its beginning follows; the rest is lost. {advice}\n\n{kept}\n{cut}",
+            text=f"{notice}Only its beginning follows. {advice}\n\n{kept}\n{cut}",
             structured=None,
+            meta={**outcome.meta, "cut": True},
         )
 
 
