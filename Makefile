@@ -51,6 +51,7 @@ bench: $(INSTALLED_DEV) ## measure; prints ratios against things measured in the
 docs: $(INSTALLED_DEV) ## write the generated references anew
 	@$(BIN)/python -m aura_py.config.reference docs/configuration.md
 	@$(BIN)/python -m aura_py.cli.reference docs/cli.md
+	@$(BIN)/python -m aura_py.llm.providers_page docs/providers.md
 	@$(BIN)/aura schema > examples/agent.schema.json
 
 clean: ## remove what the other tasks made
