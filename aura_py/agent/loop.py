@@ -69,6 +69,7 @@ _LAST_TURN = (
     "No tool turns are left for this request. Answer now from what you have found so far, "
     "and say plainly what could not be finished."
 )
+_CANCELLED = "ToolCallError: Request cancelled"
 
 
 @dataclass(slots=True)
@@ -282,13 +283,18 @@ class Conversation:
                     return
                 outcomes[call.id] = await self._run(call, turn, sequence)
 
-        if spec.serial or len(ours) == 1:
-            for call in ours:
-                await run(call)
-        else:
-            async with anyio.create_task_group() as calls:
+        try:
+            if spec.serial or len(ours) == 1:
                 for call in ours:
-                    calls.start_soon(run, call)
+                    await run(call)
+            else:
+                async with anyio.create_task_group() as calls:
+                    for call in ours:
+                        calls.start_soon(run, call)
+        except asyncio.CancelledError:
+            for call in ours:  # those that were still waiting for their turn (O6)
+                sequence.completed(self._completion(call, 0, ok=False, text=_CANCELLED))
+            raise
 
         executed = tuple(call for call in ours if call.id in outcomes)
         self._messages.append(assistant("".join(reply.text), (*executed, *theirs), tuple(reply.blocks)))
@@ -325,25 +331,19 @@ class Conversation:
 
         def complete(ok: bool, text: str) -> None:
             duration = round((run.clock.monotonic() - began) * 1000)
-            sequence.completed(
-                ToolCompleted(
-                    call.id,
-                    call.name,
-                    self._kind(call),
-                    duration,
-                    ok,
-                    result=text if ok else None,
-                    error=None if ok else text,
-                )
-            )
+            sequence.completed(self._completion(call, duration, ok=ok, text=text))
 
         try:
             outcome = await spec.runner.run(call, context)
         except asyncio.CancelledError:
-            complete(False, "ToolCallError: Request cancelled")
+            complete(False, _CANCELLED)
             raise
         complete(outcome.ok, outcome.text)
         return outcome
+
+    def _completion(self, call: ToolCall, duration_ms: int, *, ok: bool, text: str) -> ToolCompleted:
+        result, error = (text, None) if ok else (None, text)
+        return ToolCompleted(call.id, call.name, self._kind(call), duration_ms, ok, result=result, error=error)
 
     def _kind(self, call: ToolCall) -> ToolKind:
         if call.name in self._client_names:

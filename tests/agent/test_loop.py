@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
+from aura_py.agent.loop import MAX_PARALLEL_CALLS, Conversation, LoopResult, LoopSpec
 from aura_py.config.models import ScriptedLLM
 from aura_py.context import RunContext
 from aura_py.errors import ProviderError
@@ -174,7 +174,8 @@ async def test_a_failure_in_mid_answer_still_counts_what_was_used() -> None:
     assert conversation.result.usage.total > 0
 
 
-async def test_cancelling_a_turn_completes_its_open_calls_as_failed() -> None:
+@pytest.mark.parametrize("count", [1, MAX_PARALLEL_CALLS + 8])
+async def test_cancelling_a_turn_completes_its_open_calls_as_failed(count: int) -> None:
     begun = anyio.Event()
 
     async def hang(_arguments: JsonObject, _context: CallContext) -> ToolOutcome:
@@ -182,7 +183,7 @@ async def test_cancelling_a_turn_completes_its_open_calls_as_failed() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    model = scripted({"tool_calls": [{"name": "hang"}]})
+    model = scripted({"tool_calls": [{"name": "hang"}] * count})
     events: list[Event] = []
     context: RunContext = replace(call_context().run, emit=events.append)
     conversation = Conversation(
@@ -193,7 +194,7 @@ async def test_cancelling_a_turn_completes_its_open_calls_as_failed() -> None:
         tasks.start_soon(exhaust, conversation)
         await begun.wait()
         tasks.cancel_scope.cancel()
-    [done] = [e for e in events if isinstance(e, ToolCompleted)]
-    assert not done.ok
-    assert done.error is not None
-    assert "cancelled" in done.error
+    done = [e for e in events if isinstance(e, ToolCompleted)]
+    assert [e.call_id for e in done] == [e.call_id for e in events if isinstance(e, ToolRequested)]
+    assert len(done) == count
+    assert all(not e.ok and e.error is not None and "cancelled" in e.error for e in done)
