@@ -16,6 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import anyio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -182,6 +183,8 @@ def over_http(desk: Desk, port: int, *, expire: int, label: bool) -> None:
             sessions[session] += 1
         sent: list[Json] = []
         answer = desk.answer(message, sent.append)
+        while answer is None and not sent:  # noqa: ASYNC110  # a thread of the desk answers later
+            await anyio.sleep(0.02)
         return JSONResponse(answer or sent[-1])
 
     routes = [Route("/mcp", endpoint, methods=["GET", "POST", "DELETE"])]
