@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from aura_py.errors import AuraError, MethodNotAllowed, PathNotFound, RequestError
 from aura_py.server.chat import chat_completions
@@ -19,7 +20,17 @@ from aura_py.server.gate import Gate
 from aura_py.server.health import health
 from aura_py.server.info import info
 from aura_py.server.models import get_model, list_models
+from aura_py.server.outlet import BODY_SEND
 from aura_py.server.responses import create_response, stored_response
+
+
+class App(Starlette):
+    """Keeps the server's own ``send`` at hand: the layers below wrap it, once each, for the start of a response, and
+    a stream would pay for all of them with every write."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[BODY_SEND] = send
+        await super().__call__(scope, receive, send)
 
 
 def create_app(edge: Edge) -> Starlette:
@@ -36,7 +47,7 @@ def create_app(edge: Edge) -> Starlette:
             )
         )
     layers.append(Middleware(Gate, edge=edge))
-    app = Starlette(
+    app = App(
         routes=[
             Route("/health", health, methods=["GET"]),
             Route("/aura/info", info, methods=["GET"]),

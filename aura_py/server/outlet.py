@@ -14,6 +14,8 @@ from typing import Final
 import anyio
 from starlette.types import Receive, Scope, Send
 
+BODY_SEND: Final = "aura.body_send"
+"""Scope key: the server's ``send``, without the layers that only look at the start of a response."""
 ABORT: Final = "aura.abort"
 """ASGI extension: a function that drops the connection at once, unsent bytes included."""
 
@@ -46,6 +48,7 @@ class Outlet:
         self._abort: Callable[[], None] | None = (scope.get("extensions") or {}).get(ABORT)
         self._receive = receive
         self._send = send
+        self._send_body: Send = scope.get(BODY_SEND, send)
         self._on_gone = on_gone
         self._heartbeat = heartbeat
         self._stall = stall
@@ -82,7 +85,7 @@ class Outlet:
         """One write to the socket; waits while the client reads slowly."""
         self._writing = self._time()
         try:
-            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+            await self._send_body({"type": "http.response.body", "body": data, "more_body": not last})
         finally:
             self._writing = None
         self._last_write = self._time()
