@@ -137,6 +137,12 @@ def _agent(tree: Tree, root: At) -> None:
         (root / "agent" / "enable_client_tools").warn(
             "WARN-AG03", "client tools are never offered in an orchestration", "remove `enable_client_tools`"
         )
+    if agent.get("request_overrides") and tree.get("orchestration", {}).get("enabled"):
+        (root / "agent" / "request_overrides").warn(
+            "WARN-AG04",
+            "an orchestration takes no parameters of a request: what is listed here is ignored",
+            "remove `request_overrides`",
+        )
     if not tree.get("mcp", {}).get("servers"):
         for path, llm in llm_tables(tree):
             if llm.get("fallback_tool_parsing"):

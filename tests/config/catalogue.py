@@ -278,6 +278,11 @@ CASES: tuple[Case, ...] = (
         AGENT + "enable_client_tools = true\n" + LLM + "[orchestration]\nenabled = true\n",
         ("client tools",),
     ),
+    Case(
+        "WARN-AG04",
+        AGENT + 'request_overrides = ["seed"]\n' + LLM + "[orchestration]\nenabled = true\n",
+        ("parameters of a request",),
+    ),
     Case("WARN-LLM01", MINIMAL + "temperature = 2.1\n", ("2.1",)),
     Case("WARN-LLM02", MINIMAL + "context_window = 9\nadditional_params = { num_ctx = 8 }\n", ("num_ctx",)),
     Case("WARN-LLM03", MINIMAL + "fallback_tool_parsing = true\n", ("MCP",)),

@@ -241,6 +241,30 @@ def test_a_response_format_reaches_the_provider(scene: Scene, provider: str) -> 
     assert "city" in str({key: value for key, value in body.items() if key != "messages"})
 
 
+def test_responses_say_the_same_in_their_own_way(scene: Scene) -> None:
+    text: Any = {"format": {"type": "json_schema", "name": "place", "schema": SCHEMA}}
+    scene.client.responses.create(
+        model="openai-plain_text-open", input="hello", reasoning={"effort": "low"}, text=text, max_output_tokens=77
+    )
+    sent = scene.sent("openai-plain_text-open")
+    assert (sent["reasoning_effort"], sent["max_tokens"], sent["response_format"]) == ("low", 77, FORMAT)
+
+
+@pytest.mark.parametrize("provider", ["openai", "openrouter", "ollama"])
+def test_an_effort_reaches_the_provider_as_its_own_knob(scene: Scene, provider: str) -> None:
+    scene.ask(f"{provider}-plain_text-open", reasoning_effort="high")
+    sent = scene.sent(f"{provider}-plain_text-open")
+    knobs = {"openai": "high", "openrouter": {"effort": "high"}, "ollama": True}
+    assert sent.get({"openai": "reasoning_effort", "openrouter": "reasoning"}.get(provider, "think")) == knobs[provider]
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "gemini", "bedrock"])
+def test_an_effort_is_refused_for_a_model_that_does_not_think(scene: Scene, provider: str) -> None:
+    with pytest.raises(openai.BadRequestError) as failed:
+        scene.ask(f"{provider}-plain_text-open", reasoning_effort="high")
+    assert failed.value.param == "reasoning_effort"
+
+
 @pytest.mark.parametrize("provider", WITHOUT_SEED)
 def test_an_allowed_parameter_without_a_knob_is_refused_in_one_sentence(scene: Scene, provider: str) -> None:
     agent = scene.agents[f"{provider}-plain_text-open"]

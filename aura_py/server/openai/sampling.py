@@ -8,6 +8,7 @@ from typing import cast, get_args
 from aura_py.config.models import AgentSection
 from aura_py.errors import RequestError
 from aura_py.llm.contract import ReasoningEffort, Sampling
+from aura_py.messages import JsonObject
 from aura_py.server.openai import fields
 
 
@@ -25,7 +26,7 @@ def sampling(body: Mapping[str, object], agent: AgentSection) -> Sampling:
         stop=_stop(body) if "stop" in allowed else (),
         seed=fields.whole(body, "seed") if "seed" in allowed else None,
         reasoning_effort=_effort(body) if "reasoning_effort" in allowed else None,
-        response_format=fields.table(body, "response_format") if "response_format" in allowed else None,
+        response_format=_format(body) if "response_format" in allowed else None,
     )
 
 
@@ -54,9 +55,25 @@ def _stop(body: Mapping[str, object]) -> tuple[str, ...]:
 def _effort(body: Mapping[str, object]) -> ReasoningEffort | None:
     value = body.get("reasoning_effort")
     if value is None:
+        # Responses has it in a table.
+        table = body.get("reasoning")
+        value = table.get("effort") if isinstance(table, dict) else None
+    if value is None:
         return None
     if value in get_args(ReasoningEffort):
         return cast(ReasoningEffort, value)
     raise RequestError(
         f"`reasoning_effort` must be one of {', '.join(get_args(ReasoningEffort))}.", param="reasoning_effort"
     )
+
+
+def _format(body: Mapping[str, object]) -> JsonObject | None:
+    """``response_format``, or what Responses says flat in ``text.format``."""
+    given = fields.table(body, "response_format")
+    text = body.get("text")
+    flat = text.get("format") if given is None and isinstance(text, dict) else None
+    if not isinstance(flat, dict):
+        return given
+    if flat.get("type") != "json_schema":
+        return flat
+    return {"type": "json_schema", "json_schema": {key: value for key, value in flat.items() if key != "type"}}
