@@ -89,11 +89,20 @@ def _frames(raw: bytes) -> list[dict[str, object]]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(batches=BATCHES, end=ENDS, usage=st.booleans(), channel=st.sampled_from(["none", "vendor"]))
+@given(
+    batches=BATCHES, end=ENDS, usage=st.booleans(), channel=st.sampled_from(["none", "vendor"]), progress=st.booleans()
+)
 def test_every_run_becomes_a_stream_that_clients_survive(
-    batches: list[list[Event]], end: RunFinished | RunFailed, usage: bool, channel: EventChannel
+    batches: list[list[Event]], end: RunFinished | RunFailed, usage: bool, channel: EventChannel, progress: bool
 ) -> None:
-    shape = StreamShape(model="ops", session_id="s", events=channel, include_usage=usage, reasoning_events=True)
+    shape = StreamShape(
+        model="ops",
+        session_id="s",
+        events=channel,
+        include_usage=usage,
+        reasoning_events=True,
+        progress=progress,
+    )
     encoder = ChatEncoder(shape, created=7, known_ids=["call_0"])
     raw = encoder.opening() + b"".join(encoder.encode(batch) for batch in batches) + encoder.encode([end])
     frames = _frames(raw)

@@ -15,7 +15,7 @@ from aura_py.events import Event
 from aura_py.messages import ImagePart, Message, TextPart
 from aura_py.run.catalog import Served
 from aura_py.server.vision import seen
-from tests.server.rig import agent_file
+from tests.server.rig import agent_file, serving
 
 IMAGE = ImagePart("https://example.com/a.png")
 
@@ -49,6 +49,16 @@ def test_an_agent_may_want_a_note_in_the_place_of_an_image(tmp_path: Path) -> No
     assert parts[0] == TextPart("What is this?")
     assert isinstance(parts[1], TextPart)
     assert "cannot see" in parts[1].text
+
+
+async def test_an_orchestration_sees_what_its_coordinators_model_sees(tmp_path: Path) -> None:
+    worker = '[orchestration]\nenabled = true\n[orchestration.worker.w]\ndescription = "d"\npreamble = "p"\n'
+    (tmp_path / "a.toml").write_text(agent_file("ops") + worker)
+    (tmp_path / "b.toml").write_text(agent_file("single"))
+    async with serving(tmp_path) as rig:
+        team, single = (served.runnable.describe() for served in rig.edge.catalog.served)
+        assert team.orchestrated
+        assert team.images == single.images
 
 
 def test_an_image_in_a_result_becomes_a_note(blind: Served) -> None:
