@@ -28,7 +28,7 @@ class Arguments:
             raise HardError(f"invalid argument: `{name}` is missing; give it as a string")
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise HardError(f"invalid argument: `{name}` must be a string")
-        return str(value)
+        return str(value).encode("utf-8", "replace").decode()
 
     def count(self, name: str, default: int | None = None, *, least: int = 0) -> int:
         value: Json = self._given.get(name, default)

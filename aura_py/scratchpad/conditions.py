@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import cast
 
 from aura_py.messages import Json
 from aura_py.scratchpad.replies import HardError
@@ -13,6 +16,18 @@ from aura_py.scratchpad.rows import Missing, Value
 
 _CONDITION = re.compile(r"\s*(.+?)\s*(==|!=|>=|<=|=|>|<|\bcontains\b|\bexists\b|\bmissing\b)\s*(.*?)\s*", re.DOTALL)
 _AGGREGATE = re.compile(r"\s*(count|min|max|sum|avg)\s*(?:[(:]\s*([^()]+?)\s*\)?)?\s*")
+
+
+_NUMBERS = {int, float}
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,6 +47,16 @@ class Condition:
         if operator == "contains":
             return lambda value: _contains(value, operand)
         return lambda value: _ordered(value, operand, operator)
+
+    def passing(self, column: Sequence[Value]) -> Iterable[bool]:
+        """``test`` of every value; numbers beside a number are compared without a call each."""
+        compare = _COMPARE.get(self.operator)
+        operand = self.operand
+        if isinstance(operand, str) and self.operator in ("==", "=", "!="):
+            return map(operator.ne if self.operator == "!=" else operator.eq, column, repeat(operand))
+        if compare is not None and type(operand) in _NUMBERS and set(map(type, column)) <= _NUMBERS:
+            return map(compare, cast("Sequence[float]", column), repeat(cast("float", operand)))
+        return map(self.test(), column)
 
 
 def conditions(text: str) -> list[Condition]:

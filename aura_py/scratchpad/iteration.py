@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from operator import itemgetter
+from itertools import compress, islice
+from typing import cast
 
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses
 from aura_py.scratchpad.addresses import Step
 from aura_py.scratchpad.arguments import Arguments
-from aura_py.scratchpad.conditions import aggregates, combine, conditions, sort_key
+from aura_py.scratchpad.conditions import Condition, aggregates, combine, conditions, sort_key
 from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.locate import every, json_view, steps_of
@@ -187,20 +187,21 @@ def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> list[
     fields = [_field(condition.field) for condition in wanted]
     if sort_field:
         fields.append(_field(sort_field))
-    found: list[tuple[int, Value]] = []
-    tests = [condition.test() for condition in wanted]
+    found: list[int] = []
+    values: list[Value] = []
     passed = 0
     for array in arrays:
         for piece in columns(text, array, fields):
-            kept = _kept(piece, tests)
-            last = piece[-1]
-            found.extend((passed + index, last[index]) for index in kept)
-            passed += len(last)
+            kept = _kept(piece, wanted)
+            found.extend(map(passed.__add__, kept))
+            if sort_field:
+                values.extend(map(piece[-1].__getitem__, kept))
+            passed += len(piece[-1])
     if not sort_field:
-        return [index for index, _ in found]
-    numeric = {type(value) for _, value in found} <= {int, float}
-    key = itemgetter(1) if numeric else lambda pair: sort_key(pair[1])
-    return [index for index, _ in sorted(found, key=key, reverse=descending)]
+        return found
+    keys = values if set(map(type, values)) <= {int, float} else list(map(sort_key, values))
+    order = sorted(range(len(found)), key=cast("Callable[[int], float]", keys.__getitem__), reverse=descending)
+    return list(map(found.__getitem__, order))
 
 
 def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text: JsonText, arrays: list[Node]) -> str:
@@ -209,7 +210,6 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     grouping = arguments.text("group_by", "").strip()
     fields = [_field(condition.field) for condition in wanted]
     summed = [_field(one.field) for one in asked if one.field]
-    tests = [condition.test() for condition in wanted]
     groups: dict[str, list[list[Value]]] = {}
     total = 0
     every_field = [*fields, *summed, *([_field(grouping)] if grouping else [])]
@@ -218,7 +218,7 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
         if every_field:
             pieces = columns(text, array, every_field)
         for piece in pieces:
-            kept = _kept(piece, tests)
+            kept = _kept(piece, wanted)
             total += len(kept)
             chosen = piece[len(fields) : len(fields) + len(summed)]
             for key, indexes in _grouped(piece[-1], kept, bool(grouping)):
@@ -251,11 +251,12 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     )
 
 
-def _kept(piece: list[list[Value]], tests: list[Callable[[Value], bool]]) -> Sequence[int]:
-    """Indexes of the items that pass; column *n* belongs to test *n*."""
+def _kept(piece: list[list[Value]], wanted: list[Condition]) -> Sequence[int]:
+    """Indexes of the items that pass; column *n* belongs to condition *n*."""
     kept: Sequence[int] = range(len(piece[-1]))
-    for test, column in zip(tests, piece, strict=False):
-        kept = [index for index in kept if test(column[index])]
+    for condition, column in zip(wanted, piece, strict=False):
+        values = column if len(kept) == len(column) else [column[index] for index in kept]
+        kept = list(compress(kept, condition.passing(values)))
     return kept
 
 

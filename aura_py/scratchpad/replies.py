@@ -14,6 +14,8 @@ from aura_py.scratchpad.budget import Budget
 from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.store import Store
 
+_LONGEST = 600
+_ECHOED = 3000
 _FOOTER = 100
 """Tokens set aside for the footer while the size of the body is sought."""
 
@@ -184,4 +186,23 @@ def _size(desk: Desk, reply: Reply, total: int) -> int:
 
 
 def soft(fields: Mapping[str, Json]) -> str:
-    return orjson.dumps(fields, option=orjson.OPT_NON_STR_KEYS).decode()
+    """A soft error as the model reads it. It echoes paths and keys, which may be of any length, so each is cut."""
+    cut: dict[str, Json] = {}
+    for name, value in fields.items():
+        if isinstance(value, list):
+            room = _ECHOED
+            kept: list[Json] = []
+            for item in value:
+                kept.append(clipped(item) if isinstance(item, str) else item)
+                room -= len(str(kept[-1]))
+                if room < 0:
+                    break
+            cut[name] = kept
+        else:
+            cut[name] = clipped(value) if isinstance(value, str) else value
+    return orjson.dumps(cut, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def clipped(text: str) -> str:
+    """``text``, or both its ends when it is long."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

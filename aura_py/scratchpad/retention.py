@@ -111,6 +111,9 @@ def remove_unless_held(directory: Path) -> bool:
         descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         descriptor = None
+    except OSError as error:
+        _log.warning("scratchpad directory `%s` could not be removed: %s", directory, error.strerror)
+        return False
     try:
         if descriptor is not None:
             try:

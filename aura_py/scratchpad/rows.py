@@ -16,7 +16,7 @@ from aura_py.scratchpad.addresses import Step
 from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.pretty import pretty
 
-_PIECE = 4 << 20
+_PIECE = 1 << 18
 
 
 class Missing:
@@ -35,15 +35,18 @@ def columns(text: JsonText, array: Node, fields: list[tuple[Step, ...]]) -> Iter
     decoder = None
     if fields and all(steps and all(step.kind in ("key", "either") for step in steps) for steps in fields):
         decoder = msgspec.json.Decoder(list[_struct([tuple(s.text for s in steps) for steps in fields])])  # type: ignore[misc]
-    for piece in _pieces(text, array):
+    waypoints: list[tuple[int, int]] = []
+    passed = 0
+    for start, piece in _pieces(text, array):
         try:
             items = None if decoder is None else decoder.decode(piece)
         except (msgspec.MsgspecError, RecursionError):
             items = None
-        if items is None:
-            yield _slowly(piece, fields)
-        else:
-            yield [_column(items, steps) for steps in fields]
+        found = _slowly(piece, fields) if items is None else [_column(items, steps) for steps in fields]
+        waypoints.append((passed, start))
+        passed += len(found[0])
+        yield found
+    text.learn(array, waypoints, passed)
 
 
 def _column(items: list[object], steps: tuple[Step, ...]) -> list[Value]:
@@ -127,8 +130,8 @@ def _slowly(piece: bytes, fields: list[tuple[Step, ...]]) -> list[list[Value]]:
     return found
 
 
-def _pieces(text: JsonText, array: Node) -> Iterator[bytes]:
-    """The array as smaller arrays of some megabytes."""
+def _pieces(text: JsonText, array: Node) -> Iterator[tuple[int, bytes]]:
+    """The array as small arrays, each with the offset of its first element."""
     data = text.data
     start, end = array.start + 1, text.end(array) - 1
     margin = 2 * (array.depth + 1)
@@ -137,5 +140,5 @@ def _pieces(text: JsonText, array: Node) -> Iterator[bytes]:
     while start < end:
         cut = between.search(data, start + _PIECE, end) if block and end - start > _PIECE else None
         stop = end if cut is None else cut.start()
-        yield b"[" + data[start:stop] + b"]"
+        yield start + 1 + margin if block else start, b"[" + data[start:stop] + b"]"
         start = stop + 1

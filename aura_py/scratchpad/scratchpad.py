@@ -22,7 +22,7 @@ from aura_py.scratchpad.documents import DOCUMENTS
 from aura_py.scratchpad.interception import Interception, estimate
 from aura_py.scratchpad.pointer import artifact_pointer
 from aura_py.scratchpad.prompt import PROMPT
-from aura_py.scratchpad.replies import Counter, Desk, HardError, SoftError, soft
+from aura_py.scratchpad.replies import Counter, Desk, HardError, SoftError, clipped, soft
 from aura_py.scratchpad.retention import occupy, remove_unless_held, sweep_now_and_then
 from aura_py.scratchpad.store import Store
 from aura_py.scratchpad.threads import in_thread
@@ -143,6 +143,7 @@ class Scratchpad:
         return BuiltinTool(definition.name, definition.description, definition.parameters, handler, "scratchpad")
 
     def _explore(self, definition: Definition, given: JsonObject) -> ToolOutcome:
+        file = clipped(str(given.get("file")))
         try:
             return success(definition.explore(self._desk, Arguments(given, definition.known)))
         except SoftError as error:
@@ -150,12 +151,12 @@ class Scratchpad:
             self.budget.charge_error(self._desk.counter.count(text))
             return success(text)
         except HardError as error:
-            text = str(error)
+            text = clipped(str(error))
         except OutsideError:
-            text = f"path error: `{given.get('file')}` is outside the scratchpad; use a file name it gave you"
+            text = f"path error: `{file}` is outside the scratchpad; use a file name it gave you"
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            text = f"I/O error: `{given.get('file')}` cannot be read ({reason}); list_files() names the stored files"
+            text = f"I/O error: `{file}` cannot be read ({reason}); list_files() names the stored files"
         self.budget.charge_error(self._desk.counter.count(text))
         return failure(text, outcome="tool_error")
 

@@ -7,7 +7,9 @@ swallows the whole run at once; so each item is looked at, and hardly any is par
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses, linear
@@ -19,12 +21,17 @@ from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
 _DEEPEST = 32
 _TRUNCATED = "<...truncated>"
 _MOST_AUTOMATONS = 200
+_WORTH_A_THREAD = 4 << 20
 _VALUES: dict[Kind, bytes] = {
     "string": b'"[^\n]*',
     "number": rb"[-0-9][^\n]*",
     "bool": rb"[tf][^\n]*",
     "null": rb"n[^\n]*",
 }
+
+
+_TALLIES: WeakKeyDictionary[JsonText, dict[int, Tally]] = WeakKeyDictionary()
+"""Of large arrays as a whole, by their offset, so that a second look costs nothing (S-17)."""
 
 
 @dataclass(slots=True)
@@ -40,6 +47,12 @@ class Tally:
         for key, kind in keys:
             self.present[key] += times
             self.types.setdefault(key, set()).add(kind)
+
+    def merge(self, other: Tally) -> None:
+        self.items += other.items
+        self.present.update(other.present)
+        for key, kinds in other.types.items():
+            self.types.setdefault(key, set()).update(kinds)
 
 
 def item_schema(desk: Desk, arguments: Arguments) -> str:
@@ -109,10 +122,33 @@ def count(text: JsonText, array: Node, tally: Tally, first: int, last: int) -> N
     if last >= 0:
         stop = text.element(array, last)
         end = end if stop is None else stop.start
-    at, depth = start.start, array.depth + 1
     if array.stop >= 0 or start.stop >= 0 or data[array.start + 1 : array.start + 2] != b"\n":
         _one_by_one(text, array, tally, first, last)
         return
+    if first or last >= 0 or end - start.start < _WORTH_A_THREAD:
+        _run(text, array, tally, start.start, end)
+        return
+    kept = _TALLIES.setdefault(text, {})
+    if array.start not in kept:
+        kept[array.start] = _in_halves(text, array, start.start, end)
+    tally.merge(kept[array.start])
+
+
+def _in_halves(text: JsonText, array: Node, start: int, end: int) -> Tally:
+    """The automaton works without the interpreter's lock, so two threads take half the time."""
+    middle = text.separator(array, (start + end) // 2)
+    middle = end if middle is None else middle
+    one, other = Tally(), Tally()
+    with ThreadPoolExecutor(1) as pool:
+        half = pool.submit(_run, text, array, other, middle, end)
+        _run(text, array, one, start, middle)
+        half.result()
+    one.merge(other)
+    return one
+
+
+def _run(text: JsonText, array: Node, tally: Tally, at: int, end: int) -> None:
+    data, depth = text.data, array.depth + 1
     margin = b"\n" + b"  " * depth
     automatons: dict[bytes, linear.Pattern] = {}
     while at < end and data[at] not in b"]":
@@ -132,7 +168,9 @@ def count(text: JsonText, array: Node, tally: Tally, first: int, last: int) -> N
             continue
         kind = data[at]
         if kind in b"{[" and data[at + 1 : at + 2] == b"\n":
-            times = data.count(margin + (b"}" if kind == 0x7B else b"]"), at, run.end())
+            close, opened = (b"}", b"{") if kind == 0x7B else (b"]", b"[")
+            # The long needle between two items is found much faster than the short one at their end.
+            times = data.count(margin + close + b"," + margin + opened + b"\n", at, run.end()) + 1
         else:
             times = data.count(b"\n", at, run.end())
         tally.add(keys, times)
@@ -158,7 +196,7 @@ def _shape(text: JsonText, node: Node, prefix: str, keys: list[tuple[str, str]],
     inner = rb"\n {%d}" % (2 * (node.depth + 1))
     close = rb"\n {%d}" % (2 * node.depth)
     if kind == "array":
-        return rb"\[(?:" + inner + rb"[^\n]*)+" + close + rb"\]" if block else rb"\[[^\n]*"
+        return rb"\[(?:" + inner + rb"[^\n]*)+" + close + rb"\]" if block else rb"\[[^\n]+"
     if not block:
         if text.raw(node) == b"{}":
             return rb"\{\}"

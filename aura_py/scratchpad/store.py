@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -153,7 +154,9 @@ class Store:
         """The text of a file under the read root. Raises ``OutsideError`` or ``OSError``."""
         path = self.path(name)
         if path.is_dir():
-            raise IsADirectoryError(21, os.strerror(21), name)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file", name)
         return DOCUMENTS.open(path, laid_out=self._is_laid_out(path))
 
     def path(self, name: str) -> Path:
@@ -202,8 +205,13 @@ class Store:
         _write_whole(path, data)
         record = replace(record, mtime_ns=path.stat().st_mtime_ns)
         index = self.directory / _INDEX
-        index.mkdir(mode=0o700, exist_ok=True)
-        _write_whole(index / f"{record.file}.json", orjson.dumps(asdict(record)))
+        try:
+            index.mkdir(mode=0o700, exist_ok=True)
+            _write_whole(index / f"{record.file}.json", orjson.dumps(asdict(record)))
+        except OSError:
+            # A file that no listing names would only fill the disk further.
+            path.unlink(missing_ok=True)
+            raise
         self._records[record.file] = record
         return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,8 @@ async def test_the_model_reads_why(root: Path) -> None:
         assert "No such file" in absent.text
         assert "Is a directory" in (await pad.explore("head", file="..")).text
         assert await pad.lines("head", file="../artifacts/result.txt") == ["hello"]
+        os.mkfifo(root / "pad" / "pipe")
+        assert "no regular file" in (await pad.explore("head", file="pipe")).text
 
 
 async def test_a_root_that_does_not_hold_the_directory_is_not_used(

@@ -312,3 +312,32 @@ async def test_lost_names_are_listed_with_the_call_they_came_from(pad: Rig) -> N
     assert f"{file} (~" in text
     assert 'from big {"query":"all"}' in text
     assert ".r.md (12 lines, markdown) from $.r" in text
+
+
+async def test_an_empty_item_does_not_swallow_the_one_behind_it(pad: Rig) -> None:
+    file = await pad.park(json.dumps([[], [1, 2], {"a": []}, {"a": [1]}, [[1], [2]], []]))
+    assert "$ (6 items)" in await pad.read("item_schema", file=file, path="$")
+
+
+async def test_arrays_of_objects_and_of_anything_are_counted_alike(pad: Rig) -> None:
+    objects: list[Any] = [{"n": number, "deep": [{"x": 1}, {"x": {"y": "},\n    {"}}]} for number in range(2000)]
+    for items in (objects, [*objects[:900], {}, *objects[900:]], ["first", *objects], [*objects, [1]]):
+        file = await pad.park(json.dumps({"items": items}))
+        assert f"array({len(items)} items)" in await pad.read("schema", file=file, max_depth=1)
+        found = await pad.read("iterate_over", file=file, path="items", fields="n", where="n >= 1998", sort_by="-n")
+        assert [int(number) for number in re.findall(r'"n": (\d+)', found)] == [1999, 1998]
+        assert f"({len(items)} items)" in await pad.read("item_schema", file=file, path="items")
+        last = await pad.read("get_in", file=file, path="items[-1]")
+        assert last.startswith("     1\t" + json.dumps(items[-1], indent=2).split("\n")[0])
+
+
+async def test_errors_stay_short_however_long_paths_and_keys_are(pad: Rig) -> None:
+    file = await pad.park(json.dumps({"k" * 50_000: 1, **{f"{n}-{'x' * 3000}": n for n in range(99)}}))
+    deep = await pad.park('{"deep": ' * 3000 + "1" + "}" * 3000)
+    for asked in ({"file": file, "path": "nope"}, {"file": deep, "path": ".".join(["deep"] * 2999 + ["no"])}):
+        answer = await pad.explore("get_in", **asked)
+        assert json.loads(answer.text)["error"] == "key_path_not_found"
+        assert len(answer.text) < 12_000
+    assert len((await pad.explore("head", file="a" * 50_000)).text) < 1000
+    assert len((await pad.explore("iterate_over", file=deep, path=".".join(["deep"] * 2999), fields="a")).text) < 1000
+    assert "\ud800" not in (await pad.explore("grep", file=file, pattern="a\ud800")).text

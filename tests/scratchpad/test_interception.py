@@ -157,7 +157,15 @@ async def test_an_output_that_cannot_be_saved_is_told_and_passed_on(tmp_path: Pa
         assert "[cut here: " in large.text
         assert COUNTER.count(large.text) < 700
         assert pad.scratchpad.usage() == (0, 0)
-        directory.unlink()
+
+
+async def test_an_output_that_cannot_be_listed_is_not_kept_either(tmp_path: Path) -> None:
+    with rig(tmp_path / "pad") as pad:
+        (tmp_path / "pad" / ".index").write_text("in the way")
+        outcome = await pad.through(ARTICLE)
+        assert "failed to save" in outcome.text
+        assert outcome.text.endswith(ARTICLE)
+        assert sorted(path.name for path in (tmp_path / "pad").iterdir()) == [".index", ".lock"]
 
 
 _FULL = """
