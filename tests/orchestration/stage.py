@@ -14,6 +14,7 @@ from aura_py.context import Clock, RunLimits, SystemClock
 from aura_py.events import Event, RunFailed, RunFinished, TextDelta
 from aura_py.llm.contract import ChatModel, ChatRequest, Delta
 from aura_py.llm.scripted import ScriptedModel
+from aura_py.llm.text_calls import TextCallModel
 from aura_py.mcp import McpPool
 from aura_py.messages import user
 from aura_py.orchestration import Orchestrator
@@ -137,9 +138,10 @@ class Told:
 class RecordingModel:
     """The scripted model, with what it was asked kept for the test."""
 
-    def __init__(self, inner: ScriptedModel, requests: list[ChatRequest]) -> None:
+    def __init__(self, inner: ChatModel, requests: list[ChatRequest], *, forcing: bool = True) -> None:
         self.provider, self.model = inner.provider, inner.model
-        self.context_window, self.capabilities = inner.context_window, inner.capabilities
+        self.context_window = inner.context_window
+        self.capabilities = replace(inner.capabilities, tool_choice=forcing)
         self._inner, self._requests = inner, requests
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
@@ -159,11 +161,16 @@ class Stage:
         self.requests: list[ChatRequest] = []
         self.models: list[ChatModel] = []
         """Closed with the stage."""
+        self.forcing = True
+        """Whether the models can be made to call a tool."""
 
     def orchestrator(self, settings: AgentConfig, **options: bool) -> Orchestrator:
         def model_for(llm: LLM) -> ChatModel:
             assert isinstance(llm, ScriptedLLM)
-            return RecordingModel(ScriptedModel(llm, agent="team", clock=self.clock), self.requests)
+            model: ChatModel = ScriptedModel(llm, agent="team", clock=self.clock)
+            if llm.fallback_tool_parsing:
+                model = TextCallModel(model)
+            return RecordingModel(model, self.requests, forcing=self.forcing)
 
         return Orchestrator(settings, model_for=model_for, mcp=self.mcp, **options)
 

@@ -3,14 +3,19 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import orjson
 import pytest
 
 from aura_py.config.models import AgentConfig
 from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished
+from aura_py.orchestration import rundir
 from aura_py.orchestration.manifest import read_manifest
 from aura_py.orchestration.naming import (
     is_run_id,
@@ -316,6 +321,36 @@ async def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: py
     assert isinstance(told.end, RunFinished)
     assert "No space left on device" in told.one(Notice).message
     assert "z" * 5000 in told.asked("worker")[1].messages[-1].text
+
+
+async def test_a_write_that_was_given_up_never_replaces_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, reached, ended = threading.Event(), threading.Event(), threading.Event()
+    real = rundir._write
+
+    def slow(path: Path, data: bytes, place: Callable[[Path, Path], object]) -> bool:
+        if data != b"old":
+            return real(path, data, place)
+        reached.set()
+        gate.wait(20)
+        try:
+            return real(path, data, place)
+        finally:
+            ended.set()
+
+    files = await RunDirectory.open(tmp_path, "s", "r", keep=0, emit=lambda _event: None)
+    monkeypatch.setattr(rundir, "_write", slow)
+    async with anyio.create_task_group() as group:
+        group.start_soon(files.write, "manifest.json", "old")
+        assert await anyio.to_thread.run_sync(reached.wait, 20)
+        group.cancel_scope.cancel()
+    assert await files.write("manifest.json", "new")
+    gate.set()
+    assert await anyio.to_thread.run_sync(ended.wait, 20)
+    directory = tmp_path / "s" / "r"
+    assert (directory / "manifest.json").read_bytes() == b"new"
+    assert {path.name for path in directory.iterdir()} == {"manifest.json", LOCK}
 
 
 # --- sessions ------------------------------------------------------------------------------------------------------

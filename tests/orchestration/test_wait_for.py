@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,7 +11,17 @@ from aura_py.context import RunContext
 from aura_py.events import Event, ToolProgress
 from aura_py.messages import JsonObject, ToolCall
 from aura_py.orchestration.wait_for import Waiter
-from aura_py.tools.contract import Annotations, BuiltinTool, CallContext, ToolOutcome, failure
+from aura_py.tools.contract import (
+    Annotations,
+    BuiltinTool,
+    CallContext,
+    Invocation,
+    Middleware,
+    Next,
+    ToolOutcome,
+    failure,
+    success,
+)
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset
 from tests.orchestration.clock import JumpingClock, jumping_clock
@@ -27,6 +38,7 @@ async def wait(
     ends: float | None = None,
     annotations: Annotations = Annotations(read_only=True),  # frozen
     raw: dict[str, object] | None = None,
+    park: Middleware | None = None,
     **options: object,
 ) -> tuple[ToolOutcome, JumpingClock, list[Event]]:
     events: list[Event] = []
@@ -45,7 +57,7 @@ async def wait(
             return answer
 
         tool = BuiltinTool("status", "", {"type": "object"}, probe, "mcp", annotations=annotations)
-        waiter = Waiter(ToolRunner(Toolset([tool])), ends=ends)
+        waiter = Waiter(ToolRunner(Toolset([tool])), park=park, ends=ends)
         runner = ToolRunner(Toolset([waiter.tool()]))
         context = CallContext(
             RunContext("r", "q", "s", clock=clock), "call", events.append, initiator="alpha", task_id=3
@@ -150,6 +162,20 @@ async def test_an_error_of_the_tool_satisfies_neither_absence_nor_quiet() -> Non
 async def test_an_observation_that_is_too_large_is_an_error() -> None:
     outcome, _, _ = await wait(["x" * 262_145], {"matches": "x"})
     assert "262145 bytes" in outcome.text
+
+
+async def test_what_was_seen_last_is_parked_once_as_an_output_of_the_probed_tool() -> None:
+    parked: list[tuple[str, str]] = []
+
+    async def park(invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome:
+        outcome = await next_(invocation, context)
+        parked.append((invocation.tool.name, outcome.text))
+        return replace(success("[pointer]"), meta={"parked": "file"})
+
+    outcome, _, _ = await wait(["no", "no", "ready now"], {"matches": "ready"}, park=park)
+    assert parked == [("status", "ready now")]
+    assert result(outcome)["last_observation"] == "[pointer]"
+    assert outcome.meta["parked"] == "file"
 
 
 async def test_a_tool_that_changes_things_is_not_polled() -> None:

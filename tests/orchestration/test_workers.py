@@ -334,13 +334,41 @@ async def test_from_the_second_attempt_on_a_tool_call_is_demanded() -> None:
     assert [r.tool_choice for r in told.asked("coordinator")] == ["auto", "required"]
 
 
-async def test_routing_calls_written_as_text_are_understood() -> None:
-    told = await play(
-        coordinator("plan", plan(step("job")), as_text=True),
-        worker(submit("by text"), as_text=True),
-        llm={"fallback_tool_parsing": True},
-    )
-    assert isinstance(told.end, RunFinished)
+@pytest.mark.parametrize("form", ["hermes", "json"])
+async def test_calls_written_as_text_plan_submit_and_answer(form: str) -> None:
+    rules: list[Rule] = [
+        coordinator("plan", plan(step("job")), as_text=True, format=form),
+        worker(submit("by text"), as_text=True, format=form),
+        coordinator("continue", answer("said as text"), as_text=True, format=form),
+    ]
+    async with jumping_clock() as clock, stage(clock) as scene:
+        told = await scene.run(config(rules, llm={"fallback_tool_parsing": True}))
+    assert told.one(TaskCompleted).result == "by text"
+    assert told.text == "said as text"
+    assert len(told.requests) == 3
+
+
+async def test_a_provider_that_cannot_be_forced_is_asked_in_words() -> None:
+    rules = [
+        coordinator("plan", plan(step("job")), user="System correction"),
+        coordinator("plan", say="hm"),
+        worker(submit("late"), user="submit_result"),
+        worker(say="I would rather write."),
+        FINISH,
+    ]
+    async with jumping_clock() as clock, stage(clock) as scene:
+        scene.forcing = False
+        told = await scene.run(config(rules, agent={"turn_depth": 1}))
+    assert {request.tool_choice for request in told.requests} == {"auto"}
+    assert told.one(TaskCompleted).success
+
+
+@pytest.mark.parametrize("filters", [["nothing_*"], ["a", "b"]])
+async def test_a_worker_whose_filter_matches_nothing_is_refused_where_there_are_no_servers(filters: list[str]) -> None:
+    told = await play(coordinator("plan", plan(step("job"))), workers={"alpha": {"mcp_filter": filters}})
+    done = told.one(TaskCompleted)
+    assert "worker `alpha` has no tools: its `mcp_filter` matches no tool" in done.result
+    assert told.asked("worker") == []
 
 
 async def test_the_generic_worker_stands_in_where_there_are_no_workers() -> None:

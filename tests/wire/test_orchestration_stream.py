@@ -82,6 +82,12 @@ RAW: list[Rule] = [
     work(error={"status": 400, "message": "RAW PROVIDER TEXT"}),
     coordinator("continue", error={"status": 400, "message": "RAW PROVIDER TEXT"}),
 ]
+SLOW: list[Rule] = [
+    coordinator("plan", plan(step("a"))),
+    work(submit("{{ result }}"), after_tool="slow_task"),
+    work(call("slow_task", task_id="{{ model }}", duration_seconds=1.5)),
+    coordinator("continue", answer("over")),
+]
 ASKING: list[Rule] = [coordinator("plan", question("Which site?", options=["Lyon", "Porto"]), **figures())]
 
 
@@ -97,6 +103,8 @@ def teams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "bad": team("bad", BAD, max_plan_parse_retries=1),
             "raw": team("raw", RAW, max_plan_parse_retries=1),
             "late": team("late", LATE),
+            "patient": team("patient", SLOW, url=url, timeouts={"stream_inactivity_timeout_secs": 1}),
+            "hasty": team("hasty", SLOW, url=url, timeouts={"per_call_timeout_secs": 1}),
             "asking": team("asking", ASKING),
         }
         (directory / "agents").mkdir()
@@ -111,7 +119,7 @@ def started(teams: Path, **env: str) -> AuraServer:
 
 @pytest.fixture(scope="module")
 def url(teams: Path) -> Iterator[str]:
-    server = started(teams, AURA_CUSTOM_EVENTS="true", AURA_EMIT_REASONING="true", STREAMING_TIMEOUT_SECS="4")
+    server = started(teams, AURA_CUSTOM_EVENTS="true", AURA_EMIT_REASONING="true")
     yield server.url
     server.stop()
 
@@ -268,12 +276,27 @@ async def test_no_raw_words_of_a_provider_reach_a_client_unless_asked_for(url: s
     assert "`demo`" in reply.text
 
 
-async def test_when_time_is_short_what_is_done_is_delivered_with_its_cost(url: str) -> None:
-    heard = await ask(url, "late", "Quick")
+async def test_when_time_is_short_what_is_done_is_delivered_with_its_cost(teams: Path) -> None:
+    server = started(teams, AURA_CUSTOM_EVENTS="true", STREAMING_TIMEOUT_SECS="4")
+    try:
+        heard = await ask(server.url, "late", "Quick")
+    finally:
+        server.stop()
     assert "## Task 0: a\n\nin time" in heard.text
     assert "## Task 1: b\n\nFailed: " in heard.text
     assert heard.named("iteration_complete")[0]["reasoning"] == "Time budget exhausted"  # O18
     assert (heard.usage["prompt_tokens"], heard.usage["completion_tokens"]) == total(LATE[:2], {0: 1, 1: 1})
+
+
+@pytest.mark.parametrize(("model", "success"), [("patient", True), ("hasty", False)])
+async def test_while_a_tool_runs_silence_is_not_counted_but_the_attempt_s_time_is(
+    url: str, model: str, success: bool
+) -> None:
+    heard = await ask(url, model, "Go")
+    (done,) = heard.named("task_completed")
+    assert done["success"] == success
+    assert success or "timed out after 1s" in done["result"]
+    assert heard.text == "over"
 
 
 # --- input ---------------------------------------------------------------------------------------------------------
