@@ -1,0 +1,65 @@
+"""How streams end that did not go well (``sse-events.md`` §11, ``http-api.md`` B1, B6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from aura_py.events import Event, TextDelta
+from aura_py.server.sse import ChatEncoder
+from tests.server.rig import Rig, serving
+
+
+def question(text: str, *, stream: bool = True) -> dict[str, object]:
+    return {"stream": stream, "messages": [{"role": "user", "content": text}]}
+
+
+@pytest.mark.parametrize("text", ["slow", "hi"])
+async def test_a_fault_in_the_streams_own_machinery_ends_like_any_failure(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    real = ChatEncoder.encode
+
+    def faulty(self: ChatEncoder, batch: list[Event]) -> bytes:
+        if any(isinstance(event, TextDelta) for event in batch):
+            raise LookupError("secret detail")
+        return real(self, batch)
+
+    monkeypatch.setattr(ChatEncoder, "encode", faulty)
+    reply = await rig.ask("POST", "/v1/chat/completions", question(text))
+    assert "secret detail" not in reply.text
+    assert reply.text.endswith("data: [DONE]\n\n")
+    assert '"error":{"message":' in reply.text
+    assert '"finish_reason":"stop"' not in reply.text
+    assert rig.edge.services.engine.live == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "code"),
+    [
+        ("streaming_timeout_secs", "timeout", "deadline_exceeded"),
+        ("first_chunk_timeout_secs", "first_chunk_timeout", "first_chunk_timeout"),
+    ],
+)
+async def test_every_timer_says_which_one_it_was(agents: Path, setting: str, kind: str, code: str) -> None:
+    async with serving(agents, default_agent="ops", custom_events="on", **{setting: "1"}) as rig:
+        reply = await rig.ask("POST", "/v1/chat/completions", question("hang"))
+        assert f'"kind":"{kind}"' in reply.text
+        assert f'"code":"{code}"' in reply.text
+        assert reply.text.endswith("data: [DONE]\n\n")
+        plain = await rig.ask("POST", "/v1/chat/completions", question("hang", stream=False))
+        assert plain.status == 504
+        assert plain.error()["code"] == code
+
+
+async def test_a_timer_of_zero_never_fires(agents: Path) -> None:
+    off = dict.fromkeys(("streaming_timeout_secs", "first_chunk_timeout_secs", "stream_inactivity_timeout_secs"), "0")
+    async with serving(agents, default_agent="ops", **off) as rig:
+        reply = await rig.ask("POST", "/v1/chat/completions", question("slow"))
+        assert "three" in reply.text
+        async with rig.open("POST", "/v1/chat/completions", question("hang")) as exchange:
+            await exchange.until_started()
+            await anyio.sleep(0.1)
+            assert len(rig.edge.services.engine.live) == 1
