@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-import anyio
-
 from aura_py.config.models import LLMBase, OpenAILLM
 from aura_py.llm.chat_request import ChatSettings, chat_body, has_linked_files
 from aura_py.llm.chat_stream import ChatStream
@@ -63,12 +61,41 @@ class ChatCompletionsModel:
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         body = to_json(self.body(request))
         response = await self._connection.open(self._asked, "/chat/completions", body)
+        import aiohttp
+        import httpx2
+
         try:
-            async for deltas in self._deltas(response):
-                yield deltas
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            chat = self._reader(self._asked)
+            try:
+                if kind in ("text/html", "application/json"):
+                    for deltas in self._whole(kind, chat, await response.aread()):
+                        yield deltas
+                    return
+                events = SseReader()
+                chunks = aiter(_pieces(response))
+                async for chunk in chunks:
+                    deltas = chat.read(events.feed(chunk))
+                    if deltas and not chat.done:
+                        yield deltas
+                    if chat.failure is not None:
+                        raise chat.failure
+                    if chat.done:
+                        break
+                else:
+                    deltas = chat.read(events.close())
+                    if chat.failure is not None:
+                        raise chat.failure
+                if events.junk and not chat.finished:
+                    raise self._asked.garbage(events.junk.decode(errors="replace"))
+                yield [*deltas, *chat.end()]
+                await _drain(chunks)
+            except OversizedEvent as error:
+                raise self._asked.garbage("an event without an end", error) from error
+            except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+                raise self._asked.broken(error) from error
         finally:
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
+            await response.aclose()
 
     def body(self, request: ChatRequest) -> dict[str, object]:
         """What is sent."""
@@ -76,40 +103,6 @@ class ChatCompletionsModel:
 
     async def aclose(self) -> None:
         await self._connection.aclose()
-
-    async def _deltas(self, response: httpx2.Response) -> AsyncGenerator[list[Delta], None]:
-        import aiohttp
-        import httpx2
-
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        chat = self._reader(self._asked)
-        try:
-            if kind in ("text/html", "application/json"):
-                for deltas in self._whole(kind, chat, await response.aread()):
-                    yield deltas
-                return
-            events = SseReader()
-            chunks = aiter(_pieces(response))
-            async for chunk in chunks:
-                deltas = chat.read(events.feed(chunk))
-                if deltas and not chat.done:
-                    yield deltas
-                if chat.failure is not None:
-                    raise chat.failure
-                if chat.done:
-                    break
-            else:
-                deltas = chat.read(events.close())
-                if chat.failure is not None:
-                    raise chat.failure
-            if events.junk and not chat.finished:
-                raise self._asked.garbage(events.junk.decode(errors="replace"))
-            yield [*deltas, *chat.end()]
-            await _drain(chunks)
-        except OversizedEvent as error:
-            raise self._asked.garbage("an event without an end", error) from error
-        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
-            raise self._asked.broken(error) from error
 
     def _whole(self, kind: str, chat: ChatStream, body: bytes) -> Iterator[list[Delta]]:
         """An answer that is not a stream: some servers ignore ``stream`` and send one object."""

@@ -91,10 +91,7 @@ class ResilientModel:
         for place, (model, cap) in enumerate(zip(self._chain, self._caps, strict=True), start=1):
             last = place == len(self._chain)
             try:
-                async with aclosing(self._attempts(model, _capped(request, cap), last=last)) as batches:
-                    async for batch in batches:
-                        yield batch
-                return
+                first, batches = await self._begin(model, _capped(request, cap), last=last)
             except _BeforeAnything as failed:
                 failure = failed.error
                 if last or not _helps_elsewhere(failure):
@@ -105,6 +102,12 @@ class ResilientModel:
                 if failure is None:
                     raise
                 _log.warning("%s It is no help in the fallback chain.", unfit.message)
+            else:
+                async with aclosing(batches):
+                    yield first
+                    async for batch in batches:
+                        yield batch
+                return
         if failure is not None:
             raise failure from failure.__cause__
 
@@ -112,25 +115,23 @@ class ResilientModel:
         for model in self._chain:
             await model.aclose()
 
-    async def _attempts(
+    async def _begin(
         self, model: ChatModel, request: ChatRequest, *, last: bool
-    ) -> AsyncGenerator[list[Delta], None]:
-        """One model's attempts. Failures before the first visible delta come out as :class:`_BeforeAnything`."""
+    ) -> tuple[list[Delta], AsyncGenerator[list[Delta], None]]:
+        """One model's attempts, until one of them has something to show: that, and the rest of its stream.
+
+        Raises:
+            _BeforeAnything: All of them failed.
+        """
         deadline = _Deadlines(self._agent, model, request)
         policy = self._policy if last else self._policy.before_next()
         attempt = 0
         while True:
             attempt += 1
-            visible = False
+            batches = self._timed(model, request, deadline)
             try:
-                async with aclosing(self._timed(model, request, deadline)) as batches:
-                    async for batch in batches:
-                        visible = True
-                        yield batch
-                return
+                return await anext(batches, []), batches
             except (ProviderError, RunTimeout) as error:
-                if visible:
-                    raise
                 again = _helps_again(error, last=last)
                 wait = policy.wait(attempt, _wish(error), self._random) if again else None
                 if wait is None or not deadline.allows(wait):
@@ -150,11 +151,14 @@ class ResilientModel:
         visible = False
         async with aclosing(model.stream(request)) as batches:
             while True:
-                try:
-                    async with asyncio.timeout_at(deadline.at):
-                        batch = await anext(batches, None)
-                except TimeoutError as error:
-                    raise deadline.missed() from error
+                if deadline.at is None:
+                    batch = await anext(batches, None)
+                else:
+                    try:
+                        async with asyncio.timeout_at(deadline.at):
+                            batch = await anext(batches, None)
+                    except TimeoutError as error:
+                        raise deadline.missed() from error
                 if batch is None:
                     return
                 if not visible and batch:
