@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from aura_py.agent.contract import Turn
 from aura_py.config.models import LLM, AgentConfig, ScriptedLLM
-from aura_py.events import RunFinished, TaskCompleted
+from aura_py.events import PlanCreated, RunFinished, Synthesizing, TaskCompleted
 from aura_py.llm.contract import ChatModel
 from aura_py.llm.scripted import ScriptedModel
 from aura_py.mcp import McpPool
@@ -31,6 +31,7 @@ MAKESPAN = "<= 1.05 x critical path"
 def measure() -> list[Row]:
     asyncio.run(_played(_nodes([(), (0,)]), {0: 0.01, 1: 0.01}, 0, "eager"))  # what only a first loop costs
     rows = [_makespan(name, nodes, lengths, limit) for name, nodes, lengths, limit in _graphs()]
+    rows += asyncio.run(_whole())
     rows += asyncio.run(_overhead())
     rows += asyncio.run(_crowd())
     return rows
@@ -120,6 +121,83 @@ async def _played(
     began = time.perf_counter()
     await Scheduler(nodes, start=lambda _task: None, run=work, bounds=Bounds(limit), schedule=schedule).run()
     return time.perf_counter() - began
+
+
+# --- whole orchestrations ------------------------------------------------------------------------------------------
+
+
+def _task(number: int) -> dict[str, Any]:
+    return {"type": "task", "task": f"Do part {number}.", "worker": "hand"}
+
+
+def _chain(*numbers: int) -> dict[str, Any]:
+    return {"type": "chain", "steps": [_task(number) for number in numbers]}
+
+
+def _group(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "parallel", "items": list(items)}
+
+
+async def _whole() -> list[Row]:
+    """Plan to last result with real workers whose model is silent for a known time, and the same with the barrier."""
+    plans: list[tuple[str, list[dict[str, Any]], dict[int, float], float]] = [
+        ("chain of 8", [_task(n) for n in range(8)], _evenly(8), 8.0),
+        ("diamond", [_task(0), _group(*(_task(n) for n in (1, 2, 3))), _task(4)], _evenly(5), 3.0),
+        ("fan-out 50", [_group(*(_task(n) for n in range(50)))], _evenly(50), 1.0),
+        (
+            "two uneven branches",
+            [_group(_chain(0, 1, 2), _chain(3, 4, 5)), _task(6)],
+            {0: 1.0, 1: 6.0, 2: 1.0, 3: 6.0, 4: 1.0, 5: 6.0, 6: 1.0},
+            14.0,
+        ),
+    ]
+    rows: list[Row] = []
+    async with McpPool() as mcp, Engine() as engine:
+        for name, steps, lengths, path in plans:
+            scaled = {number: length * SECONDS / path for number, length in lengths.items()}
+            eager, waves = [
+                await _executed(engine, Orchestrator(_timed_team(steps, scaled, kind), model_for=_model, mcp=mcp))
+                for kind in ("eager", "waves")
+            ]
+            rows.append(
+                Row(
+                    f"whole orchestration, {name}",
+                    f"{eager * 1000:.0f} ms ({waves * 1000:.0f} ms with a wave barrier)",
+                    f"{SECONDS * 1000:.0f} ms critical path",
+                    eager / SECONDS,
+                    MAKESPAN,
+                    eager <= SECONDS * 1.05,
+                )
+            )
+    return rows
+
+
+def _timed_team(steps: list[dict[str, Any]], lengths: dict[int, float], schedule: str) -> AgentConfig:
+    team = _team(1)
+    plan = {"goal": "g", "steps": steps, "routing_rationale": "r", "planning_summary": "s"}
+    first, last, work = (rule.model_dump(exclude_none=True) for rule in team.agent.llm.rules)  # type: ignore[union-attr]
+    first["tool_calls"][0]["arguments"] = plan
+    works = [
+        {**work, "user": rf"task:\s+Do part {number}\.", "delay_ms": round(seconds * 1000)}
+        for number, seconds in lengths.items()
+    ]
+    value = team.model_dump(exclude_none=True, exclude={"agent": {"llm"}})
+    value["agent"]["llm"] = {"provider": "scripted", "model": "bench", "rules": [first, last, *works]}
+    value["orchestration"]["schedule"] = schedule
+    return AgentConfig.model_validate(value)
+
+
+async def _executed(engine: Engine, team: Orchestrator) -> float:
+    """Seconds from the plan to the last result."""
+    run = engine.start(team, Turn((user("Do the work."),)), new_context(), agent="team")
+    began = ended = 0.0
+    async for batch in run.events():
+        for event in batch:
+            if isinstance(event, PlanCreated):
+                began = time.perf_counter()
+            elif isinstance(event, Synthesizing):
+                ended = time.perf_counter()
+    return ended - began
 
 
 # --- cost and crowd ------------------------------------------------------------------------------------------------

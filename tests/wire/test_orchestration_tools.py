@@ -147,6 +147,70 @@ async def test_a_parked_output_reaches_the_worker_as_a_pointer_and_is_counted(mo
     assert list((run / "iteration-1/scratchpad").glob("task_0-*big_text*"))
 
 
+async def test_what_a_full_disk_cut_off_is_named_where_it_was_kept(
+    mock_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [
+        coordinator("plan", plan(step("job"))),
+        worker(submit("cut"), after_tool="big_text"),
+        worker(call("big_text", size=200_000)),
+        FINISH,
+    ]
+    settings = config(
+        rules,
+        servers=server(mock_url, scratchpad={"big_text": {"min_tokens": 100}}),
+        memory_dir=tmp_path,
+        agent={"scratchpad": {"enabled": True}},
+        llm={"context_window": 20_000},
+    )
+
+    def full(*_arguments: object, **_more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aura_py.scratchpad.store.Store.draft", full)
+    async with stage() as scene:
+        told = await scene.run(settings, session="s")
+    seen = told.asked("worker")[1].messages[-1].text
+    name = "task-0-alpha-iter-1-big-text-0-output.txt"
+    assert "No space left on device" in seen
+    assert len(seen) < 200_000
+    assert seen.rstrip().endswith(f"[Tool output saved to artifact: {name}]")
+    assert (run_of(tmp_path / "s") / "artifacts" / name).stat().st_size == 200_000
+
+
+async def test_what_a_wait_saw_last_is_parked_like_an_output_of_the_tool(mock_url: str, tmp_path: Path) -> None:
+    rules = [
+        coordinator("plan", plan(step("job"))),
+        worker(submit("{{ data.last_observation }}"), after_tool="wait_for"),
+        worker(call("wait_for", probe={"tool": "big_text", "args": {"size": 60_000}}, until={"matches": "x"})),
+        FINISH,
+    ]
+    settings = config(
+        rules,
+        servers=server(mock_url, scratchpad={"big_text": {"min_tokens": 100}}),
+        memory_dir=tmp_path,
+        agent={"scratchpad": {"enabled": True}},
+        llm={"context_window": 100_000},
+    )
+    async with stage() as scene:
+        told = await scene.run(settings, session="s")
+    assert told.one(TaskCompleted).result.startswith("[scratchpad: output saved to")
+    parked = list((run_of(tmp_path / "s") / "iteration-1/scratchpad").glob("task_0-*big_text*"))
+    assert parked
+
+
+async def test_an_attempt_that_waited_on_a_tool_which_may_change_things_is_not_repeated(mock_url: str) -> None:
+    rules = [
+        coordinator("plan", plan(step("job"))),
+        worker(error={"status": 429, "message": "x"}, after_tool="wait_for"),
+        worker(call("wait_for", probe={"tool": "mock_tool", "args": {"message": "m"}}, until={"matches": "m"})),
+        FINISH,
+    ]
+    async with stage() as scene:
+        told = await scene.run(config(rules, servers=server(mock_url)))
+    assert "after 1 attempt:" in told.one(TaskCompleted).result
+
+
 async def test_two_users_at_once_each_call_with_their_own_headers(mock_url: str) -> None:
     rules: list[Rule] = [
         coordinator("plan", plan(parallel(step("a"), step("b", "beta")))),
