@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import orjson
 from aura_py.config.models import ScriptRule
 from aura_py.globs import Glob
 from aura_py.llm.contract import ChatRequest
+from aura_py.llm.script_patterns import PatternTimeout, ScriptPattern
 from aura_py.llm.script_templates import ScriptTemplates
 from aura_py.messages import Message
 
@@ -67,8 +67,8 @@ class CompiledRule:
     def __init__(self, number: int, rule: ScriptRule, templates: ScriptTemplates) -> None:
         self.number = number
         self.rule = rule
-        self._user = re.compile(rule.user) if rule.user is not None else None
-        self._system = re.compile(rule.system) if rule.system is not None else None
+        self._user = ScriptPattern(rule.user) if rule.user is not None else None
+        self._system = ScriptPattern(rule.system) if rule.system is not None else None
         self._worker = Glob(rule.worker) if rule.worker is not None else None
         self._tools = tuple(Glob(pattern) for pattern in rule.tools or ())
         self._after = Glob(rule.after_tool) if rule.after_tool is not None else None
@@ -108,6 +108,10 @@ class CompiledRule:
         self._used += 1
 
 
+class RuleTimeout(Exception):
+    """The pattern of a rule takes too long for this conversation; the message names the rule."""
+
+
 class Script:
     """The rules of one model. ``times`` counts for the life of the process, under a lock."""
 
@@ -117,10 +121,17 @@ class Script:
         self._lock = threading.Lock()
 
     def choose(self, situation: Situation) -> tuple[CompiledRule, dict[str, str]] | None:
-        """The first rule that applies, its use counted, and its groups."""
+        """The first rule that applies, its use counted, and its groups.
+
+        Raises:
+            RuleTimeout: A pattern takes too long.
+        """
         with self._lock:
             for rule in self._rules:
-                groups = rule.match(situation)
+                try:
+                    groups = rule.match(situation)
+                except PatternTimeout as error:
+                    raise RuleTimeout(f"rule {rule.number}") from error
                 if groups is not None:
                     rule.use()
                     return rule, groups

@@ -23,11 +23,11 @@ class ScriptTemplates:
     """Compiles each text once. One per script; safe for concurrent rendering."""
 
     def __init__(self) -> None:
-        from jinja2 import StrictUndefined
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from aura_py.llm.script_sandbox import ScriptEnvironment
 
-        self._environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-        self._environment.filters.update(json=_json, tojson=_json, head=_head, lines=_lines, number=_number)
+        self._environment = ScriptEnvironment(
+            {"json": _json, "tojson": _json, "head": _head, "lines": _lines, "number": _number}
+        )
         self._compiled: dict[str, Template] = {}
 
     def compile(self, text: str) -> None:
@@ -40,12 +40,17 @@ class ScriptTemplates:
             self._compiled[text] = self._environment.from_string(text)
         except TemplateSyntaxError as error:
             raise TemplateError(f"line {error.lineno}: {error.message}") from error
+        except (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
+            raise TemplateError("it is nested too deeply or cannot be compiled") from error
 
     def render(self, text: str, scope: Scope) -> str:
         """Raises :class:`TemplateError` when rendering fails in any way."""
         if "{" not in text:
             return text
         self.compile(text)
+        from aura_py.llm.script_sandbox import new_allowance
+
+        new_allowance()
         try:
             return self._compiled[text].render(scope)
         except Exception as error:

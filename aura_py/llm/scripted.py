@@ -28,7 +28,7 @@ from aura_py.llm.contract import (
 )
 from aura_py.llm.failures import Asked
 from aura_py.llm.json_text import to_json
-from aura_py.llm.script_rules import CompiledRule, Script, Situation
+from aura_py.llm.script_rules import CompiledRule, RuleTimeout, Script, Situation
 from aura_py.llm.script_templates import TemplateError
 from aura_py.llm.script_text_calls import as_text
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
@@ -72,7 +72,13 @@ class ScriptedModel:
             await to_thread.run_sync(self._counter.load)
             self._counts = True
         situation = Situation.of(request)
-        chosen = self._script.choose(situation)
+        try:
+            chosen = self._script.choose(situation)
+        except RuleTimeout as error:
+            raise ProviderProtocolError(
+                f"Agent `{self._agent}`: a pattern of {error} of the script of model `{self.model}` takes too long for"
+                " this message; write the pattern without repetitions inside repetitions."
+            ) from error
         if chosen is None:
             deltas, failure = self._answer(None, situation, {}), None
         else:

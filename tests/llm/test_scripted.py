@@ -26,6 +26,7 @@ from aura_py.llm.contract import (
     ToolSpec,
     UsageReport,
 )
+from aura_py.llm.script_templates import ScriptTemplates, TemplateError
 from aura_py.llm.scripted import ScriptedModel
 from aura_py.messages import Message, TextPart, ToolCall, Usage, assistant, system, tool_result, user
 from tests.llm.fakes import Sleeper
@@ -269,3 +270,61 @@ async def test_many_calls_at_once_count_uses_exactly() -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(said(scripted)) for _ in range(30)]
     assert sorted(task.result() for task in tasks) == ["early"] * 10 + ["late"] * 20
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 9**(9**9) }}",
+        "{{ range(10**9)|list }}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for a in range(99999)|map('string') recursive %}{{ loop(range(99999)) }}{% endfor %}",
+        "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(40) }}",
+        "{{ 'x' * 10**10 }}",
+        "{{ 10**10 * [1] }}",
+        "{{ 'x'|center(10**10) }}",
+        "{{ 'x'.ljust(10**10) }}",
+        "{{ 1.5|round(10**9) }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '%1000000000d'|format(1) }}",
+        "{{ '%*d' % (1000000000, 1) }}",
+        "{{ '{:1000000000d}'.format(1) }}",
+        "{{ '{:{w}}'.format(1, w=1000000000) }}",
+        "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x='ab') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{% set n = namespace(x=2) %}{% for i in range(60) %}{% set n.x = n.x * n.x %}{% endfor %}",
+        "{% set b = 'x' * 500000 %}{{ b.replace('x', b) }}",
+        "{% set b = 'x' * 500000 %}{{ range(99999)|join(b) }}",
+        "{% set s %}{% for i in range(99999) %}{{ 'x' * 50000 }}{% endfor %}{% endset %}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+    ],
+)
+async def test_a_template_cannot_take_for_ever(template: str) -> None:
+    """The test's own time limit is that it ends: each of these would run for hours or fill the memory."""
+    with pytest.raises(TemplateError):
+        ScriptTemplates().render(template, {})
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{{ loop.last }}{{ loop.length }}{% endfor %}", "a1True1"),
+        ("{% for x in range(5) if x % 2 %}{{ x }}{% else %}none{% endfor %}", "13"),
+        ("{{ ['a', 'b']|map('upper')|join(', ') }}{{ ['a', 'b']|join }}", "A, Bab"),
+        ("{{ ', '.join(['a', 'b']) }} {{ 'a' ~ 1 ~ [2] }} {{ 3 * 4 + 2**10 }}", "a, b a1[2] 1036"),
+        ("{{ '%.2f'|format(3.14159) }} {{ '{:>4}'.format('x') }} {{ '%d%%' % 5 }}", "3.14    x 5%"),
+        ("{{ nothing|default('d') }} {{ nothing is defined }} {{ 'aba'|replace('a', 'cc') }}", "d False ccbcc"),
+        ("{% filter upper %}abc{% endfilter %} {{ [1, 2]|tojson }} {{ [3, 1]|sort|first }}", "ABC [1,2] 1"),
+    ],
+)
+async def test_counting_a_templates_work_changes_nothing_it_says(template: str, text: str) -> None:
+    assert await said(model(ScriptRule(say=template))) == text
+
+
+async def test_a_pattern_that_backtracks_for_ever_is_a_model_error_that_names_the_rule() -> None:
+    with pytest.raises(ProviderProtocolError, match=r"pattern of rule 2 .* takes too long"):
+        await ask(model(ScriptRule(user="never"), ScriptRule(user="(a+)+$", say="x")), user("a" * 3000 + "b"))
+
+
+async def test_a_pattern_with_large_counts_is_searched_for_as_it_is() -> None:
+    assert await said(model(ScriptRule(user="^((h{0,1000}){1,1000}){1,1000}ello", say="found"))) == "found"
