@@ -60,7 +60,7 @@ def agent_files(path: Path) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
             "CFG-F01",
             None,
             f"the configuration `{path}` does not exist (looked for `{absolute}`)",
-            "create it, for example with `aura init`, or set `--config` or `CONFIG_PATH`",
+            "create it, or set `--config` or `CONFIG_PATH`",
         )
     raise InvalidConfiguration([diagnostic])
 
@@ -95,6 +95,10 @@ def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[D
 def read_text(path: Path) -> str:
     """The text of a file without a byte order mark; raises ``Unreadable``."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # Reading a pipe or a device may never end.
+            message = f"`{path}` is neither a file nor a directory"
+            raise Unreadable(problem("CFG-F04", path, message, "put an ordinary file in its place"), "not a file")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = _reason(error)

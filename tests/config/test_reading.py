@@ -73,6 +73,20 @@ def test_a_missing_path_is_shown_as_given_and_resolved(tmp_path: Path) -> None:
     assert "`nowhere.toml`" in found.message
     assert str(tmp_path / "nowhere.toml") in found.message
     assert "CONFIG_PATH" in found.fix
+    assert "aura init" not in found.fix
+
+
+def test_a_pipe_or_a_device_in_a_directory_is_an_error_and_is_not_read() -> None:
+    write(MINIMAL, Path("agents/a.toml"))
+    os.mkfifo("agents/b.toml")
+    Path("agents/c.toml").symlink_to("/dev/zero")
+    assert codes(found_at(Path("agents"))) == ["CFG-F04", "CFG-F04"]
+
+
+def test_a_script_that_is_a_pipe_is_an_error_and_is_not_read() -> None:
+    os.mkfifo("words.script.toml")
+    scripted = '[agent.llm]\nprovider = "scripted"\nmodel = "m"\nscript = "words.script.toml"\n'
+    assert only(found(AGENT + scripted)).code == "CFG-F03"
 
 
 def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
