@@ -205,3 +205,13 @@ def test_an_interrupt_in_mid_stream_leaves_nothing_behind(agents: Path, number: 
     assert process.returncode == 128 + number
     assert "Traceback" not in err
     assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def test_an_answer_that_nobody_reads_any_more_ends_without_a_traceback(agents: Path) -> None:
+    process = start("run", "--config", agent(agents), "how many, at length?")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
