@@ -79,6 +79,17 @@ def test_the_curl_line_streams_the_answer(quickstart: tuple[int, str]) -> None:
     assert streamed.endswith("data: [DONE]\n\n")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_the_welcome_names_every_agent_and_how_to_ask_the_team(quickstart: tuple[int, str]) -> None:
+    port, printed = quickstart
+    assert "as the models `assistant`, `librarian` and `team`." in printed
+    commands = re.findall(r"^  curl .*?\n\n", printed, re.M | re.S)
+    assert len(commands) == 2
+    streamed = run(["bash", "-c", commands[1]], port)
+    assert "Python files and" in streamed
+    assert streamed.endswith("data: [DONE]\n\n")
+
+
 def test_the_python_block_prints_the_answer(quickstart: tuple[int, str]) -> None:
     port, printed = quickstart
     program = blocks("python", "OpenAI").replace("8080", str(port))

@@ -23,7 +23,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 40.0
 
 WELCOME = """
-Agents answer on http://127.0.0.1:{port}/v1 as the models {models}.
+Agents answer on http://127.0.0.1:{port}/v1 as the {models}.
 Their model is scripted: no key, no network, no intelligence. The tools and their answers are real.
 
 Ask with curl:
@@ -43,7 +43,16 @@ or with the OpenAI SDK, in {python}:
       if chunk.choices:
           print(chunk.choices[0].delta.content or "", end="", flush=True)
 
-Ctrl-C stops everything. A real model is a change of three lines: examples/minimal/openai.toml
+{team}Ctrl-C stops everything. A real model is a change of three lines: examples/minimal/openai.toml
+"""
+
+TEAM = """The model `team` plans and delegates to workers:
+
+  curl -N http://127.0.0.1:{port}/v1/chat/completions \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"model": "team", "stream": true,
+         "messages": [{{"role": "user", "content": "Write a report on the project files"}}]}}'
+
 """
 
 
@@ -71,7 +80,7 @@ def main() -> int:
             process_group=0,
         )
         if _listening(server, port):
-            print(WELCOME.format(port=port, models=_models(port), python=_shown(Path(sys.executable))), flush=True)
+            print(_welcome(port), flush=True)
         return server.wait()
     except KeyboardInterrupt:
         return 130
@@ -123,10 +132,17 @@ def _listening(server: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _models(port: int) -> str:
+def _welcome(port: int) -> str:
+    names = _models(port)
+    shown = [f"`{name}`" for name in names]
+    models = "models " + ", ".join(shown[:-1]) + f" and {shown[-1]}" if len(shown) > 1 else f"model {''.join(shown)}"
+    team = TEAM.format(port=port) if "team" in names else ""
+    return WELCOME.format(port=port, models=models, team=team, python=_shown(Path(sys.executable)))
+
+
+def _models(port: int) -> list[str]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=10) as answer:
-        names = [f"`{each['id']}`" for each in json.load(answer)["data"]]
-    return ", ".join(names[:-1]) + f" and {names[-1]}"
+        return [each["id"] for each in json.load(answer)["data"]]
 
 
 def _shown(path: Path) -> str:
