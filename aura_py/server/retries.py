@@ -94,15 +94,21 @@ class Retries:
         return Claim(tape, repeats=False)
 
     def _forget_old(self) -> None:
+        """Drops what is over for long enough; while there is too much, ended responses go before running ones and,
+        of these, those without a key first."""
         now = self._now()
-        size = sum(entry.tape.size for entry in self._entries.values())
         for identity, entry in list(self._entries.items()):
-            crowded = len(self._entries) >= MAX_ENTRIES or size > MAX_BYTES
-            stale = entry.tape.ended is not None and entry.tape.ended + entry.keep <= now
-            if not (stale or crowded):
-                continue
+            if entry.tape.ended is not None and entry.tape.ended + entry.keep <= now:
+                del self._entries[identity]
+        size = sum(entry.tape.size for entry in self._entries.values())
+        if len(self._entries) < MAX_ENTRIES and size <= MAX_BYTES:
+            return
+        order = sorted(self._entries.items(), key=lambda item: (item[1].tape.ended is None, item[1].keep))
+        for identity, entry in order:
             size -= entry.tape.size
             del self._entries[identity]
+            if len(self._entries) < MAX_ENTRIES and size <= MAX_BYTES:
+                return
 
 
 def _identity(served: Served) -> Iterable[str]:

@@ -99,3 +99,19 @@ async def test_an_answer_too_large_to_keep_is_a_conflict_not_a_second_run(
     assert (await rig.chat("long", headers=KEY, stream=True)).status == 200
     again = await rig.chat("long", headers=KEY, stream=True)
     assert (again.status, again.error()["code"]) == (409, "conflict")
+
+
+async def test_a_crowd_of_others_neither_forgets_a_key_nor_a_run_that_goes_on(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "MAX_ENTRIES", 4)
+    payload = body("slow", stream=True)
+    finished = await rig.chat(headers={"idempotency-key": "k-0"})
+    async with rig.open("POST", "/v1/chat/completions", payload, KEY) as running:
+        for number in range(6):
+            await rig.chat(f"hi {number}", headers={"x-stainless-retry-count": "0"})
+        assert (await rig.chat(headers={"idempotency-key": "k-0"})).body == finished.body
+        async with rig.open("POST", "/v1/chat/completions", payload, KEY) as second:
+            await second.finished.wait()
+        await running.finished.wait()
+    assert second.received == running.received
