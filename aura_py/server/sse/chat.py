@@ -192,6 +192,9 @@ class ChatEncoder:
     # --- everything else -------------------------------------------------------------------------------------------
 
     def _other(self, event: Event, out: list[bytes]) -> None:
+        if isinstance(event, ReasoningDelta):
+            self._reasoned(event, out)
+            return
         if isinstance(event, RunFinished):
             self._finish(event, out)
             return
@@ -201,13 +204,9 @@ class ChatEncoder:
         if self._shape.progress and not self._merged:
             line = progress_line(event, scratchpad=self._shape.scratchpad_events)
             if line is not None:
-                self._think(("\n" if self._thought_open else "") + line + "\n", out)
-        if isinstance(event, ReasoningDelta) and self._events is not None:
-            self._publish(self._events.before_turn(), out)
-        if isinstance(event, ReasoningDelta):
-            if self._shape.reasoning and not self._merged and event.text:
-                self._think(event.text, out)
-        elif isinstance(event, ToolRequested):
+                out.append(self._chunk(self._reasoning + text_json(("\n" if self._thought_open else "") + line + "\n")))
+                self._thought_open = False
+        if isinstance(event, ToolRequested):
             event = self._requested(event, out)
         elif isinstance(event, ClarificationNeeded):
             self._options = event.options
@@ -216,10 +215,16 @@ class ChatEncoder:
         if isinstance(event, ToolCompleted):
             self._completed(event, out)
 
-    def _think(self, text: str, out: list[bytes]) -> None:
-        for piece in pieces(text):
-            out.append(self._chunk(self._reasoning + text_json(piece)))
-        self._thought_open = not text.endswith("\n")
+    def _reasoned(self, event: ReasoningDelta, out: list[bytes]) -> None:
+        if self._events is not None:
+            self._publish(self._events.before_turn(), out)
+        if self._shape.reasoning and not self._merged and event.text:
+            for piece in pieces(event.text):
+                out.append(self._chunk(self._reasoning + text_json(piece)))
+            if self._shape.progress:
+                self._thought_open = not event.text.endswith("\n")
+        if self._events is not None:
+            self._publish(self._events.encode(event), out)
 
     def _publish(self, events: Iterable[Named], out: list[bytes]) -> None:
         named = self._shape.events == "named"
