@@ -13,11 +13,11 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from aura_py.agent.agent import RESERVED_NAMES
 from aura_py.agent.contract import Description, Turn
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopSpec
 from aura_py.agent.prompt import system_prompt
+from aura_py.agent.reserved import reserved_names
 from aura_py.config.models import LLM, AgentConfig
 from aura_py.context import RunContext
 from aura_py.events import Event, McpStatus, ModelCallCompleted, RunFinished, SessionInfo, TextDelta
@@ -209,7 +209,7 @@ class Orchestrator:
         if not mcp.servers:
             return None
         return await self._mcp.attach(
-            mcp.servers, headers=context.headers, sanitize=mcp.sanitize_schemas, reserved=RESERVED_NAMES
+            mcp.servers, headers=context.headers, sanitize=mcp.sanitize_schemas, reserved=reserved_names(self._config)
         )
 
     def _surroundings(

@@ -46,8 +46,12 @@ def prior_runs(session: Path, current: str, viewer: Viewer, limit: int) -> tuple
     names = sorted((n for n in names if n != "latest"), reverse=True)[:MAX_DIRECTORIES]
     chronological = all(is_uuid7(name) for name in names)
     found: list[Manifest] = []
-    for name in names[:MAX_PARSED]:
+    parsed = 0
+    for name in names:
+        if parsed == MAX_PARSED:
+            break
         manifest = _load(session / name / "manifest.json")
+        parsed += manifest is not None
         if manifest is not None and viewer.may_see(manifest):
             found.append(manifest)
             if chronological and len(found) == limit:

@@ -436,6 +436,13 @@ def test_a_name_without_chronology_makes_all_manifests_count_by_their_time(tmp_p
     assert [manifest.timestamp.month for manifest in found] == [3, 2]
 
 
+def test_directories_without_a_manifest_never_crowd_out_runs(tmp_path: Path) -> None:
+    for number in range(250):
+        (tmp_path / f"z{number}").mkdir()
+    _manifest(tmp_path, "a-run", timestamp="2026-01-01T00:00:00+00:00")
+    assert [m.run_id for m in prior_runs(tmp_path, "x", Viewer(None, "team"), 3)] == ["a-run"]
+
+
 def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
     old = read_manifest({"run_id": "r", "timestamp": "2026-01-01T00:00:00", "goal": "g", "status": "odd"})
     assert old is not None

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import UndefinedError
 
 from aura_py.config.prompts import variables
 from aura_py.errors import ConfigurationError
@@ -76,8 +75,9 @@ def test_a_prompt_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_undefined_name_inside_a_loop_is_an_error_and_not_an_empty_text(tmp_path: Path) -> None:
     path = tmp_path / "own.j2"
     path.write_text("{{ task.nothing }} {{ context }}")
-    with pytest.raises(UndefinedError):
+    with pytest.raises(ConfigurationError, match=r"`orchestration\.prompts\.task` cannot be filled in") as raised:
         PromptLibrary({"task": path}).render("task", task="t", context="", artifacts=False)
+    assert "has no attribute 'nothing'" in (raised.value.detail or "")
 
 
 async def test_an_author_s_prompt_is_used(tmp_path: Path) -> None:

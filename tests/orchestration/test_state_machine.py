@@ -187,6 +187,14 @@ CELLS = [
     ),
     Cell(
         "P",
+        "direct, when neither answers nor questions are allowed",
+        [coordinator("plan", answer("42")), WORKS, FINISH],
+        f"info plan {TASK} {AFTER_ONE}",
+        {"allow_direct_answers": False, "allow_clarification": False},
+        converted("Answer the user's query"),
+    ),
+    Cell(
+        "P",
         "plan of one task",
         [coordinator("plan", ONE), WORKS, FINISH],
         f"info plan {TASK} {AFTER_ONE}",

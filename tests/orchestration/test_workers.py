@@ -14,6 +14,7 @@ from aura_py.events import (
     RunFinished,
     TaskCompleted,
     TaskStarted,
+    TextDelta,
 )
 from aura_py.llm.contract import ChatRequest, NamedTool
 from aura_py.messages import Usage, assistant, user
@@ -22,6 +23,7 @@ from tests.orchestration.stage import (
     Rule,
     Told,
     answer,
+    ask,
     call,
     config,
     coordinator,
@@ -377,6 +379,14 @@ async def test_the_generic_worker_stands_in_where_there_are_no_workers() -> None
     )
     assert told.one(TaskStarted).worker_id == told.one(TaskStarted).orchestrator_id
     assert "You do all." in told.asked("worker")[0].messages[0].text
+
+
+async def test_what_was_not_streamed_comes_in_pieces_of_fifty_characters_that_fit_together() -> None:
+    text = "Ünï😀" * 40 + "e\u0301"
+    told = await play(coordinator("plan", ask(text)))
+    pieces = [event.text for event in told.events if isinstance(event, TextDelta)]
+    assert [len(piece) for piece in pieces] == [50, 50, 50, 12]
+    assert "".join(pieces) == text
 
 
 async def test_at_most_so_many_tasks_run_at_once() -> None:

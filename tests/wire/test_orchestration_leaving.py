@@ -33,7 +33,11 @@ PHASES: dict[str, tuple[list[Rule], str, dict[int, str]]] = {
     ),
     "wave": ([coordinator("plan", WAVE), SLOW, work(submit())], "task_completed", {0: "complete", 1: "running"}),
     "decision": (
-        [coordinator("plan", plan(step("a"))), work(submit()), coordinator("continue", hang=True)],
+        [
+            coordinator("plan", plan(step("a")), usage={"input": 1000, "output": 20}),
+            work(submit(), usage={"input": 300, "output": 4}),
+            coordinator("continue", hang=True),
+        ],
         "synthesizing",
         {0: "complete"},
     ),
@@ -103,6 +107,8 @@ async def test_a_client_that_leaves_leaves_nothing_at_work(
         tasks = {task["task_id"]: task["status"] for task in told["task_summaries"]}
         assert {task: tasks[task] for task in statuses} == statuses
         assert not list(session.rglob("run.lock"))
+    if phase == "decision":
+        assert told["usage"] == {"input_tokens": 1300, "output_tokens": 24}
     if phase == "wave":
         await until(lambda: bool(_fetched(f"{mock.removesuffix('/mcp')}/cancellations?id=wave-wave")["cancelled"]))
     await until(lambda: server.open_files() <= idle)

@@ -58,6 +58,7 @@ class PromptLibrary:
 
     def __init__(self, overrides: Mapping[str, Path] | None = None) -> None:
         environment = _environment()
+        self._own = frozenset(overrides or ())
         self._templates: dict[str, Template] = {}
         for name in INPUTS:
             path = (overrides or {}).get(name)
@@ -70,7 +71,20 @@ class PromptLibrary:
             self._templates[name] = environment.from_string(path.read_text("utf-8"))
 
     def render(self, name: str, **inputs: object) -> str:
-        """The prompt's text; ``inputs`` are exactly the declared ones."""
+        """The prompt's text; ``inputs`` are exactly the declared ones.
+
+        Raises:
+            ConfigurationError: An author's prompt cannot be filled in.
+        """
         if inputs.keys() != INPUTS[name]:
             raise ValueError(f"prompt `{name}` takes {listed(INPUTS[name])}, not {listed(inputs)}.")
-        return self._templates[name].render(inputs).strip()
+        try:
+            return self._templates[name].render(inputs).strip()
+        except Exception as error:
+            if name not in self._own:
+                raise
+            raise ConfigurationError(
+                f"the prompt file of `orchestration.prompts.{name}` cannot be filled in ({type(error).__name__});"
+                " mend the template, the log has the reason.",
+                detail=str(error),
+            ) from error
