@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, fields, replace
 
 from aura_py.agent.client_tools import offered
 from aura_py.agent.contract import Description, Turn
 from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.history import repaired
-from aura_py.agent.loop import Conversation, LoopSpec
+from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
 from aura_py.agent.parking import Parking
 from aura_py.agent.prompt import system_prompt
+from aura_py.agent.reserved import reserved_names
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
 from aura_py.errors import RequestError
@@ -27,16 +28,6 @@ from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset, permitted, unmatched
 
 logger = logging.getLogger(__name__)
-
-RESERVED_NAMES = frozenset(
-    {
-        *("head", "slice", "grep", "schema", "item_schema", "get_in", "iterate_over", "read"),
-        *("load_skill", "read_skill_file", "read_file", "list_directory", "read_artifact", "submit_result"),
-        *("request_approval", "wait_for", "create_plan", "respond_directly", "request_clarification"),
-        *("list_tools", "inspect_tool_params", "list_prior_runs"),
-    }
-)
-"""Names of built-in tools; an MCP tool of such a name is offered under its server's prefix (``mcp-tools.md`` I-8)."""
 
 
 @dataclass(slots=True)
@@ -58,6 +49,7 @@ class Agent:
         self._config = config
         self._model = model
         self._mcp = mcp
+        self._reserved = reserved_names(config)
         self._warned_filters = False
 
     def describe(self) -> Description:
@@ -75,76 +67,43 @@ class Agent:
         """See :class:`~aura_py.agent.contract.Runnable`."""
         model = self._model
         yield [SessionInfo(f"{model.provider}/{model.model}", model.context_window)]
-        if turn.side:
-            async with aclosing(self._converse(turn, context, self._bare(turn))) as events:
+        async with AsyncExitStack() as open_things:
+            equipment = _Equipment(Toolset(), (), (), "", 0, None)
+            if not turn.side:
+                attachment = await self._attach(context)
+                if attachment is not None:
+                    open_things.push_async_callback(attachment.release)
+                    if attachment.statuses:
+                        yield [McpStatus(attachment.statuses)]
+                equipment = await self._equip(turn, context, attachment)
+                if equipment.parking is not None:
+                    open_things.push_async_callback(equipment.parking.close)
+            conversation = await self._conversation(turn, context, equipment)
+            async with aclosing(conversation.run()) as events:
                 async for batch in events:
                     yield batch
-            return
-        attachment = await self._attach(context)
-        try:
-            if attachment is not None and attachment.statuses:
-                yield [McpStatus(attachment.statuses)]
-            equipment = await self._equip(turn, context, attachment)
-            try:
-                async with aclosing(self._converse(turn, context, equipment)) as events:
-                    async for batch in events:
-                        yield batch
-            finally:
-                if equipment.parking is not None:
-                    await equipment.parking.close()
-        finally:
-            if attachment is not None:
-                await attachment.release()
+            yield _closing(conversation.result, equipment.parking)
 
-    async def _converse(
-        self, turn: Turn, context: RunContext, equipment: _Equipment
-    ) -> AsyncGenerator[list[Event], None]:
-        agent, parking = self._config.agent, equipment.parking
+    async def _conversation(self, turn: Turn, context: RunContext, equipment: _Equipment) -> Conversation:
+        parking = equipment.parking
         messages = repaired(turn.messages)
         if parking is not None:
             await parking.seed(message.text for message in messages)
-        conversation = Conversation(
-            LoopSpec(
-                model=self._model,
-                system=equipment.system,
-                runner=ToolRunner(equipment.toolset, equipment.stages),
-                turn_depth=equipment.turn_depth,
-                info=CallInfo("side" if turn.side else "agent", agent.name),
-                sampling=turn.sampling if turn.side else self._sampling(turn),
-                parallel_tool_calls=turn.parallel_tool_calls if equipment.client_tools else None,
-                client_tools=equipment.client_tools,
-                tool_choice=self._choice(turn, equipment),
-                on_usage=parking.observe if parking is not None else lambda _usage: None,
-            ),
-            messages,
-            context,
+        spec = LoopSpec(
+            model=self._model,
+            system=equipment.system,
+            runner=ToolRunner(equipment.toolset, equipment.stages),
+            turn_depth=equipment.turn_depth,
+            info=CallInfo("side" if turn.side else "agent", self._config.agent.name),
+            sampling=turn.sampling if turn.side else self._sampling(turn),
+            parallel_tool_calls=turn.parallel_tool_calls if equipment.client_tools else None,
+            client_tools=equipment.client_tools,
+            tool_choice=self._choice(turn, equipment),
+            on_usage=parking.observe if parking is not None else lambda _usage: None,
         )
-        async with aclosing(conversation.run()) as events:
-            async for batch in events:
-                yield batch
-        result = conversation.result
-        closing: list[Event] = []
-        if parking is not None:
-            intercepted, extracted = parking.usage()
-            if intercepted or extracted:
-                closing.append(ScratchpadUsage(intercepted, extracted))
-        closing.append(
-            RunFinished(
-                finish_reason=result.finish_reason,
-                usage=result.usage,
-                context_usage=result.usage,
-                answer=result.answer,
-                reasoning=result.reasoning,
-                client_calls=result.client_calls,
-                turn_limit=result.turn_limit,
-            )
-        )
-        yield closing
+        return Conversation(spec, messages, context)
 
     # --- putting a run together ------------------------------------------------------------------------------------
-
-    def _bare(self, turn: Turn) -> _Equipment:
-        return _Equipment(Toolset(), (), (), "", 0, None)
 
     async def _attach(self, context: RunContext) -> McpAttachment | None:
         servers = self._config.mcp.servers
@@ -154,7 +113,7 @@ class Agent:
             servers,
             headers=context.headers,
             sanitize=self._config.mcp.sanitize_schemas,
-            reserved=RESERVED_NAMES,
+            reserved=self._reserved,
         )
 
     async def _equip(self, turn: Turn, context: RunContext, attachment: McpAttachment | None) -> _Equipment:
@@ -231,3 +190,22 @@ class Agent:
         self._warned_filters = True
         for pattern in unmatched(tools, self._config.agent.mcp_filter):
             logger.warning("WARN-FI01 agent `%s`: `%s` in `mcp_filter` matches no tool", self._config.id, pattern)
+
+
+def _closing(result: LoopResult, parking: Parking | None) -> list[Event]:
+    """The last events of a run; the engine fills in the usage."""
+    closing: list[Event] = []
+    if parking is not None and any(parking.usage()):
+        closing.append(ScratchpadUsage(*parking.usage()))
+    closing.append(
+        RunFinished(
+            finish_reason=result.finish_reason,
+            usage=result.usage,
+            context_usage=result.usage,
+            answer=result.answer,
+            reasoning=result.reasoning,
+            client_calls=result.client_calls,
+            turn_limit=result.turn_limit,
+        )
+    )
+    return closing

@@ -1,8 +1,8 @@
 """The one ordered, bounded way from a run to its reader (``sse-events.md`` §14).
 
 What arrived since the reader last looked is handed over as one list, so a reader that is behind catches up with one
-write, and what follows a hand-over within ten milliseconds is gathered into the next one (``clients.md`` ST-10): the
-first word after a silence goes out at once, a fast model costs a hundred writes a second. Content waits when the
+write. What follows a hand-over within some ten milliseconds is gathered into the next one (``clients.md`` ST-10): the
+first word after a silence goes out at once, a fast model costs some eighty writes a second. Content waits when the
 buffer is full; events of the side channel never wait: progress and reasoning that nobody reads fast enough are dropped
 oldest first, everything else is kept.
 """
@@ -13,7 +13,7 @@ import asyncio
 
 from aura_py.events import Event, ReasoningDelta, ToolProgress, WorkerReasoning
 
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.012
 _DROPPABLE = (ToolProgress, WorkerReasoning, ReasoningDelta)
 
 

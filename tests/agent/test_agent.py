@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,3 +170,15 @@ async def test_text_before_and_after_a_tool_is_streamed_and_the_answer_is_the_la
     events = await ask(config(rules, {"mock": MOCK}), question())
     assert "".join(e.text for e in events if isinstance(e, TextDelta)) == "Before.After."
     assert end(events).answer == "After."
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+async def test_a_built_in_name_is_reserved_only_while_its_feature_is_on(enabled: bool, tmp_path: Path) -> None:
+    rules: Rules = [{"say": "{{ tools | sort | join(' ') }}"}]
+    server = {**MOCK, "scratchpad": {"*": {}}}
+    file = config(rules, {"mock": server}, scratchpad={"enabled": enabled}).model_copy(update={"memory_dir": tmp_path})
+    llm = file.agent.llm.model_copy(update={"context_window": 100_000})
+    file = file.model_copy(update={"agent": file.agent.model_copy(update={"llm": llm})})
+    names = end(await ask(file, question())).answer.split()
+    assert ("mock_list_files" in names) is enabled
+    assert "list_files" in names
