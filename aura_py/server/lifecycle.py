@@ -101,6 +101,8 @@ async def _shut_down(edge: Edge, server: uvicorn.Server, listener: socket.socket
         tasks.cancel_scope.cancel()
     if stop.forced.is_set():
         server.force_exit = True
+        with anyio.move_on_after(_FORCED_SECONDS / 2):
+            await edge.services.engine.drain(0)  # tells every stream why it ends
         await server.shutdown(sockets=[listener])
 
 

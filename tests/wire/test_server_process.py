@@ -89,7 +89,10 @@ def test_a_second_signal_does_not_wait_for_the_grace(start: StartServer) -> None
             server.signal()
             _until_refused(client, server)
             server.signal()
+            rest = "\n".join(lines)
             assert server.wait(8) == 0
+    assert '"code":"server_shutdown"' in rest
+    assert rest.rstrip().endswith("data: [DONE]")
 
 
 def test_sighup_swaps_the_agents(tmp_path: Path) -> None:
