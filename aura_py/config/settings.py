@@ -175,7 +175,7 @@ class ServerSettings(BaseSettings):
             "AURA_SERVER_URL",
             "--server-url",
             "an absolute http or https URL",
-            "Public origin; absent: derived from host and port.",
+            "Public origin, told at start; absent: host and port.",
         ),
     )
     enable_a2a: Boolean = _switch(False, "AURA_ENABLE_A2A", "--enable-a2a", "Mount the A2A routes; not built yet.")

@@ -58,7 +58,13 @@ class Services:
         if config.orchestrated:
             from aura_py.orchestration import Orchestrator  # imported when the first orchestration is built
 
-            return Orchestrator(config, model_for=model, mcp=self.mcp)
+            return Orchestrator(
+                config,
+                model_for=model,
+                mcp=self.mcp,
+                prompt_journal=self.settings.prompt_journal,
+                escape_hatch=self.settings.escape_hatch,
+            )
         return Agent(config, model=model(config.agent.llm), mcp=self.mcp)
 
     async def warm(self, configs: Sequence[AgentConfig]) -> None:

@@ -67,6 +67,8 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
             _tell_warnings(edge)
             for served in catalog.served:
                 announce(_about(served))
+            if settings.server_url is not None:
+                announce(f"public address {settings.server_url}")
             await _listen(edge, listener, stop, announce)
     return 0
 

@@ -1,0 +1,95 @@
+"""What the process hands to its agents, and what it does before the first request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aura_py.agent.contract import Turn
+from aura_py.config.settings import ServerSettings
+from aura_py.events import RunFinished
+from aura_py.llm.contract import ChatModel
+from aura_py.messages import user
+from aura_py.run.admission import new_context
+from aura_py.run.catalog import Catalog
+from aura_py.run.services import Services
+
+AGENT = """
+[agent]
+name = "{name}"
+system_prompt = "x"
+[agent.llm]
+provider = "scripted"
+model = "demo"
+[[agent.llm.rules]]
+say = "hello"
+"""
+TEAM = """
+memory_dir = "{memory}"
+[agent]
+name = "team"
+system_prompt = "x"
+[agent.llm]
+provider = "scripted"
+model = "demo"
+[[agent.llm.rules]]
+tool_calls = [{{ name = "respond_directly", arguments = {{ response = "hi", routing_rationale = "simple" }} }}]
+[orchestration]
+enabled = true
+[orchestration.worker.one]
+description = "d"
+preamble = "p"
+"""
+
+
+async def ask(services: Services, catalog: Catalog, agent: str) -> RunFinished:
+    served = catalog.get(agent)
+    assert served is not None
+    run = services.engine.start(served.runnable, Turn((user("go"),)), new_context(session_id="s1"), agent=agent)
+    events = [event async for batch in run.events() for event in batch]
+    assert isinstance(events[-1], RunFinished), events[-1]
+    return events[-1]
+
+
+@pytest.mark.parametrize("switched_on", [True, False])
+async def test_the_prompt_journal_switch_reaches_orchestrations(tmp_path: Path, switched_on: bool) -> None:
+    file = tmp_path / "team.toml"
+    file.write_text(TEAM.format(memory=tmp_path / "memory"))
+    async with Services(ServerSettings(prompt_journal=switched_on)) as services:
+        catalog = Catalog.load(file, services)
+        assert (await ask(services, catalog, "team")).answer == "hi"
+    assert bool(list((tmp_path / "memory").rglob("prompt-journal.md"))) is switched_on
+
+
+async def test_warming_up_neither_fails_on_a_missing_server_nor_needs_one(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        AGENT.format(name="a")
+        + '[mcp.servers.gone]\ntransport = "stdio"\ncmd = ["/nonexistent/server"]\nrequired = true\n'
+    )
+    async with Services(ServerSettings()) as services:
+        catalog = Catalog.load(file, services)
+        await services.warm(catalog.configs)
+
+
+async def test_models_that_a_reload_replaced_are_closed_and_the_new_ones_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(AGENT.format(name="a"))
+    closed: list[ChatModel] = []
+    async with Services(ServerSettings()) as services:
+        old, new = Catalog.load(file, services), Catalog.load(file, services)
+        monkeypatch.setattr("aura_py.llm.resilience.ResilientModel.aclose", _recording(closed))
+        await services.retire(old.configs)
+        assert len(closed) == 1
+        assert (await ask(services, new, "a")).answer == "hello"
+    assert len(closed) == 2
+
+
+def _recording(closed: list[ChatModel]) -> object:
+    async def aclose(model: ChatModel) -> None:
+        closed.append(model)
+
+    return aclose
