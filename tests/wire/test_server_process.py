@@ -36,6 +36,18 @@ def test_a_server_says_what_it_serves_and_stops_without_a_trace(start: StartServ
     assert server.log == ""
 
 
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_a_server_says_its_public_address_before_it_listens(start: StartServer, by_flag: bool) -> None:
+    url = "https://agents.example.com"
+    server = start("--server-url", url) if by_flag else start(env={"AURA_SERVER_URL": url})
+    assert server.lines[-2:] == [f"public address {url}", f"listening on {server.url}"]
+    assert server.url.startswith("http://127.0.0.1:")
+
+
+def test_a_server_without_a_public_address_says_none(start: StartServer) -> None:
+    assert not any(line.startswith("public address") for line in start().lines)
+
+
 def test_a_port_in_use_is_one_clear_sentence(start: StartServer, wire_agents: Path, tmp_path: Path) -> None:
     server = start()
     refused = run("serve", str(wire_agents), "--port", str(server.port), cwd=tmp_path)
