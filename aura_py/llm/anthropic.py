@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,7 +14,7 @@ from aura_py.llm.anthropic_body import PROVIDER, build_body
 from aura_py.llm.anthropic_stream import AnthropicStream
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
-from aura_py.llm.reading import drain
+from aura_py.llm.reading import Answer, deltas_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -72,7 +73,15 @@ class _Anthropic:
             http_client=anthropic.DefaultAioHttpClient(timeout=timeout),
         )
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        return deltas_of(self._answer(request))
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._client.close()
+
+    @asynccontextmanager
+    async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
         body = build_body(
             request,
             asked=self._asked,
@@ -81,32 +90,13 @@ class _Anthropic:
             additional_params=dict(self._config.additional_params),
         )
         response = await self._open(body)
-        reader = AnthropicStream(self._asked)
-        chunks = response.aiter_bytes()
         try:
-            async for chunk in chunks:
-                deltas = reader.feed(chunk)
-                if deltas:
-                    yield deltas
-                if reader.failure is not None:
-                    raise reader.failure
-                if reader.done:
-                    await drain(chunks)
-                    return
-            deltas = reader.end()
-            if deltas:
-                yield deltas
-            if reader.failure is not None:
-                raise reader.failure
+            yield AnthropicStream(self._asked), response.aiter_bytes()
         except self._httpx.HTTPError as error:
             raise self._asked.broken(error) from error
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
-
-    async def aclose(self) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._client.close()
 
     async def _open(self, body: dict[str, Any]) -> httpx2.Response:
         sdk = self._sdk

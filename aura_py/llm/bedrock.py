@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,7 +14,7 @@ from aura_py.llm.bedrock_client import BedrockClient
 from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
-from aura_py.llm.reading import drain
+from aura_py.llm.reading import Answer, deltas_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -111,7 +112,14 @@ class _Bedrock:
             region=config.region, profile=config.profile, base_url=config.base_url, agent=agent
         )
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        return deltas_of(self._answer(request))
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
         import aiohttp
 
         asked = self._asked
@@ -125,32 +133,14 @@ class _Bedrock:
         signed = await self._client.signed(asked, "converse_stream", parameters)
         asked = signed.discreet(asked)
         response = await self._client.send(asked, signed)
-        reader = _BedrockReader(asked)
         try:
             if response.status != 200:
                 raise await refused(asked, response)
-            chunks = response.content.iter_any()
-            async for chunk in chunks:
-                deltas = reader.feed(chunk)
-                if deltas:
-                    yield deltas
-                if reader.failure is not None:
-                    raise reader.failure
-                if reader.done:
-                    await drain(chunks)
-                    return
-            deltas = reader.end()
-            if deltas:
-                yield deltas
-            if reader.failure is not None:
-                raise reader.failure
+            yield _BedrockReader(asked), response.content.iter_any()
         except (aiohttp.ClientError, OSError) as error:
             raise asked.broken(error) from error
         finally:
             response.close()
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
 
 class _BedrockReader:

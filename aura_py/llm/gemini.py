@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,6 +13,7 @@ from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_body import PROVIDER, build_body
 from aura_py.llm.gemini_client import ADDRESS, GeminiClient, model_path
 from aura_py.llm.gemini_stream import GeminiStream
+from aura_py.llm.reading import Answer, deltas_of
 
 if TYPE_CHECKING:
     from aura_py.config.models import GeminiLLM
@@ -57,7 +59,14 @@ class _Gemini:
         self._client = GeminiClient(key, config.base_url)
         self._path = f"{model_path(config.model)}:streamGenerateContent?alt=sse"
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        return deltas_of(self._answer(request))
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
         body = build_body(
             request,
             asked=self._asked,
@@ -66,23 +75,9 @@ class _Gemini:
             additional_params=self._config.additional_params,
         )
         response = await self._client.open(self._asked, self._path, orjson.dumps(body))
-        reader = GeminiStream(self._asked)
         try:
-            async for chunk in response.content.iter_any():
-                deltas = reader.feed(chunk)
-                if deltas:
-                    yield deltas
-                if reader.failure is not None:
-                    raise reader.failure
-            deltas = reader.end()
-            if deltas:
-                yield deltas
-            if reader.failure is not None:
-                raise reader.failure
+            yield GeminiStream(self._asked), response.content.iter_any()
         except self._client.broken as error:
             raise self._asked.broken(error) from error
         finally:
             response.close()
-
-    async def aclose(self) -> None:
-        await self._client.aclose()

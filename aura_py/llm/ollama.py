@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,7 +26,7 @@ from aura_py.llm.contract import (
 from aura_py.llm.failures import Asked
 from aura_py.llm.ollama_body import PROVIDER, build_body
 from aura_py.llm.ollama_client import OllamaClient, asked_ollama
-from aura_py.llm.reading import drain
+from aura_py.llm.reading import Answer, deltas_of
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -72,7 +73,14 @@ class _Ollama:
         self._asked = asked_ollama(agent, config.model, config.base_url, key)
         self._client = OllamaClient(config.base_url, key)
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
+        return deltas_of(self._answer(request))
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
         body = build_body(
             request,
             asked=self._asked,
@@ -80,25 +88,8 @@ class _Ollama:
             temperature=self._config.temperature,
             additional_params=dict(self._config.additional_params),
         )
-        reader = _OllamaStream(self._asked)
         async with self._client.opened(self._asked, "/api/chat", orjson.dumps(body)) as chunks:
-            async for chunk in chunks:
-                deltas = reader.feed(chunk)
-                if deltas:
-                    yield deltas
-                if reader.failure is not None:
-                    raise reader.failure
-                if reader.done:
-                    await drain(chunks)
-                    return
-            deltas = reader.end()
-            if deltas:
-                yield deltas
-            if reader.failure is not None:
-                raise reader.failure
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
+            yield _OllamaStream(self._asked), chunks
 
 
 class _OllamaStream:

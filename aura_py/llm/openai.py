@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from aura_py.llm.contract import Capabilities, ChatRequest, Delta, ThinkingBlock
 from aura_py.llm.failures import Asked
 from aura_py.llm.json_text import to_json
 from aura_py.llm.openai_client import Connection, import_sdk
+from aura_py.llm.reading import drain
 from aura_py.llm.sse import OversizedEvent, SseReader
 from aura_py.messages import Reasoning
 
@@ -89,7 +89,7 @@ class ChatCompletionsModel:
                 if events.junk and not chat.finished:
                     raise self._asked.garbage(events.junk.decode(errors="replace"))
                 yield [*deltas, *chat.end()]
-                await _drain(chunks)
+                await drain(chunks, _DRAIN_SECONDS)
             except OversizedEvent as error:
                 raise self._asked.garbage("an event without an end", error) from error
             except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
@@ -122,17 +122,6 @@ def _pieces(response: httpx2.Response) -> AsyncIterator[bytes]:
     if content is None or response.headers.get("content-encoding", "identity") != "identity":
         return response.aiter_bytes()
     return cast("AsyncIterator[bytes]", content.iter_any())
-
-
-async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    """Reads the end of the body, usually already here, so that the connection can be used again."""
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for _ in chunks:
-                pass
-    except TimeoutError:
-        # A server that holds the stream open after its end loses the connection instead.
-        return
 
 
 def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeAlias
 
 import orjson
 
@@ -19,15 +20,46 @@ _DRAIN_SECONDS = 1.0
 class StreamReader(Protocol):
     """Reads one response. After each call the caller yields the deltas, then raises ``failure`` if there is one."""
 
-    failure: ProviderError | None
-    done: bool
-    """The provider said that nothing more will come."""
+    @property
+    def failure(self) -> ProviderError | None: ...
+
+    @property
+    def done(self) -> bool:
+        """The provider said that nothing more will come."""
+        ...
 
     def feed(self, chunk: bytes) -> list[Delta]: ...
 
     def end(self) -> list[Delta]:
         """The body has ended."""
         ...
+
+
+Answer: TypeAlias = tuple[StreamReader, AsyncIterator[bytes]]
+"""An open response: what reads it, and its bytes."""
+
+
+async def deltas_of(opened: AbstractAsyncContextManager[Answer]) -> AsyncGenerator[list[Delta], None]:
+    """Sends the call by entering ``opened`` and yields what the answer says, one list for each chunk of bytes.
+
+    Raises:
+        ProviderError: The reader found a failure; what came before it has been yielded.
+    """
+    async with opened as (reader, chunks):
+        async for chunk in chunks:
+            deltas = reader.feed(chunk)
+            if deltas:
+                yield deltas
+            if reader.failure is not None:
+                raise reader.failure
+            if reader.done:
+                await drain(chunks)
+                return
+        deltas = reader.end()
+        if deltas:
+            yield deltas
+        if reader.failure is not None:
+            raise reader.failure
 
 
 class SseStreamReader:
@@ -85,10 +117,10 @@ class SseStreamReader:
         return deltas
 
 
-async def drain(chunks: AsyncIterator[bytes]) -> None:
+async def drain(chunks: AsyncIterator[bytes], seconds: float = _DRAIN_SECONDS) -> None:
     """Reads the end of a body, usually already here, so that the connection can serve the next call."""
     try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
+        async with asyncio.timeout(seconds):
             async for _ in chunks:
                 pass
     except TimeoutError:
