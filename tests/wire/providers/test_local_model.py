@@ -76,11 +76,12 @@ async def test_questions_follow_each_other_without_a_lost_connection(
 
 
 async def test_a_response_format_binds_a_real_sampler(model: ChatModel) -> None:
-    schema: JsonObject = {"type": "object", "properties": {"n": {"type": "boolean"}}, "required": ["n"]}
+    schema: JsonObject = {"type": "string", "enum": ["affirmative"]}
     form: JsonObject = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     deltas = await ask(model, ChatRequest((user("go"),), sampling=Sampling(response_format=form, max_tokens=64)))
     text = "".join(delta.text for delta in deltas if isinstance(delta, Text))
-    assert isinstance(json.loads(text)["n"], bool)
+    assert text.strip()
+    assert '"affirmative"'.startswith(text.strip())  # random weights may dawdle until the limit, but not stray
 
 
 async def test_a_conversation_beyond_the_window_is_an_overflow(model: ChatModel) -> None:
