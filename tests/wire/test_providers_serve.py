@@ -83,7 +83,15 @@ class Cast:
 
 def prepare(cast_: Cast) -> None:
     for provider in NAMES:
-        for scenario in ("plain_text", "reasoning", "full_usage", "wrong_key", "error_after_text", "context_overflow"):
+        for scenario in (
+            "plain_text",
+            "reasoning",
+            "full_usage",
+            "wrong_key",
+            "error_after_text",
+            "context_overflow",
+            "stop_length",
+        ):
             cast_.add(provider, scenario)
         cast_.add(provider, "overflow_in_stream")
         cast_.add(provider, "real_tool", rest=MOCK)
@@ -138,6 +146,20 @@ def test_a_tool_of_a_real_server_runs_and_its_result_goes_back(scene: Scene, pro
     first, second = scene.agents[f"{provider}-real_tool"].bodies()
     assert "mock_tool" in str(first)
     assert "Mock tool received: ping" in str(second)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_an_answer_that_the_provider_cut_off_says_length(scene: Scene, provider: str) -> None:
+    agent = f"{provider}-stop_length"
+    chunks = list(scene.ask(agent, stream=True))
+    ends = [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason]
+    assert ends == ["length"]
+    choice = scene.ask(agent).choices[0]
+    assert (choice.finish_reason, choice.message.content) == ("length", "cut")
+    response = scene.client.responses.create(model=agent, input="hello")
+    assert response.status == "incomplete"
+    assert response.incomplete_details is not None
+    assert response.incomplete_details.reason == "max_output_tokens"
 
 
 @pytest.mark.parametrize("provider", NAMES)
