@@ -13,7 +13,7 @@ from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
-from aura_py.agent.parking import Parking
+from aura_py.agent.parking import Parking, agent_parking
 from aura_py.agent.prompt import system_prompt
 from aura_py.agent.reserved import reserved_names
 from aura_py.config.models import AgentConfig
@@ -133,7 +133,7 @@ class Agent:
             patterns=agent.client_tool_filter,
             taken={tool.name for tool in tools},
         )
-        parking = await Parking.open(config, self._model, tools, base, client_tools, context)
+        parking = await agent_parking(config, self._model, tools, base, client_tools, context)
         if parking is not None:
             tools += parking.tools
         toolset = Toolset(tools)

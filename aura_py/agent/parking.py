@@ -1,15 +1,16 @@
-"""The scratchpad of one run of a single agent (``scratchpad.md`` §2, §3, §9)."""
+"""An open scratchpad with what the agent around it needs (``scratchpad.md`` §2, §3, §9)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 import anyio.to_thread
 import orjson
 
-from aura_py.config.models import AgentConfig
+from aura_py.config.models import AgentConfig, ScratchpadSettings
 from aura_py.context import RunContext
 from aura_py.llm.contract import ChatModel, ToolSpec
 from aura_py.messages import Usage
@@ -21,45 +22,43 @@ logger = logging.getLogger(__name__)
 
 
 class Parking:
-    """An open scratchpad with what the agent around it needs to know."""
+    """The scratchpad of one run of an agent, or of one attempt of a worker."""
 
     def __init__(self, scratchpad: Scratchpad, turn_depth_bonus: int, count: Callable[[str], int]) -> None:
         self.tools: tuple[Tool, ...] = scratchpad.tools
         self.middleware: Middleware = scratchpad.middleware
         self.prompt = scratchpad.prompt
         self.turn_depth_bonus = turn_depth_bonus
+        self.offer_artifact = scratchpad.offer_artifact
         self._scratchpad = scratchpad
         self._count = count
 
     @classmethod
     async def open(
         cls,
-        config: AgentConfig,
+        settings: ScratchpadSettings,
         model: ChatModel,
-        tools: Sequence[Tool],
+        *,
+        window: int,
+        directory: Path,
+        read_root: Path,
+        limits: Mapping[str, int],
         prompt: str,
-        extra: Iterable[ToolSpec],
-        context: RunContext,
-    ) -> Self | None:
-        """``None`` when the scratchpad is off, or when nothing the agent can reach would be parked.
+        tools: Iterable[Tool | ToolSpec],
+    ) -> Self:
+        """Makes the directory in a thread.
 
         Args:
-            tools: Everything the agent may call, MCP tools and built-in ones.
+            window: The model's context window.
+            limits: From how many tokens on the output of each tool is parked.
             prompt: The system prompt without the scratchpad's section.
-            extra: Client tools, which are sent with every model call too.
+            tools: Everything that is sent with every model call.
+
+        Raises:
+            OSError: The directory cannot be made or used.
         """
-        settings = config.agent.scratchpad
-        if not settings.enabled or config.memory_dir is None or model.context_window is None:
-            return None
-        limits = thresholds(config.mcp.servers, tools)
-        if not limits and settings.default_min_tokens is None:
-            logger.info("agent `%s` can reach no tool with a scratchpad threshold; the scratchpad is off", config.id)
-            return None
-        directory, read_root = single_agent_directory(config.memory_dir, context.session_id, context.run_id)
-        window = model.context_window
         counter = counter_for(model.provider, model.model)
-        baseline = [prompt, *(_schema(tool.name, tool.description, tool.parameters) for tool in tools)]
-        baseline += [_schema(tool.name, tool.description, tool.parameters) for tool in extra]
+        baseline = [prompt, *(_schema(tool) for tool in tools)]
 
         def make() -> Scratchpad:
             return Scratchpad.open(
@@ -72,17 +71,7 @@ class Parking:
                 baseline=baseline,
             )
 
-        try:
-            scratchpad = await anyio.to_thread.run_sync(make)
-        except OSError as error:
-            logger.warning(
-                "agent `%s` runs without its scratchpad: `%s` cannot be used (%s)",
-                config.id,
-                directory,
-                error.strerror,
-            )
-            return None
-        return cls(scratchpad, settings.turn_depth_bonus, counter.count)
+        return cls(await anyio.to_thread.run_sync(make), settings.turn_depth_bonus, counter.count)
 
     async def seed(self, texts: Iterable[str]) -> None:
         """Charges what is sent before the first turn: the query and the history."""
@@ -103,5 +92,46 @@ class Parking:
             await anyio.to_thread.run_sync(self._scratchpad.close)
 
 
-def _schema(name: str, description: str, parameters: object) -> str:
-    return orjson.dumps({"name": name, "description": description, "input_schema": parameters}).decode()
+async def agent_parking(
+    config: AgentConfig,
+    model: ChatModel,
+    tools: Sequence[Tool],
+    prompt: str,
+    extra: Iterable[ToolSpec],
+    context: RunContext,
+) -> Parking | None:
+    """``None`` when the scratchpad is off, or when nothing a single agent can reach would be parked.
+
+    Args:
+        tools: Everything the agent may call, MCP tools and built-in ones.
+        prompt: The system prompt without the scratchpad's section.
+        extra: Client tools, which are sent with every model call too.
+    """
+    settings, window = config.agent.scratchpad, model.context_window
+    if not settings.enabled or config.memory_dir is None or window is None:
+        return None
+    limits = thresholds(config.mcp.servers, tools)
+    if not limits and settings.default_min_tokens is None:
+        logger.info("agent `%s` can reach no tool with a scratchpad threshold; the scratchpad is off", config.id)
+        return None
+    directory, read_root = single_agent_directory(config.memory_dir, context.session_id, context.run_id)
+    try:
+        return await Parking.open(
+            settings,
+            model,
+            window=window,
+            directory=directory,
+            read_root=read_root,
+            limits=limits,
+            prompt=prompt,
+            tools=(*tools, *extra),
+        )
+    except OSError as error:
+        logger.warning(
+            "agent `%s` runs without its scratchpad: `%s` cannot be used (%s)", config.id, directory, error.strerror
+        )
+        return None
+
+
+def _schema(tool: Tool | ToolSpec) -> str:
+    return orjson.dumps({"name": tool.name, "description": tool.description, "input_schema": tool.parameters}).decode()

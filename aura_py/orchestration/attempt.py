@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
+from aura_py.agent.parking import Parking
 from aura_py.agent.prompt import system_prompt
 from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, ScratchpadUsage
 from aura_py.llm.contract import CallInfo, NamedTool, ToolChoice
@@ -25,7 +26,7 @@ from aura_py.orchestration.team import Profile
 from aura_py.orchestration.translator import Translator
 from aura_py.orchestration.turn_order import SubmitLast
 from aura_py.orchestration.wait_for import Waiter
-from aura_py.orchestration.worker_scratchpad import WorkerScratchpad
+from aura_py.orchestration.worker_scratchpad import ArtifactPager, worker_parking
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Middleware, Tool, ToolOutcome
 from aura_py.tools.runner import ToolRunner, parse_arguments
@@ -55,7 +56,7 @@ class _Equipment:
     toolset: Toolset
     stages: tuple[Middleware, ...]
     turn_depth: int
-    scratchpad: WorkerScratchpad | None
+    scratchpad: Parking | None
     slot: SubmissionSlot
     guard: DuplicateGuard
     translator: Translator
@@ -220,7 +221,7 @@ class Attempt:
         )
         tools: list[Tool] = [reasoned(tool) for tool in mcp_tools]
         tools += run.team.builtin_tools()
-        scratchpad = await WorkerScratchpad.open(run, profile, tools, base, iteration=self.iteration)
+        scratchpad = await worker_parking(run, profile, tools, base, iteration=self.iteration)
         if scratchpad is not None:
             tools += scratchpad.tools
         if run.files.enabled:
@@ -250,7 +251,7 @@ class Attempt:
         )
 
     def _stages(
-        self, slot: SubmissionSlot, guard: DuplicateGuard, scratchpad: WorkerScratchpad | None, recorder: CallRecorder
+        self, slot: SubmissionSlot, guard: DuplicateGuard, scratchpad: Parking | None, recorder: CallRecorder
     ) -> tuple[Middleware, ...]:
         agent = self.run.config.agent
         nudges = TurnNudges(
@@ -267,14 +268,14 @@ class Attempt:
         stages.append(recorder)
         return tuple(stages)
 
-    def _artifacts(self, scratchpad: WorkerScratchpad | None) -> ArtifactReader:
-        model = self.profile.model
+    def _artifacts(self, scratchpad: Parking | None) -> ArtifactReader:
+        model, path = self.profile.model, self.run.files.path
         return ArtifactReader(
             self.run.files,
             counter=counter_for(model.provider, model.model),
             cap=cap_for(model.context_window),
             visible=self.run.visible_run,
-            pager=scratchpad.page_artifact if scratchpad is not None else None,
+            pager=ArtifactPager(scratchpad, path) if scratchpad is not None and path is not None else None,
         )
 
     def _require_tools(self, mcp_tools: Sequence[Tool]) -> None:
@@ -291,7 +292,7 @@ class Attempt:
         logger.warning("task %d: %s", self.task.id, message)
         raise WorkerUnavailable(message)
 
-    async def _close(self, scratchpad: WorkerScratchpad | None) -> None:
+    async def _close(self, scratchpad: Parking | None) -> None:
         if scratchpad is None:
             return
         intercepted, extracted = scratchpad.usage()
