@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from aura_py.errors import AuraError, ContextOverflow
 from aura_py.events import TaskCompleted, TaskStarted
@@ -12,7 +12,6 @@ from aura_py.orchestration.attempt import Attempt, AttemptEnd
 from aura_py.orchestration.failures import (
     AttemptTimeout,
     DepthExhausted,
-    FailureCategory,
     WorkerUnavailable,
     category_of,
     retry_wish,
@@ -279,7 +278,3 @@ def _travelling(task: Task) -> str:
         return result
     note = result.rpartition("\n\n")[2]
     return f"{task.structured.summary}\n\n{note}"
-
-
-def failures_of(plan: Plan) -> Sequence[tuple[Task, FailureCategory]]:
-    return [(task, task.category or "agent_error") for task in plan.having("failed")]

@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from aura_py.errors import RequestError
-from aura_py.messages import ImagePart, Message, TextPart, ToolCall
+from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai.content import content_parts
 from aura_py.server.openai.fields import wrong
 
@@ -28,10 +28,6 @@ class Conversation:
 
     messages: tuple[Message, ...]
     system: tuple[str, ...]
-
-    @property
-    def has_images(self) -> bool:
-        return any(isinstance(part, ImagePart) for message in self.messages for part in message.content)
 
 
 def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> Conversation:
