@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import anyio
 from starlette.types import Receive, Scope, Send
 
-from aura_py.errors import AuraError, RunCancelled
+from aura_py.errors import AuraError
 from aura_py.events import (
     Event,
     OrchestratorToolCompleted,
@@ -21,8 +20,9 @@ from aura_py.events import (
     ToolStarted,
 )
 from aura_py.run.engine import Run
+from aura_py.server.leaving import client_left, serve_run
 from aura_py.server.outlet import Outlet
-from aura_py.server.run_stream import CLOSING, respond_with_error
+from aura_py.server.run_stream import respond_with_error
 from aura_py.server.tape import Tape
 
 logger = logging.getLogger(__name__)
@@ -55,15 +55,7 @@ class JsonRun:
         async def collect() -> None:
             await self._collect(outlet)
 
-        try:
-            await outlet.serve(collect)
-        finally:
-            self.run.abandon()
-            self.run.cancel(RunCancelled("The client's connection was closed."))
-            if self.tape is not None:
-                self.tape.discard()
-        with anyio.move_on_after(CLOSING):
-            await self.run.closed()
+        await serve_run(outlet, collect, self.run, self.tape)
 
     async def _collect(self, outlet: Outlet) -> None:
         tools_ran = False
@@ -96,10 +88,4 @@ class JsonRun:
             await outlet.write(body, last=True)
 
     def _left(self) -> bool:
-        if self.stays and not self.run.waiting:
-            return True
-        error = RunCancelled("The client left before the answer was complete.")
-        if self.tape is not None and self.tape.hand_over(lambda: self.run.cancel(error)):
-            return True
-        self.run.cancel(error)
-        return False
+        return client_left(self.run, self.tape, stays=self.stays)

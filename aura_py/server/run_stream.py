@@ -15,10 +15,11 @@ from typing import Final, Protocol
 import anyio
 from starlette.types import Receive, Scope, Send
 
-from aura_py.errors import AuraError, RunCancelled
+from aura_py.errors import AuraError
 from aura_py.events import Event, McpStatus, Notice, RunFailed, RunFinished, SessionInfo
 from aura_py.run.engine import Run
 from aura_py.server.envelope import error_object, error_response
+from aura_py.server.leaving import client_left, serve_run
 from aura_py.server.outlet import Heartbeat, Outlet
 from aura_py.server.sse.frames import DONE, data_frame
 from aura_py.server.tape import Tape
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 0.9
 """Seconds until the headers go out although nothing was told yet."""
-CLOSING: Final = 10.0
 _QUIET: Final = (SessionInfo, McpStatus, Notice)
 _STEADY_FACTOR: Final = 1.5
 
@@ -98,15 +98,7 @@ class RunStream:
                 await self._give_up(outlet)
 
         outlet.open_late(PATIENCE, open_late)
-        try:
-            await outlet.serve(pump)
-        finally:
-            self.run.abandon()
-            self.run.cancel(RunCancelled("The client's connection was closed."))
-            if self.tape is not None:
-                self.tape.discard()
-        with anyio.move_on_after(CLOSING):
-            await self.run.closed()
+        await serve_run(outlet, pump, self.run, self.tape)
 
     async def _pump(self, outlet: Outlet) -> None:
         encode, tape = self.encoder.encode, self.tape
@@ -187,13 +179,7 @@ class RunStream:
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items()]
 
     def _left(self) -> bool:
-        if self.stays and not self.run.waiting:
-            return True
-        error = RunCancelled("The client left before the answer was complete.")
-        if self.tape is not None and self.tape.hand_over(lambda: self.run.cancel(error)):
-            return True
-        self.run.cancel(error)
-        return False
+        return client_left(self.run, self.tape, stays=self.stays)
 
 
 async def respond_with_error(

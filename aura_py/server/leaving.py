@@ -1,0 +1,39 @@
+"""What becomes of a run when its client leaves (CX-1, CX-2), and once its response is over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+
+from aura_py.errors import RunCancelled
+from aura_py.run.engine import Run
+from aura_py.server.outlet import Outlet
+from aura_py.server.tape import Tape
+
+_CLOSING: Final = 10.0
+
+
+def client_left(run: Run, tape: Tape | None, *, stays: bool) -> bool:
+    """Whether the run goes on: it ``stays`` once it has its turn, or another client follows its tape."""
+    if stays and not run.waiting:
+        return True
+    error = RunCancelled("The client left before the answer was complete.")
+    if tape is not None and tape.hand_over(lambda: run.cancel(error)):
+        return True
+    run.cancel(error)
+    return False
+
+
+async def serve_run(outlet: Outlet, writer: Callable[[], Awaitable[None]], run: Run, tape: Tape | None) -> None:
+    """Runs ``writer`` through the outlet, then ends whatever of the run is left."""
+    try:
+        await outlet.serve(writer)
+    finally:
+        run.abandon()
+        run.cancel(RunCancelled("The client's connection was closed."))
+        if tape is not None:
+            tape.discard()
+    with anyio.move_on_after(_CLOSING):
+        await run.closed()
