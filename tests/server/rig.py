@@ -218,6 +218,9 @@ class Exchange:
     def pause(self) -> None:
         self._flowing = anyio.Event()
 
+    def resume(self) -> None:
+        self._flowing.set()
+
     def reply(self) -> Reply:
         return Reply(self.status, self.headers, self.received)
 

@@ -61,5 +61,5 @@ async def test_a_timer_of_zero_never_fires(agents: Path) -> None:
         assert "three" in reply.text
         async with rig.open("POST", "/v1/chat/completions", question("hang")) as exchange:
             await exchange.until_started()
-            await anyio.sleep(0.1)
+            await anyio.wait_all_tasks_blocked()
             assert len(rig.edge.services.engine.live) == 1

@@ -70,8 +70,9 @@ async def test_a_slow_reader_gets_everything_and_slows_the_run_down(rig: Rig) ->
     async with rig.open("POST", "/v1/chat/completions", question("long", stream=True)) as exchange:
         await exchange.until_started()
         exchange.pause()
-        await anyio.sleep(0.2)
-        exchange._flowing.set()
+        await anyio.wait_all_tasks_blocked()
+        assert len(rig.edge.services.engine.live) == 1
+        exchange.resume()
         await exchange.finished.wait()
     assert exchange.received.count(b"lorem") == 20000
     assert exchange.received.endswith(b"data: [DONE]\n\n")
