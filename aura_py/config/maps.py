@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from aura_py.config.numbers import LARGEST
 from aura_py.config.problems import At, kind_of, shown
 from aura_py.config.templates import Templated, Unresolved
-from aura_py.config.values import LARGEST, NOTHING, JsonSchema, Kind, note_secret, wrong_type
+from aura_py.config.values import NOTHING, JsonSchema, Kind, note_secret, wrong_type
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

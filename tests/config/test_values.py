@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from aura_py.config.numbers import Flag, Number, Whole
 from aura_py.config.sections.root import ROOT
 from aura_py.config.tables import Shape, Table, TableList, TableMap, Variant
-from aura_py.config.values import Flag, Kind, Number, Whole
+from aura_py.config.values import Kind
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, bent, codes, found, toml
 
 Path_ = tuple[str | int, ...]

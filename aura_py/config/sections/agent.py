@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import get_args
 
 from aura_py.config import models
+from aura_py.config.numbers import Flag, Whole
 from aura_py.config.problems import At
 from aura_py.config.sections.llm import LLM
 from aura_py.config.sections.scratchpad import SCRATCHPAD
 from aura_py.config.sections.skills import SKILLS
 from aura_py.config.tables import Advice, Key, Shape, Table, Tree
-from aura_py.config.values import Choice, Flag, GlobText, Strings, Text, Whole
+from aura_py.config.values import Choice, GlobText, Strings, Text
 
 _EARLIEST_MS = 10**11
 _MOVED = ("temperature", "max_tokens", "reasoning_effort", "context_window", "additional_params")

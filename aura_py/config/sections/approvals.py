@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from aura_py.config import models
 from aura_py.config.maps import HeaderMap, Headers, check_header_name
+from aura_py.config.numbers import Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.tables import Advice, Key, Shape, Table, Variant
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import Choice, GlobText, JsonSchema, Kind, Strings, Url, Whole, wrong_type
+from aura_py.config.values import Choice, GlobText, JsonSchema, Kind, Strings, Url, wrong_type
 
 _MODES = ("conversational", "webhook")
 _RESERVED = frozenset({"content-type", "accept", "mcp-session-id", "host", "content-length", "transfer-encoding"})

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from aura_py.config import models
+from aura_py.config.numbers import Flag, Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.tables import Key, Shape, TableList, Tree, Variant, missing_tag
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import NOTHING, Choice, Flag, Secret, Strings, Text, Url, Whole, emptiness
+from aura_py.config.values import NOTHING, Choice, Secret, Strings, Text, Url, emptiness
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 

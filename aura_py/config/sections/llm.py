@@ -7,10 +7,11 @@ from typing import get_args
 
 from aura_py.config import models
 from aura_py.config.maps import FreeForm
+from aura_py.config.numbers import Flag, Number, Whole
 from aura_py.config.problems import At
 from aura_py.config.sections import script
 from aura_py.config.tables import Advice, Key, Shape, TableList, Tree, Variant
-from aura_py.config.values import Choice, FilePath, Flag, Number, Secret, Text, Url, Whole
+from aura_py.config.values import Choice, FilePath, Secret, Text, Url
 
 PROVIDERS = ("openai", "anthropic", "bedrock", "gemini", "ollama", "openrouter")
 """Providers that talk to a real model; `scripted` plays one from a file."""

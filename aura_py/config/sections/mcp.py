@@ -6,9 +6,10 @@ import re
 
 from aura_py.config import models
 from aura_py.config.maps import Environment, HeaderMap, Headers
+from aura_py.config.numbers import Flag, Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.tables import Advice, Key, Shape, Table, TableMap, Tree, Variant
-from aura_py.config.values import Choice, Flag, GlobText, Strings, Text, Url, Whole
+from aura_py.config.values import Choice, GlobText, Strings, Text, Url
 
 _USUAL_NAME = re.compile(r"[A-Za-z0-9_-]+")
 TRANSPORTS = ("stdio", "http_streamable", "sse")

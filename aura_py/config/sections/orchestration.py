@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from aura_py.config import models
+from aura_py.config.numbers import Flag, Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.config.sections.llm import LLM
@@ -17,7 +18,7 @@ from aura_py.config.sections.skills import SKILLS
 from aura_py.config.source import Unreadable, read_text
 from aura_py.config.tables import Advice, Key, Shape, Table, TableMap, Tree
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import Choice, FilePath, Flag, GlobText, JsonSchema, Kind, Strings, Text, Whole, wrong_type
+from aura_py.config.values import Choice, FilePath, GlobText, JsonSchema, Kind, Strings, Text, wrong_type
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 

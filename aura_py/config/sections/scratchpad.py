@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from aura_py.config import models
+from aura_py.config.numbers import Flag, Number, Whole
 from aura_py.config.tables import Key, Shape, Table
-from aura_py.config.values import Flag, Number, Whole
 
 SCRATCHPAD = Table(
     Shape(

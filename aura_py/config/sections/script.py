@@ -9,11 +9,12 @@ from typing import get_args
 
 from aura_py.config import models
 from aura_py.config.jinja import compiler
+from aura_py.config.numbers import Flag, Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.source import Unreadable, parse, read_text
 from aura_py.config.tables import Key, Shape, Table, TableList, Tree
 from aura_py.config.templates import Templated
-from aura_py.config.values import NOTHING, Choice, Flag, GlobText, JsonSchema, Kind, Strings, Text, Whole, wrong_type
+from aura_py.config.values import NOTHING, Choice, GlobText, JsonSchema, Kind, Strings, Text, wrong_type
 
 _FILTERS = ("json", "tojson", "head", "lines", "number")
 

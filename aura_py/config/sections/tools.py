@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from aura_py.config import models
+from aura_py.config.numbers import Flag
 from aura_py.config.problems import At
 from aura_py.config.tables import Key, Shape, Table, Tree
-from aura_py.config.values import FilePath, Flag, Strings
+from aura_py.config.values import FilePath, Strings
 
 
 def _check(tree: Tree, at: At) -> None:

@@ -1,0 +1,148 @@
+"""Kinds of numbers and booleans (``config.md`` §5)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from aura_py.config.problems import At, kind_of, shown
+from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, wrong_type
+
+LARGEST = 2**63 - 1
+_DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
+_NUMERAL = re.compile(r"\s*[+-]?(?:\d+(?:_\d+)*)?\.?\d*(?:[eE][+-]?\d+)?\s*")
+
+
+@dataclass(slots=True, frozen=True)
+class Whole(Kind):
+    """A non-negative integer; whole floats and strings of digits count."""
+
+    minimum: int = 0
+    maximum: int = LARGEST
+    code: str = "CFG-S03"
+
+    def _read(self, value: object, at: At) -> object:
+        number = self._number(value, at)
+        if number is None:
+            return NOTHING
+        if number < 0:
+            at.error(self.code, f"`{at.key}` expected a non-negative number, got `{shown(value)}`", self._fix())
+        elif not self.minimum <= number <= self.maximum:
+            at.error(
+                self.code,
+                f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`",
+                self._fix(),
+            )
+        else:
+            return number
+        return NOTHING
+
+    def _number(self, value: object, at: At) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            wrong_type(at, "a whole number", value, self._fix())
+            return None
+        if isinstance(value, str):
+            if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
+                at.error(
+                    "CFG-S02", f"`{at.key}` must be a whole number, found the string `{shown(value)}`", self._fix()
+                )
+                return None
+            return int(value)
+        if isinstance(value, float):
+            if not math.isfinite(value) or not value.is_integer():
+                at.error("CFG-S03", f"`{at.key}` expected a whole number, got `{shown(value)}`", self._fix())
+                return None
+            return int(value)
+        return value
+
+    def _range(self) -> str:
+        return f"at least {self.minimum}" if self.maximum == LARGEST else f"{self.minimum} to {self.maximum}"
+
+    def _fix(self) -> str:
+        return f"write a whole number, {self._range()}"
+
+    def schema(self) -> JsonSchema:
+        bounds: JsonSchema = {"minimum": self.minimum}
+        if self.maximum != LARGEST:
+            bounds["maximum"] = self.maximum
+        return {
+            "anyOf": [
+                {"type": "integer", **bounds},
+                {"type": "string", "pattern": r"^\s*[0-9]+(_[0-9]+)*\s*$"},
+                TEMPLATE_SCHEMA,
+            ]
+        }
+
+    def describe(self) -> str:
+        return "integer" if self.minimum == 0 and self.maximum == LARGEST else f"integer, {self._range()}"
+
+
+@dataclass(slots=True, frozen=True)
+class Number(Kind):
+    """A finite float; integers and numeric strings count."""
+
+    minimum: float | None = None
+    below: float | None = None
+    code: str = "CFG-S03"
+
+    def _read(self, value: object, at: At) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return wrong_type(at, "a number", value, "write a number, for example `0.2`")
+        try:
+            number = float(value) if not isinstance(value, str) or _NUMERAL.fullmatch(value) else None
+        except (ValueError, OverflowError):
+            number = None
+        if number is None:
+            at.error("CFG-S02", f"`{at.key}` must be a number, found `{shown(value)}`", "write a number, like `0.2`")
+        elif not math.isfinite(number):
+            at.error(
+                "CFG-S03", f"`{at.key}` must be a finite number, got `{shown(value)}`", "write a number, like `0.2`"
+            )
+        elif (self.minimum is not None and number < self.minimum) or (self.below is not None and number >= self.below):
+            at.error(
+                self.code,
+                f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`",
+                f"write a number, {self._range()}",
+            )
+        else:
+            return number
+        return NOTHING
+
+    def _range(self) -> str:
+        low = "" if self.minimum is None else f"at least {self.minimum:g}"
+        high = "" if self.below is None else f"below {self.below:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+    def schema(self) -> JsonSchema:
+        number: JsonSchema = {"type": "number"}
+        if self.minimum is not None:
+            number["minimum"] = self.minimum
+        if self.below is not None:
+            number["exclusiveMaximum"] = self.below
+        return {"anyOf": [number, {"type": "string", "pattern": r"^\s*[+-]?[0-9_.eE+-]+\s*$"}, TEMPLATE_SCHEMA]}
+
+    def describe(self) -> str:
+        return f"number{', ' if self._range() else ''}{self._range()}"
+
+
+@dataclass(slots=True, frozen=True)
+class Flag(Kind):
+    """A boolean, or exactly ``true`` or ``false`` as a string."""
+
+    def _read(self, value: object, at: At) -> object:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.strip() in ("true", "false"):
+            return value.strip() == "true"
+        found = f'"{shown(value)}"' if isinstance(value, str) else kind_of(value)
+        at.error(
+            "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
+        )
+        return NOTHING
+
+    def schema(self) -> JsonSchema:
+        return {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\s*(true|false)\s*$"}, TEMPLATE_SCHEMA]}
+
+    def describe(self) -> str:
+        return "boolean"
