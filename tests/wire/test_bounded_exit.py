@@ -49,8 +49,9 @@ def serving(directory: Path, text: str) -> Iterator[AuraServer]:
         yield server
     finally:
         if server.process.poll() is None:
-            for process in (*psutil.Process(server.process.pid).children(recursive=True), server.process):
-                process.kill()
+            for child in psutil.Process(server.process.pid).children(recursive=True):
+                child.kill()
+            server.process.kill()
             server.process.wait()
         assert server.process.stdout is not None
         server.process.stdout.close()
