@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio.to_thread
 import orjson
@@ -14,9 +14,11 @@ from aura_py.config.models import AgentConfig, ScratchpadSettings
 from aura_py.context import RunContext
 from aura_py.llm.contract import ChatModel, ToolSpec
 from aura_py.messages import Usage
-from aura_py.scratchpad import Scratchpad, single_agent_directory, thresholds
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import Middleware, Tool
+
+if TYPE_CHECKING:
+    from aura_py.scratchpad import Scratchpad
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class Parking:
         baseline = [prompt, *(_schema(tool) for tool in tools)]
 
         def make() -> Scratchpad:
+            from aura_py.scratchpad import Scratchpad
+
             return Scratchpad.open(
                 settings,
                 directory=directory,
@@ -110,6 +114,8 @@ async def agent_parking(
     settings, window = config.agent.scratchpad, model.context_window
     if not settings.enabled or config.memory_dir is None or window is None:
         return None
+    from aura_py.scratchpad import single_agent_directory, thresholds  # only agents that use it pay for its import
+
     limits = thresholds(config.mcp.servers, tools)
     if not limits and settings.default_min_tokens is None:
         logger.info("agent `%s` can reach no tool with a scratchpad threshold; the scratchpad is off", config.id)

@@ -415,8 +415,8 @@ class AgentSection(Section):
     """Extension: a turn in a session that already has one (``clients.md`` CX-6)."""
     on_disconnect: Literal["cancel", "continue"] = "cancel"
     """Extension: what becomes of a run whose client has left (``clients.md`` CX-2)."""
-    images: Literal["auto", "note"] = "auto"
-    """Extension: images for a model that sees none (``clients.md`` RQ-5)."""
+    images: Literal["auto", "note", "refuse"] = "auto"
+    """Extension: what becomes of images (``clients.md`` RQ-5); the file knows whether its model sees them."""
     reasoning_field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
     """Extension: where chat clients find reasoning (``clients.md`` RS-1)."""
     show_progress: bool = False

@@ -11,7 +11,6 @@ from aura_py.agent.parking import Parking
 from aura_py.orchestration.rundir import Stored
 from aura_py.orchestration.surroundings import Surroundings
 from aura_py.orchestration.team import Profile
-from aura_py.scratchpad import thresholds
 from aura_py.tools.contract import Tool
 
 logger = logging.getLogger(__name__)
@@ -28,6 +27,8 @@ async def worker_parking(
     path, session, window = run.files.path, run.files.session, model.context_window
     if not settings.enabled or path is None or session is None or window is None:
         return None
+    from aura_py.scratchpad import thresholds  # only workers that use it pay for its import
+
     limits = thresholds(run.config.mcp.servers, tools)
     if not limits and settings.default_min_tokens is None:
         log = logger.warning if profile.wants_tools else logger.info

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
@@ -131,6 +132,8 @@ class Services:
 
 
 def _preload(configs: Sequence[AgentConfig]) -> None:
+    if any(config.agent.scratchpad.enabled for config in configs):
+        import_module("aura_py.scratchpad")
     for config in configs:
         workers = config.orchestration.worker.values() if config.orchestrated else ()
         for llm in (config.agent.llm, *(worker.llm for worker in workers if worker.llm is not None)):

@@ -10,17 +10,21 @@ from aura_py.run.catalog import Served
 
 
 def seen(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
-    """Images go to models that can see them (RQ-5). Otherwise a note takes their place in tools' results, and with
-    ``images = "note"`` everywhere.
+    """What the model gets of a conversation's images (RQ-5).
+
+    With ``images = "auto"`` they go to every provider that carries images. ``note`` puts a note in their place,
+    ``refuse`` refuses them; so does ``auto`` where the provider carries none. Images in tools' results are never
+    refused: a note takes their place.
 
     Raises:
-        UnsupportedContent: The conversation has images, the model sees none and the agent wants no notes.
+        UnsupportedContent: The conversation has images that the agent does not take.
     """
     if not any(isinstance(part, ImagePart) for message in messages for part in message.content):
         return messages
-    if served.runnable.describe().images:
+    policy = served.config.agent.images
+    if policy == "auto" and served.runnable.describe().images:
         return messages
-    for message in messages if served.config.agent.images == "auto" else ():
+    for message in messages if policy != "note" else ():
         if message.role != "tool" and any(isinstance(part, ImagePart) for part in message.content):
             raise UnsupportedContent(
                 f"The model of the agent `{served.id}` cannot see images; send text only.", param="messages"

@@ -64,3 +64,23 @@ async def test_an_orchestration_sees_what_its_coordinators_model_sees(tmp_path: 
 def test_an_image_in_a_result_becomes_a_note(blind: Served) -> None:
     messages = (Message("user", (TextPart("hi"),)), Message("tool", (IMAGE,), tool_call_id="1"))
     assert "cannot see" in seen(messages, blind)[1].text
+
+
+class Seeing(Blind):
+    """An agent whose provider carries images; whether its model sees them is for the file to say."""
+
+    def describe(self) -> Description:
+        return Description("ops", "local", "any", None, orchestrated=False, images=True)
+
+
+@pytest.mark.parametrize("policy", ["auto", "note", "refuse"])
+def test_the_file_decides_where_the_provider_carries_images(tmp_path: Path, policy: str) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", f'images = "{policy}"'))
+    served = Served(load(tmp_path / "a.toml").agents[0], Seeing())
+    asked = (Message("user", (TextPart("What is this?"), IMAGE)),)
+    if policy == "refuse":
+        with pytest.raises(UnsupportedContent):
+            seen(asked, served)
+    else:
+        kept = seen(asked, served)[0].content[1]
+        assert isinstance(kept, ImagePart) is (policy == "auto")

@@ -92,7 +92,8 @@ AGENT = Table(
             ),
             "images": Key(
                 _words("images"),
-                "Images for a model that sees none: refused with 400 (`auto`), or replaced by a text (`note`).",
+                "Images go to the model where its provider carries them (`auto`), are replaced by a text (`note`), or"
+                " refused with 400 (`refuse`).",
             ),
             "reasoning_field": Key(
                 _words("reasoning_field"), "Name of the field that carries reasoning in chat completions."
