@@ -15,6 +15,7 @@ from aura_py.errors import AuraError, ProviderOverloaded, RunTimeout, Unavailabl
 from aura_py.events import (
     Event,
     ModelCallCompleted,
+    Notice,
     RunFailed,
     RunFinished,
     SessionInfo,
@@ -210,3 +211,18 @@ def test_every_ending_tells_usage_and_failures_their_kind(ending: str) -> None:
     if not failed:
         assert found[-1][1]["choices"][0]["finish_reason"] is not None
         assert sum(bool(data["choices"] and data["choices"][0]["finish_reason"]) for n, data in found if not n) == 1
+
+
+def test_a_degraded_run_says_so_to_those_who_asked_for_events() -> None:
+    batch: list[Event] = [Notice("persistence_degraded", "Run files are incomplete."), TextDelta("answer")]
+    told = [payload for name, payload in frames([batch]) if name == "notice"]
+    assert told == [
+        {
+            "code": "persistence_degraded",
+            "message": "Run files are incomplete.",
+            "agent_id": "main",
+            "session_id": "cs_9",
+        }
+    ]
+    silent = frames([batch], replace(NAMED, events="none"))
+    assert not [name for name, _ in silent if name]

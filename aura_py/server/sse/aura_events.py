@@ -13,6 +13,7 @@ from aura_py.events import (
     Event,
     McpStatus,
     ModelCallCompleted,
+    Notice,
     ReasoningDelta,
     RunFailed,
     RunFinished,
@@ -102,6 +103,10 @@ class AuraEvents:
                 entry["reason"] = server.reason
             servers.append(entry)
         return (("mcp_status", {"servers": servers, **self._corr}),)
+
+    def _notice(self, event: Notice) -> Iterable[Named]:
+        """Additive to the specification: a degraded run says so."""
+        return (("notice", {"code": event.code, "message": event.message, **self._agent}),)
 
     def _error(self, event: RunFinished | RunFailed) -> Named | None:
         if isinstance(event, RunFailed):
@@ -256,6 +261,7 @@ _HANDLERS: Final = dict(
     (
         _typed(SessionInfo, AuraEvents._session_info),
         _typed(McpStatus, AuraEvents._mcp_status),
+        _typed(Notice, AuraEvents._notice),
         _typed(ToolRequested, AuraEvents._tool_requested),
         _typed(ToolStarted, AuraEvents._tool_started),
         _typed(ToolProgress, AuraEvents._progress),
