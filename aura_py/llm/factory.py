@@ -6,7 +6,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from aura_py.errors import ConfigurationError
 from aura_py.llm.contract import Capabilities, ChatModel
 from aura_py.llm.resilience import ResilientModel
 
@@ -20,7 +19,7 @@ def build_model(config: LLM, *, agent: str) -> ChatModel:
     """The model that ``config`` describes, ready for calls. Only its own provider's modules are imported.
 
     Raises:
-        ConfigurationError: The provider is not built, or cannot do what the table asks for.
+        ConfigurationError: The provider cannot do what the table asks for.
     """
     tables = (config, *config.fallback)
     chain = [_dialect(table, agent) for table in tables]
@@ -45,15 +44,7 @@ def preload(config: LLM) -> None:
 
 
 def _dialect(config: LLM, agent: str) -> ChatModel:
-    try:
-        module = _module(config.provider)
-    except ModuleNotFoundError as error:
-        if error.name != f"aura_py.llm.{config.provider}":
-            raise
-        raise ConfigurationError(
-            f"agent `{agent}`: provider `{config.provider}` is not built yet; use `openai` or `scripted`"
-        ) from error
-    model: ChatModel = module.build(config, agent=agent)
+    model: ChatModel = _module(config.provider).build(config, agent=agent)
     if not config.fallback_tool_parsing:
         return model
     from aura_py.llm.text_calls import TextCallModel
