@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from aura_py.events import Event, TextDelta
+from aura_py.server import run_stream
 from aura_py.server.sse import ChatEncoder
 from tests.server.rig import Rig, serving
 
@@ -43,7 +44,10 @@ async def test_a_fault_in_the_streams_own_machinery_ends_like_any_failure(
         ("first_chunk_timeout_secs", "first_chunk_timeout", "first_chunk_timeout"),
     ],
 )
-async def test_every_timer_says_which_one_it_was(agents: Path, setting: str, kind: str, code: str) -> None:
+async def test_every_timer_says_which_one_it_was(
+    agents: Path, setting: str, kind: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_stream, "PATIENCE", 0.01)
     async with serving(agents, default_agent="ops", custom_events="on", **{setting: "1"}) as rig:
         reply = await rig.ask("POST", "/v1/chat/completions", question("hang"))
         assert f'"kind":"{kind}"' in reply.text

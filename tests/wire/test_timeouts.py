@@ -20,6 +20,8 @@ from tests.wire.providers.conftest import Fakes
 FIRST, SILENCE = "first_chunk_timeout", "inactivity_timeout"
 KINDS = {"before": FIRST, "midway": SILENCE}
 WAITS = ("--first-chunk-timeout-secs", "--stream-inactivity-timeout-secs", "--streaming-timeout-secs")
+HASTY = ("3", "2", "0")
+"""Seconds of each wait. The first is far above the 0.9 s after which the status is settled, so it is always a 200."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def started(models: dict[str, FakeAgent], directory: Path, *waits: str) -> AuraS
 
 @pytest.fixture(scope="module")
 def hasty(models: dict[str, FakeAgent], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuraServer]:
-    running = started(models, tmp_path_factory.mktemp("hasty"), "1", "1", "0")
+    running = started(models, tmp_path_factory.mktemp("hasty"), *HASTY)
     yield running
     running.stop()
 
