@@ -193,10 +193,11 @@ class PlanCreated:
 
 @dataclass(slots=True, frozen=True)
 class DirectAnswer:
-    """``response`` is the whole answer, or ``""`` when its text is streamed after this event."""
+    """``response`` is the whole answer, or its beginning when it is ``streamed``: told while the model writes it."""
 
     response: str
     routing_rationale: str
+    streamed: bool = False
 
 
 @dataclass(slots=True, frozen=True)

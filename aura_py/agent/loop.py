@@ -8,7 +8,7 @@ so that the work done is answered instead of lost (``mcp-tools.md`` §11, I-18).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -78,8 +78,8 @@ class LoopSpec:
 
     ``done`` is asked after every tool result: a recorded decision ends the loop at once and later calls of that turn
     are not executed. ``last_turn_tools`` are offered (and one is demanded) on the last turn instead of none.
-    ``tool_choice`` may depend on the turn. ``on_fragment`` turns argument fragments into events while they arrive.
-    ``client_tools`` are names that the caller executes.
+    ``tool_choice`` may depend on the turn. ``on_fragments`` gets argument fragments while they arrive, all that came
+    together at once. ``client_tools`` are names that the caller executes.
     """
 
     model: ChatModel
@@ -94,7 +94,7 @@ class LoopSpec:
     done: Callable[[], bool] = lambda: False
     last_turn_tools: tuple[str, ...] = ()
     last_turn_note: str = _LAST_TURN
-    on_fragment: Callable[[ToolCallFragment], Iterable[Event]] | None = None
+    on_fragments: Callable[[Sequence[ToolCallFragment]], None] = lambda _fragments: None
     on_usage: Callable[[Usage], None] = lambda _usage: None
     serial: bool = False
     inactivity_timeout: float | None = None
@@ -191,6 +191,7 @@ class Conversation:
         spec = self._spec
         reply.answered = True
         events: list[Event] = []
+        fragments: list[ToolCallFragment] = []
         for delta in deltas:
             if isinstance(delta, Text):
                 reply.text.append(delta.text)
@@ -199,8 +200,7 @@ class Conversation:
                 reply.thinking.append(delta.text)
                 events.append(ReasoningDelta(delta.text, spec.agent_id, spec.parent_agent_id))
             elif isinstance(delta, ToolCallFragment):
-                if spec.on_fragment is not None:
-                    events.extend(spec.on_fragment(delta))
+                fragments.append(delta)
             elif isinstance(delta, ToolCallReady):
                 reply.calls.append(self._unique(delta.call))
             elif isinstance(delta, ThinkingBlock):
@@ -209,6 +209,8 @@ class Conversation:
                 reply.usage = delta.usage
             elif isinstance(delta, Finish):
                 reply.finish = delta.reason
+        if fragments:
+            spec.on_fragments(fragments)
         return events
 
     def _request(self, turn: int) -> ChatRequest:

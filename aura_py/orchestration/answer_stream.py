@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aura_py.llm.contract import ToolCallFragment
+from aura_py.orchestration.decisions import Direct
 from aura_py.orchestration.routing import RESPOND
 
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -183,11 +184,11 @@ class AnswerStream:
     piece is told (``begin`` announces it) the decision cannot be taken back.
 
     Args:
-        begin: Called once, before the first piece, with the rationale as far as it is known.
+        begin: Called once, before the first piece, with what is known: the whole answer when it came at once.
         tell: Passes a piece of text on.
     """
 
-    def __init__(self, begin: Callable[[str], None], tell: Callable[[str], None], *, allowed: bool) -> None:
+    def __init__(self, begin: Callable[[Direct], None], tell: Callable[[str], None], *, allowed: bool) -> None:
         self.told: StreamedAnswer | None = None
         self._begin, self._tell = begin, tell
         self._allowed = allowed
@@ -195,7 +196,13 @@ class AnswerStream:
         self._call: str | None = None
         self._held = ""
 
-    def fragment(self, fragment: ToolCallFragment) -> None:
+    def fragments(self, fragments: Iterable[ToolCallFragment]) -> None:
+        """Takes in what came together."""
+        for fragment in fragments:
+            self._read(fragment)
+        self._release(self._reader.take("response"))
+
+    def _read(self, fragment: ToolCallFragment) -> None:
         if not self._allowed or fragment.position != 0 or fragment.name != RESPOND:
             return
         if fragment.id != self._call:
@@ -203,7 +210,6 @@ class AnswerStream:
                 return
             self._call, self._reader, self._held = fragment.id, ArgumentReader(), ""
         self._reader.feed(fragment.arguments)
-        self._release(self._reader.take("response"))
 
     def finish(self, response: str) -> str:
         """Tells what is left of the whole ``response``; says what was told in the end."""
@@ -222,7 +228,7 @@ class AnswerStream:
                 return
             piece, rationale = self._held, self._reader.values.get("routing_rationale", "")
             self.told = StreamedAnswer(rationale=rationale)
-            self._begin(rationale)
+            self._begin(Direct(piece, rationale, streamed="response" not in self._reader.complete))
         if piece:
             self.told.pieces.append(piece)
             self._tell(piece)

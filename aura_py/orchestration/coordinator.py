@@ -11,7 +11,7 @@ from typing import Literal
 from aura_py.agent.loop import Conversation, LoopSpec
 from aura_py.errors import AuraError
 from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, TextDelta
-from aura_py.llm.contract import CallInfo, ChatModel, ToolCallFragment, ToolChoice
+from aura_py.llm.contract import CallInfo, ChatModel, ToolChoice
 from aura_py.messages import Message, Part, TextPart, ToolCall, assistant
 from aura_py.orchestration.answer_stream import AnswerStream
 from aura_py.orchestration.deadline import Expired, within
@@ -39,8 +39,8 @@ _ONLY_TEXT = "You wrote text instead of calling a routing tool."
 class PlanningCall:
     """One request that must end in a decision. ``attachments`` are parts of the user's message that are not text.
 
-    ``begin`` is called when a streamed answer starts, with the rationale as far as it is known; ``None`` forbids
-    streaming. ``brief`` replaces the prompt in the conversation when it grows too long.
+    ``begin`` is called when a streamed answer starts, with what is known of it; ``None`` forbids streaming. ``brief``
+    replaces the prompt in the conversation when it grows too long.
     """
 
     phase: Literal["plan", "continue"]
@@ -48,7 +48,7 @@ class PlanningCall:
     routes: Routes
     iteration: int
     query: str
-    begin: Callable[[str], None] | None = None
+    begin: Callable[[Direct], None] | None = None
     attachments: tuple[Part, ...] = ()
     brief: str = ""
     final: bool = False
@@ -217,7 +217,7 @@ class _PlanningAttempt:
         owner.planning_file += 1
         self.stem = f"iteration-{call.iteration}/planning-{owner.planning_file}"
         stream = AnswerStream(
-            call.begin or (lambda _rationale: None),
+            call.begin or (lambda _answer: None),
             lambda text: run.context.emit(TextDelta(text)),
             allowed=call.begin is not None and (call.routes.direct or call.routes.after_iteration),
         )
@@ -262,10 +262,6 @@ class _PlanningAttempt:
                 owner.count_call()
             translator(event)
 
-        def fragment(piece: ToolCallFragment) -> Sequence[Event]:
-            stream.fragment(piece)
-            return ()
-
         def choose(_turn: int) -> ToolChoice:
             return "required" if self.forced and capabilities.tool_choice else "auto"
 
@@ -279,7 +275,7 @@ class _PlanningAttempt:
             done=lambda: self.slot.taken,
             last_turn_tools=call.routes.names,
             last_turn_note="This is your last turn. Call one of the routing tools now.",
-            on_fragment=fragment,
+            on_fragments=stream.fragments,
             serial=True,
             inactivity_timeout=float(run.config.orchestration.timeouts.stream_inactivity_timeout_secs) or None,
             agent_id="coordinator",

@@ -104,7 +104,7 @@ class Cycle:
             routes=Routes(direct=settings.allow_direct_answers, clarify=settings.allow_clarification),
             iteration=1,
             query=self.query,
-            begin=self._begin_first if settings.allow_direct_answers else None,
+            begin=self._announce_answer if settings.allow_direct_answers else None,
             attachments=self.attachments,
             text_counts=settings.allow_direct_answers,
         )
@@ -114,7 +114,7 @@ class Cycle:
         elif isinstance(decision, Clarification):
             self.run_.context.emit(ClarificationNeeded(decision.question, decision.rationale, decision.options))
         elif not decision.streamed:
-            self.run_.context.emit(DirectAnswer(decision.response, decision.rationale))
+            self._announce_answer(decision)
         return decision
 
     async def _initial(self, call: PlanningCall) -> Decision:
@@ -154,8 +154,8 @@ class Cycle:
         workers = (worker,) if worker is not None else ()
         return make_plan([TaskStep(text, worker)], goal=self.query, workers=workers, rationale=rationale)
 
-    def _begin_first(self, rationale: str) -> None:
-        self.run_.context.emit(DirectAnswer("", rationale))
+    def _announce_answer(self, answer: Direct) -> None:
+        self.run_.context.emit(DirectAnswer(answer.response, answer.rationale, answer.streamed))
 
     # --- execution (W) ---------------------------------------------------------------------------------------------
 
@@ -233,8 +233,8 @@ class Cycle:
         final = spent is not None
         closed: list[int] = []
 
-        def begin(rationale: str) -> None:
-            run.context.emit(DirectAnswer("", rationale))
+        def begin(answer: Direct) -> None:
+            self._announce_answer(answer)
             self._close_iteration(iteration, will_replan=False)
             closed.append(iteration)
 
@@ -277,7 +277,7 @@ class Cycle:
         if isinstance(decision, Clarification):
             run.context.emit(ClarificationNeeded(decision.question, decision.rationale, decision.options))
         elif not decision.streamed:
-            run.context.emit(DirectAnswer(decision.response, decision.rationale))
+            self._announce_answer(decision)
         if not closed:
             self._close_iteration(iteration, will_replan=False)
         return await self._answer(decision)

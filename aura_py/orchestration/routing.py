@@ -112,12 +112,12 @@ _RATIONALE: JsonObject = {"type": "string", "description": "One short sentence: 
 RESPOND_SCHEMA: JsonObject = {
     "type": "object",
     "properties": {
+        "routing_rationale": _RATIONALE,  # first, so that it is known when the answer begins
         "response": {
             "type": "string",
             "description": "The complete answer. It is the only text the user will see, so put every concrete name, "
             "value and finding into it.",
         },
-        "routing_rationale": _RATIONALE,
         "summary": {
             "type": "string",
             "description": "One or two sentences for the session history; give it when the answer is long.",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aura_py.llm.contract import ToolCallFragment
 from aura_py.orchestration.answer_stream import AnswerStream, ArgumentReader
+from aura_py.orchestration.decisions import Direct
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -50,8 +51,12 @@ class _Screen:
     def __init__(self) -> None:
         self.told: list[str] = []
 
+    def _begin(self, answer: Direct) -> None:
+        self.told.append(f"<{answer.rationale}>")
+        self.known = answer
+
     def stream(self, *, allowed: bool = True) -> AnswerStream:
-        return AnswerStream(lambda why: self.told.append(f"<{why}>"), self.told.append, allowed=allowed)
+        return AnswerStream(self._begin, self.told.append, allowed=allowed)
 
 
 def _fragment(text: str, *, position: int = 0, name: str = "respond_directly", call: str = "c") -> ToolCallFragment:
@@ -62,32 +67,32 @@ def test_the_announcement_comes_before_the_first_piece() -> None:
     screen = _Screen()
     stream = screen.stream()
     for text in ('{"routing_rationale": "known", "resp', 'onse": "Hel', "lo \\u00", 'e9"}'):
-        stream.fragment(_fragment(text))
+        stream.fragments([_fragment(text)])
     assert screen.told == ["<known>", "Hel", "lo ", "é"]
 
 
 def test_a_blank_beginning_is_held_back() -> None:
     screen = _Screen()
     stream = screen.stream()
-    stream.fragment(_fragment('{"response": "  \\n'))
+    stream.fragments([_fragment('{"response": "  \\n')])
     assert screen.told == []
-    stream.fragment(_fragment("x"))
+    stream.fragments([_fragment("x")])
     assert screen.told == ["<>", "  \nx"]
 
 
 def test_only_the_first_call_of_a_response_is_streamed() -> None:
     screen = _Screen()
     stream = screen.stream()
-    stream.fragment(_fragment('{"response": "a"}', position=1))
-    stream.fragment(_fragment('{"goal": "a"}', name="create_plan"))
-    screen.stream(allowed=False).fragment(_fragment('{"response": "a"}'))
+    stream.fragments([_fragment('{"response": "a"}', position=1)])
+    stream.fragments([_fragment('{"goal": "a"}', name="create_plan")])
+    screen.stream(allowed=False).fragments([_fragment('{"response": "a"}')])
     assert screen.told == []
 
 
 def test_what_was_not_streamed_is_told_at_the_end() -> None:
     screen = _Screen()
     stream = screen.stream()
-    stream.fragment(_fragment('{"response": "Hel'))
+    stream.fragments([_fragment('{"response": "Hel')])
     stream.finish("Hello")
     assert screen.told == ["<>", "Hel", "lo"]
 
@@ -95,7 +100,7 @@ def test_what_was_not_streamed_is_told_at_the_end() -> None:
 def test_of_a_response_that_comes_twice_the_first_counts() -> None:
     screen = _Screen()
     stream = screen.stream()
-    stream.fragment(_fragment('{"response": "one", "response": "two"}'))
+    stream.fragments([_fragment('{"response": "one", "response": "two"}')])
     assert stream.finish("two") == "one"
     assert screen.told == ["<>", "one"]
 
@@ -103,7 +108,23 @@ def test_of_a_response_that_comes_twice_the_first_counts() -> None:
 def test_a_long_answer_in_tiny_pieces_is_handed_on_piece_by_piece() -> None:
     screen = _Screen()
     stream = screen.stream()
-    stream.fragment(_fragment('{"response": "'))
+    stream.fragments([_fragment('{"response": "')])
     for _ in range(100_000):
-        stream.fragment(_fragment("a\\nb"))
+        stream.fragments([_fragment("a\\nb")])
     assert screen.told[1:] == ["a\nb"] * 100_000
+
+
+def test_the_announcement_carries_what_came_with_the_first_piece() -> None:
+    screen = _Screen()
+    stream = screen.stream()
+    stream.fragments([_fragment('{"routing_rationale": "known", "response": "Hel'), _fragment("lo wo")])
+    stream.fragments([_fragment('rld"}')])
+    assert screen.known == Direct("Hello wo", "known", streamed=True)
+    assert screen.told == ["<known>", "Hello wo", "rld"]
+
+
+def test_an_answer_that_came_at_once_is_announced_whole() -> None:
+    screen = _Screen()
+    screen.stream().fragments([_fragment('{"response": "Hello '), _fragment('world", "routing_rationale": "known"}')])
+    assert screen.known == Direct("Hello world", "known")
+    assert screen.told == ["<known>", "Hello world"]

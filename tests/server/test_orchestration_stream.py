@@ -88,6 +88,14 @@ def test_an_orchestrated_run_is_as_recorded() -> None:
     check(Path("orchestrated.txt"), text.replace(encoder.id, "chatcmpl-…"))
 
 
+def test_an_answer_that_is_still_written_says_so_in_its_event() -> None:
+    encoder = ChatEncoder(SHAPE, created=1)
+    frames = encoder.encode([DirectAnswer("Latency", "Both agree", streamed=True)]).decode()
+    assert '"response":"Latency","routing_rationale":"Both agree","streamed":true' in frames
+    frames = encoder.encode([DirectAnswer("Latency rose.", "Both agree")]).decode()
+    assert "streamed" not in frames
+
+
 def test_worker_reasoning_is_followed_by_its_mirror() -> None:
     seen = names(SHAPE, orchestrated())
     at = seen.index("aura.orchestrator.worker_reasoning")

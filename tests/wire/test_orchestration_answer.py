@@ -130,6 +130,7 @@ async def test_the_answer_is_told_while_the_model_is_still_writing_it() -> None:
     assert kinds(before)[-3:] == ["DirectAnswer", "IterationCompleted", "TextDelta"]
     assert isinstance(before[-1], TextDelta)
     assert before[-1].text == "The first ha"
+    assert before[-3] == DirectAnswer("The first ha", "", streamed=True)
     text = "".join(event.text for event in [*before, *after] if isinstance(event, TextDelta))
     assert text == "The first half and the second."
     assert isinstance(after[-1], RunFinished)

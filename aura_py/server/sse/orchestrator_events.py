@@ -61,10 +61,10 @@ def _waves(waves: Mapping[int, int]) -> list[list[int]]:
 
 
 def _direct_answer(event: DirectAnswer, _shape: StreamShape) -> tuple[str, Fields]:
-    return "orchestrator.direct_answer", {
-        "response": event.response,
-        "routing_rationale": event.routing_rationale,
-    }
+    fields: Fields = {"response": event.response, "routing_rationale": event.routing_rationale}
+    if event.streamed:
+        fields["streamed"] = True
+    return "orchestrator.direct_answer", fields
 
 
 def _clarification(event: ClarificationNeeded, _shape: StreamShape) -> tuple[str, Fields]:
@@ -133,7 +133,7 @@ def _iteration_complete(event: IterationCompleted, _shape: StreamShape) -> tuple
         fields["gaps"] = list(event.gaps)
     if event.blocked:
         fields["blocked"] = [
-            {"task": task, "blocked_by": list(causes)} for task, causes in sorted(event.blocked.items())
+            {"task_id": task, "blocked_by": list(causes)} for task, causes in sorted(event.blocked.items())
         ]
     fields |= {
         "planning_ms": event.planning_ms,
