@@ -1,4 +1,5 @@
-"""Arguments as models write them: ``"50"`` and ``50.0`` are 50, anything odder is explained (S-21)."""
+"""Arguments as models write them (S-21): ``"50"`` and ``50.0`` are 50, ``["a", "b"]`` is ``a, b``, ``""`` for an
+optional one is nothing; anything odder is explained."""
 
 from __future__ import annotations
 
@@ -20,18 +21,25 @@ class Arguments:
             )
 
     def has(self, name: str) -> bool:
-        return name in self._given
+        """Whether an optional argument says anything: models fill what they do not need with ``""``."""
+        return not _is_blank(self._given.get(name, ""))
 
     def text(self, name: str, default: str | None = None) -> str:
         value: Json = self._given.get(name, default)
+        if default is not None and _is_blank(value):
+            return default
         if value is None:
             raise HardError(f"invalid argument: `{name}` is missing; give it as a string")
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            value = ", ".join(str(part) for part in value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise HardError(f"invalid argument: `{name}` must be a string")
         return str(value).encode("utf-8", "replace").decode()
 
     def count(self, name: str, default: int | None = None, *, least: int = 0) -> int:
         value: Json = self._given.get(name, default)
+        if default is not None and _is_blank(value):
+            return default
         if value is None:
             raise HardError(f"invalid argument: `{name}` is missing; give it as a whole number")
         number = _whole(value)
@@ -43,11 +51,15 @@ class Arguments:
 
     def flag(self, name: str) -> bool:
         value = self._given.get(name, False)
-        if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        if isinstance(value, str) and value.strip().lower() in ("true", "false", ""):
             return value.strip().lower() == "true"
         if not isinstance(value, bool):
             raise HardError(f"invalid argument: `{name}` must be true or false")
         return value
+
+
+def _is_blank(value: Json) -> bool:
+    return value == [] or (isinstance(value, str) and not value.strip())
 
 
 def _whole(value: Json) -> int | None:

@@ -14,8 +14,14 @@ from aura_py.messages import Json
 from aura_py.scratchpad.replies import HardError
 from aura_py.scratchpad.rows import Missing, Value
 
-_CONDITION = re.compile(r"\s*(.+?)\s*(==|!=|>=|<=|=|>|<|\bcontains\b|\bexists\b|\bmissing\b)\s*(.*?)\s*", re.DOTALL)
-_AGGREGATE = re.compile(r"\s*(count|min|max|sum|avg)\s*(?:[(:]\s*([^()]+?)\s*\)?)?\s*")
+_LONGEST = 4096
+_QUOTED = r"""(?<!\w)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+_JOINED = re.compile(rf"({_QUOTED})|\s+(and|&&|or|\|\|)(?=\s)", re.IGNORECASE)
+_CONDITION = re.compile(
+    rf"\s*((?:{_QUOTED}|[^<>=!()])+?)\s*(?:(==|!=|>=|<=|=(?!=)|>|<|\bcontains\b)\s*(.*\S)|\b(exists|missing))\s*",
+    re.DOTALL | re.IGNORECASE,
+)
+_AGGREGATE = re.compile(r"\s*(count|min|max|sum|avg)\s*(?:[(:]\s*([^()]*?)\s*\)?)?\s*", re.IGNORECASE)
 
 
 _NUMBERS = {int, float}
@@ -61,16 +67,42 @@ class Condition:
 
 def conditions(text: str) -> list[Condition]:
     """``status == "error" and metadata.score > 3``."""
-    found: list[Condition] = []
-    for part in re.split(r"\s+(?:and|AND|&&)\s+", text.strip()):
-        match = _CONDITION.fullmatch(part)
-        if match is None:
+    if len(text) > _LONGEST:
+        raise HardError(f"invalid argument: `where` has {len(text)} characters; at most {_LONGEST} are allowed")
+    return [_condition(part) for part in _parts(text)]
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between the words ``and`` outside quotes."""
+    parts: list[str] = []
+    begin = 0
+    for match in _JOINED.finditer(text):
+        if match[1] is not None:
+            continue
+        if match[2].lower() in ("or", "||"):
             raise HardError(
-                f"invalid argument: `where` cannot read `{part[:80]}`; write `field == value`, with ==, !=, <, <=, >, "
-                ">=, contains, exists or missing, joined by `and`"
+                "invalid argument: `where` joins conditions by `and` only; make one call for each side of `or`, "
+                "or put a text that holds the word into quotes"
             )
-        found.append(Condition(match[1], match[2], _operand(match[3])))
-    return found
+        parts.append(text[begin : match.start()])
+        begin = match.end()
+    return [*parts, text[begin:]]
+
+
+def _condition(text: str) -> Condition:
+    part = text.strip()
+    if part.startswith("(") and part.endswith(")"):
+        part = part[1:-1]
+    match = _CONDITION.fullmatch(part)
+    if match is None:
+        raise HardError(
+            f"invalid argument: `where` cannot read `{part[:80]}`; write `field == value`, with ==, !=, <, <=, >, "
+            ">=, contains, exists or missing, joined by `and`"
+        )
+    field = match[1]
+    if field[0] == field[-1] and field[0] in "\"'":
+        field = f"[{field}]"
+    return Condition(field, (match[2] or match[4]).lower(), None if match[4] else _operand(match[3]))
 
 
 def _operand(text: str) -> Json:
@@ -141,12 +173,13 @@ def aggregates(text: str) -> list[Aggregate]:
     found: list[Aggregate] = []
     for part in text.split(","):
         match = _AGGREGATE.fullmatch(part)
-        if match is None or (match[1] != "count" and not match[2]):
+        field = "" if match is None or match[2] in (None, "*") else match[2]
+        if match is None or (match[1].lower() != "count" and not field):
             raise HardError(
                 f"invalid argument: `aggregate` cannot read `{part.strip()[:80]}`; write count, min(field), "
                 "max(field), sum(field) or avg(field), separated by commas"
             )
-        found.append(Aggregate(part.strip(), match[1], match[2] or ""))
+        found.append(Aggregate(part.strip(), match[1].lower(), field))
     return found
 
 

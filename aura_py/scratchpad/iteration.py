@@ -16,7 +16,7 @@ from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.locate import every, json_view, steps_of
 from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
-from aura_py.scratchpad.rows import Missing, Value, columns
+from aura_py.scratchpad.rows import MISSING, Missing, Value, columns
 
 _LINES = 5
 _LONGEST = 500
@@ -39,14 +39,13 @@ def iterate_over(desk: Desk, arguments: Arguments) -> str:
     if not names:
         raise HardError("invalid argument: `fields` names no field; give for example `id, name, metadata.score`")
     fields = [(name, _field(name)) for name in names]
-    chosen = arguments.has("where") or arguments.has("sort_by")
     items: Iterator[tuple[int, tuple[str, Node]]]
-    if chosen:
-        order = _selected(arguments, text, [node for _, node in arrays])
+    unknown = ""
+    if arguments.has("where") or arguments.has("sort_by"):
+        order, unknown = _selected(arguments, text, [node for _, node in arrays])
         total = len(order)
         items = ((index, _item(text, arrays, index)) for index in order[offset:])
     else:
-        order = []
         total = sum(text.size(node) for _, node in arrays)
         items = _items(text, arrays, offset)
     units: list[str] = []
@@ -69,7 +68,7 @@ def iterate_over(desk: Desk, arguments: Arguments) -> str:
     def facts(shown: int) -> str:
         part = f" {offset}-{offset + shown - 1}," if shown < total and shown else ""
         kind = "matching items" if arguments.has("where") else "items"
-        return f"{path} ({total} {kind},{part} fields: [{listed}])"
+        return f"{path} ({total} {kind}{unknown},{part} fields: [{listed}])"
 
     def more(shown: int) -> str:
         rest = "" if limit >= _ALL else f", limit={wanted - shown}"
@@ -176,32 +175,40 @@ def _written(text: JsonText, file: str, path: str, node: Node) -> str:
     return text.raw(node).decode("utf-8", "replace")
 
 
-def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> list[int]:
-    """Indexes of the items that ``where`` keeps, in the order of ``sort_by``."""
+def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> tuple[list[int], str]:
+    """Indexes of the items that ``where`` keeps, in the order of ``sort_by``; and a word on fields that none has."""
     wanted = conditions(arguments.text("where")) if arguments.has("where") else []
     sorting = arguments.text("sort_by", "")
     descending = sorting.startswith("-") or sorting.lower().endswith(" desc")
     sort_field = sorting.removeprefix("-").strip()
     for word in (" desc", " asc", " DESC", " ASC"):
         sort_field = sort_field.removesuffix(word).strip()
-    fields = [_field(condition.field) for condition in wanted]
-    if sort_field:
-        fields.append(_field(sort_field))
+    names = [condition.field for condition in wanted]
+    if arguments.has("sort_by"):
+        if not sort_field:
+            raise HardError("invalid argument: `sort_by` names no field; give for example `-metadata.score`")
+        names.append(sort_field)
+    fields = [_field(name) for name in names]
+    known = [False] * len(fields)
     found: list[int] = []
     values: list[Value] = []
     passed = 0
     for array in arrays:
         for piece in columns(text, array, fields):
+            if not all(known):
+                known = [seen or column.count(MISSING) < len(column) for seen, column in zip(known, piece, strict=True)]
             kept = _kept(piece, wanted)
             found.extend(map(passed.__add__, kept))
             if sort_field:
                 values.extend(map(piece[-1].__getitem__, kept))
             passed += len(piece[-1])
+    absent = [f"`{name}`" for name, seen in zip(names, known, strict=True) if not seen]
+    unknown = f", no item has {' or '.join(absent)}" if absent else ""
     if not sort_field:
-        return found
+        return found, unknown
     keys = values if set(map(type, values)) <= {int, float} else list(map(sort_key, values))
     order = sorted(range(len(found)), key=cast("Callable[[int], float]", keys.__getitem__), reverse=descending)
-    return list(map(found.__getitem__, order))
+    return list(map(found.__getitem__, order)), unknown
 
 
 def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text: JsonText, arrays: list[Node]) -> str:

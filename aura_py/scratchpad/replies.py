@@ -204,5 +204,6 @@ def soft(fields: Mapping[str, Json]) -> str:
 
 
 def clipped(text: str) -> str:
-    """``text``, or both its ends when it is long."""
+    """``text``, or both its ends when it is long; without the lone surrogates that no provider takes."""
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

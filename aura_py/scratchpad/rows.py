@@ -17,6 +17,7 @@ from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.pretty import pretty
 
 _PIECE = 1 << 18
+_ODD = re.compile(r'[\\"\x00-\x1f]')
 
 
 class Missing:
@@ -33,7 +34,7 @@ Value = Json | Missing
 def columns(text: JsonText, array: Node, fields: list[tuple[Step, ...]]) -> Iterator[list[list[Value]]]:
     """The values of the fields, a column each, for some thousand items at a time."""
     decoder = None
-    if fields and all(steps and all(step.kind in ("key", "either") for step in steps) for steps in fields):
+    if fields and all(steps and all(map(_is_plain, steps)) for steps in fields):
         decoder = msgspec.json.Decoder(list[_struct([tuple(s.text for s in steps) for steps in fields])])  # type: ignore[misc]
     waypoints: list[tuple[int, int]] = []
     passed = 0
@@ -77,6 +78,11 @@ def _struct(paths: list[tuple[str, ...]]) -> type[msgspec.Struct]:
         # A field asked for both whole and in part is read whole; parts are then found in the value.
         members.append((name, Any if whole or not below else _struct(below) | None, MISSING))
     return msgspec.defstruct("Item", members, rename=names, gc=False)
+
+
+def _is_plain(step: Step) -> bool:
+    """Whether msgspec takes it as the name of a field."""
+    return step.kind in ("key", "either") and _ODD.search(step.text) is None
 
 
 def _name(key: str) -> str:

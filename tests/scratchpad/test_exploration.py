@@ -341,3 +341,50 @@ async def test_errors_stay_short_however_long_paths_and_keys_are(pad: Rig) -> No
     assert len((await pad.explore("head", file="a" * 50_000)).text) < 1000
     assert len((await pad.explore("iterate_over", file=deep, path=".".join(["deep"] * 2999), fields="a")).text) < 1000
     assert "\ud800" not in (await pad.explore("grep", file=file, pattern="a\ud800")).text
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("name == 'a and b'", [1]),
+        ('name contains "x or y"', [2]),
+        ("(id >= 1) AND (id < 3)", [1, 2]),
+        ('["k.d"] == 5 && id EXISTS', [0]),
+        ("'k.d' missing", [1, 2]),
+        ('["q\\"\\\\"] == 7', [2]),
+        ("", [0, 1, 2]),
+    ],
+)
+async def test_conditions_are_read_as_models_write_them(pad: Rig, where: str, found: list[int]) -> None:
+    items = [{"id": 0, "k.d": 5, "name": "a"}, {"id": 1, "name": "a and b"}, {"id": 2, "name": "is x or y", 'q"\\': 7}]
+    file = await pad.park(json.dumps(items))
+    body = json.loads(
+        await pad.body("iterate_over", file=file, path="$", fields="id", where=where, sort_by="", limit="")
+    )
+    assert [row["id"] for row in body] == found
+
+
+@pytest.mark.parametrize("where", ["a == 1 or a == 2", "==", "a ==", "== 1", "not a", "a in [1]", "and", "x" * 5000])
+async def test_conditions_that_mean_something_else_are_refused(pad: Rig, where: str) -> None:
+    file = await pad.park('[{"a": 1}]')
+    outcome = await pad.explore("iterate_over", file=file, path="$", fields="a", where=where)
+    assert not outcome.ok
+    assert "`where`" in outcome.text
+
+
+async def test_a_field_that_no_item_has_is_named(pad: Rig) -> None:
+    file = await pad.park('[{"a": 1}, {"a": 2}]')
+    text = await pad.read("iterate_over", file=file, path="$", fields="a", where="b == 1", sort_by="c")
+    assert "0 matching items, no item has `b` or `c`" in text
+
+
+async def test_arguments_are_taken_as_models_write_them(pad: Rig) -> None:
+    file = await pad.park('[{"a": 1, "b": 2}]')
+    body = json.loads(await pad.body("iterate_over", file=file, path="$", fields=["a", "b"], offset="", group_by=[]))
+    assert body == [{"_index": 0, "a": 1, "b": 2}]
+    outcome = await pad.explore("iterate_over", file=file, path="$", fields="a", sort_by="-")
+    assert not outcome.ok
+    assert "`sort_by` names no field" in outcome.text
+    for arguments in ({"lines": "\ud800", "file": file}, {"file": "\ud800"}):
+        outcome = await pad.explore("head", **arguments)
+        assert outcome.text.encode()
