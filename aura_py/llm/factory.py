@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from aura_py.llm.circuit import circuit_of
 from aura_py.llm.contract import Capabilities, ChatModel
 from aura_py.llm.resilience import ResilientModel
 
@@ -23,7 +24,13 @@ def build_model(config: LLM, *, agent: str) -> ChatModel:
     """
     tables = (config, *config.fallback)
     chain = [_dialect(table, agent) for table in tables]
-    return ResilientModel(chain[0], chain[1:], agent=agent, caps=[table.max_tokens for table in tables])
+    return ResilientModel(
+        chain[0],
+        chain[1:],
+        agent=agent,
+        caps=[table.max_tokens for table in tables],
+        circuits=[circuit_of(table) for table in tables],
+    )
 
 
 def capabilities(provider: str) -> Capabilities:

@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from aura_py.context import Clock, SystemClock
 from aura_py.errors import (
@@ -21,6 +22,7 @@ from aura_py.errors import (
     RequestError,
     RunTimeout,
 )
+from aura_py.llm.circuit import Circuit
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta, UsageReport
 
 _log = logging.getLogger(__name__)
@@ -57,11 +59,20 @@ class RetryPolicy:
         return asked + chance.uniform(0, self.base / 2)
 
 
+@dataclass(slots=True, frozen=True, eq=False)
+class _Link:
+    place: int
+    model: ChatModel
+    cap: int | None
+    circuit: Circuit
+
+
 class ResilientModel:
     """A chain of models that answers as one. Its name and capabilities are those of the first.
 
     Args:
         caps: The ``max_tokens`` of each model's table, which no request exceeds.
+        circuits: What is remembered of each model; by default the chain remembers for itself.
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class ResilientModel:
         *,
         agent: str,
         caps: Sequence[int | None] = (),
+        circuits: Sequence[Circuit] = (),
         policy: RetryPolicy | None = None,
         clock: Clock | None = None,
         chance: random.Random | None = None,
@@ -79,8 +91,10 @@ class ResilientModel:
         self.model = first.model
         self.context_window = first.context_window
         self.capabilities: Capabilities = first.capabilities
-        self._chain = (first, *fallbacks)
-        self._caps = (*caps, *(None for _ in self._chain[len(caps) :]))
+        self._chain = tuple(
+            _Link(place, model, cap, circuit or Circuit())
+            for place, (model, cap, circuit) in enumerate(zip_longest((first, *fallbacks), caps, circuits))
+        )
         self._agent = agent
         self._policy = policy or RetryPolicy()
         self._clock = clock or SystemClock()
@@ -88,18 +102,19 @@ class ResilientModel:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         failure: ProviderError | RunTimeout | None = None
-        for place, (model, cap) in enumerate(zip(self._chain, self._caps, strict=True), start=1):
-            last = place == len(self._chain)
+        order = self._order()
+        for number, link in enumerate(order, start=1):
+            rest = order[number:]
             try:
-                first, batches = await self._begin(model, _capped(request, cap), last=last)
+                first, batches = await self._begin(link, _capped(request, link.cap), last=not rest)
             except _BeforeAnything as failed:
                 failure = failed.error
-                if last or not _helps_elsewhere(failure):
+                if not rest or not (_helps_elsewhere(failure) or _jumped(link, rest)):
                     raise failure from failure.__cause__
                 _log.warning("%s Trying the next model of the fallback chain.", failure.message)
             except RequestError as unfit:
                 # The caller asked for something this model cannot do; only the first model's word is for the caller.
-                if failure is None:
+                if link.place == 0:
                     raise
                 _log.warning("%s It is no help in the fallback chain.", unfit.message)
             else:
@@ -112,10 +127,50 @@ class ResilientModel:
             raise failure from failure.__cause__
 
     async def aclose(self) -> None:
-        for model in self._chain:
-            await model.aclose()
+        for link in self._chain:
+            await link.model.aclose()
+
+    def _order(self) -> Sequence[_Link]:
+        """The chain as declared, but for the models that cool down: they come last."""
+        if len(self._chain) == 1:
+            return self._chain
+        now = self._clock.monotonic()
+        return sorted(self._chain, key=lambda link: link.circuit.cooling(now))
 
     async def _begin(
+        self, link: _Link, request: ChatRequest, *, last: bool
+    ) -> tuple[list[Delta], AsyncGenerator[list[Delta], None]]:
+        """What :meth:`_attempts` gives; the link's circuit learns from it."""
+        with link.circuit.asking() as asked:
+            try:
+                begun = await self._attempts(link.model, request, last=last)
+            except _BeforeAnything as failed:
+                if _helps_elsewhere(failed.error):
+                    self._cool(link, asked, failed.error)
+                else:
+                    link.circuit.answered()
+                raise
+        if link.circuit.answered():
+            _log.info(
+                "Agent `%s`: provider `%s`, model `%s`, answers again.",
+                self._agent,
+                link.model.provider,
+                link.model.model,
+            )
+        return begun
+
+    def _cool(self, link: _Link, asked: int, error: ProviderError | RunTimeout) -> None:
+        seconds = link.circuit.failed(asked, self._clock.monotonic(), _wish(error))
+        if seconds and len(self._chain) > 1:
+            _log.warning(
+                "Agent `%s`: provider `%s`, model `%s`, is asked after the others of its chain for %.0f s.",
+                self._agent,
+                link.model.provider,
+                link.model.model,
+                seconds,
+            )
+
+    async def _attempts(
         self, model: ChatModel, request: ChatRequest, *, last: bool
     ) -> tuple[list[Delta], AsyncGenerator[list[Delta], None]]:
         """One model's attempts, until one of them has something to show: that, and the rest of its stream.
@@ -215,6 +270,11 @@ class _Deadlines:
                 f"{name} fell silent for {self._silence:g} seconds in the middle of its answer; try again."
             )
         return FirstChunkTimeout(f"{name} sent nothing within {self._first:g} seconds; try again or raise the limit.")
+
+
+def _jumped(link: _Link, rest: Sequence[_Link]) -> bool:
+    """Whether a model that is declared before this one waits behind it: then this one's refusal is not the verdict."""
+    return any(other.place < link.place for other in rest)
 
 
 def _capped(request: ChatRequest, cap: int | None) -> ChatRequest:

@@ -49,13 +49,14 @@ class Says:
 
 
 class Sleeper:
-    """A clock that notes how long it was asked to sleep, and does not."""
+    """A clock that notes how long it was asked to sleep, and does not. Time passes when a test says so."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.passed = 0.0
 
     def monotonic(self) -> float:
-        return sum(self.slept)
+        return sum(self.slept) + self.passed
 
     def now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC)

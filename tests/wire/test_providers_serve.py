@@ -97,8 +97,10 @@ def prepare(cast_: Cast) -> None:
         cast_.add(provider, "real_tool", rest=MOCK)
         cast_.add(provider, "plain_text", "-open", agent=EVERY_OVERRIDE, llm="temperature = 0.9\nmax_tokens = 500")
         cast_.add(provider, "real_tool", "-open", agent=EVERY_OVERRIDE, rest=MOCK)
-    cast_.chain("busy-first", "overloaded", "plain_text", agent=EVERY_OVERRIDE)
+    for name in ("busy-first-False", "busy-first-True", "busy-first-unfit"):
+        cast_.chain(name, "overloaded", "plain_text", agent=EVERY_OVERRIDE)
     cast_.chain("slow-down-first", "rate_limited", "plain_text")
+    cast_.chain("later-first", "come_back_later", "plain_text")
     cast_.chain("key-first", "wrong_key", "plain_text")
     cast_.chain("seen-first", "error_after_text", "plain_text")
     cast_.chain("all-busy", "overloaded", "overloaded")
@@ -341,14 +343,21 @@ def test_a_chat_client_s_title_in_json_is_not_refused(scene: Scene, provider: st
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_next_model_answers_for_an_overloaded_one(scene: Scene, stream: bool) -> None:
-    before = len(scene.agents["busy-first-0"].bodies())
+    agent = f"busy-first-{stream}"
     if stream:
-        text = "".join(chunk.choices[0].delta.content or "" for chunk in scene.ask("busy-first", stream=True))
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in scene.ask(agent, stream=True))
     else:
-        text = scene.text("busy-first")
+        text = scene.text(agent)
     assert text == "Hello, world!"
-    assert len(scene.agents["busy-first-0"].bodies()) - before == 2
+    assert len(scene.agents[f"{agent}-0"].bodies()) == 2
     assert "Trying the next model of the fallback chain." in scene.server.log
+
+
+def test_a_model_that_wants_to_be_left_alone_for_a_while_is_not_asked_by_the_next_call(scene: Scene) -> None:
+    for _ in range(3):
+        assert scene.text("later-first") == "Hello, world!"
+    assert len(scene.agents["later-first-0"].bodies()) == 1
+    assert "is asked after the others of its chain for 600 s." in scene.server.log
 
 
 def test_a_wish_to_wait_is_not_waited_for_when_another_model_can_answer(scene: Scene) -> None:
@@ -378,7 +387,7 @@ def test_the_last_failure_of_the_chain_is_told(scene: Scene) -> None:
 
 def test_a_fallback_that_cannot_take_the_request_leaves_the_first_failure(scene: Scene) -> None:
     with pytest.raises(openai.APIStatusError) as failed:
-        scene.ask("busy-first", seed=11)
+        scene.ask("busy-first-unfit", seed=11)
     assert (failed.value.status_code, failed.value.code) == (503, "provider_overloaded")
     assert "`openai`" in str(failed.value)
     assert "cannot take `seed`" in scene.server.log
