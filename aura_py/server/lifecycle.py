@@ -233,10 +233,10 @@ def _configuration(edge: Edge) -> uvicorn.Config:
 
 def _http() -> type[asyncio.Protocol] | str:
     try:
-        from aura_py.server.connection import HttpConnection
+        from aura_py.server.incoming import IncomingHttp
     except ImportError:  # no httptools on this Python
         return "h11"
-    return HttpConnection
+    return IncomingHttp
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,0 +1,123 @@
+"""Requests as they come in over a connection: heads of a bounded size, one request at a time, always HTTP/1."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, Final
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from aura_py.errors import RequestError
+from aura_py.server.connection import HttpConnection
+from aura_py.server.envelope import error_object
+from aura_py.server.wire_json import to_json
+
+_HOP: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class HeadTooLarge(RequestError):
+    status = 431
+    code = "headers_too_large"
+
+
+class _Pipelined(Exception):
+    """Bytes of a further request while one is being answered."""
+
+
+class IncomingHttp(HttpConnection):
+    """What uvicorn would do with such requests: hold any number of header lines, lose the body of a request that offers
+    HTTP/2 (as Java's own client does with every one), and not notice that a client which has sent two requests at once
+    is gone. Here the offer is passed over, and a connection whose client does not wait for its answer is closed with
+    that answer."""
+
+    head_bytes: ClassVar[int] = 65_536
+    _head_seen = 0
+    _deaf = False
+    _rest: asyncio.TimerHandle | None = None
+    """Closes the connection when a body that nobody waits for does not come to its end."""
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._read_on(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            if self._answering():
+                self._read_no_more()
+            else:
+                self.send_400_response("")
+        else:
+            self._measure_head(len(data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest_is_here()
+        super().connection_lost(exc)
+
+    # --- the parser's callbacks ------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._answering():
+            raise _Pipelined
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head is not None:  # trailers of a body are of no use to anybody
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self.cycle is not None and not self.parser.should_upgrade():
+            self._rest_is_here()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and self._rest is None:
+            self._rest = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    # --- what is done about them -----------------------------------------------------------------------------------
+
+    def _answering(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and not cycle.more_body and not cycle.response_complete
+
+    def _read_no_more(self) -> None:
+        """The answer under way is the last one; reading goes on, because the end of the connection must be noticed."""
+        self._deaf = True
+        self.cycle.keep_alive = False
+
+    def _read_on(self, rest: bytes) -> None:
+        """The request again, without its offer of another protocol; ``rest`` is what came behind its head."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("")
+            return
+        lines = [b"%s %s HTTP/1.1" % (method, self.url)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] not in _HOP]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+
+    def _measure_head(self, size: int) -> None:
+        if self._head is None:
+            self._head_seen = 0
+            return
+        self._head_seen += size
+        if self._head_seen > self.head_bytes:
+            error = HeadTooLarge(f"The request's headers are larger than the limit of {self.head_bytes} bytes.")
+            body = to_json(error_object(error))
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[error.status] + head + body)
+            self.transport.close()
+            self._deaf = True
+
+    def _rest_is_here(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
