@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -19,19 +18,8 @@ logger = logging.getLogger(__name__)
 _SYSTEM: Final = frozenset({"system", "developer"})
 
 
-@dataclass(slots=True, frozen=True)
-class Conversation:
-    """The conversation in its original order, and what clients sent beside it.
-
-    ``system`` is the text of system messages: the agent's own prompt is authoritative, so a run never sees it.
-    """
-
-    messages: tuple[Message, ...]
-    system: tuple[str, ...]
-
-
-def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> Conversation:
-    """Checks and converts ``messages``.
+def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> tuple[Message, ...]:
+    """The conversation in its original order, without system messages: the agent's own prompt is authoritative.
 
     Args:
         with_tools: The request offers tools, so calls and their results are part of the conversation.
@@ -73,7 +61,7 @@ def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> Co
     if last == "function":
         last = kept[-1].role if kept else last
     check_ending(last or "user", kept, with_tools=with_tools)
-    return Conversation(tuple(kept), tuple(system))
+    return tuple(kept)
 
 
 def _message(role: str, item: dict[str, object], place: str, with_tools: bool) -> Message | None:

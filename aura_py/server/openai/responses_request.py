@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from aura_py.agent.contract import ClientTool
 from aura_py.errors import RequestError
-from aura_py.llm.contract import ToolChoice
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai import fields
+from aura_py.server.openai.call import Call
 from aura_py.server.openai.content import content_parts
 from aura_py.server.openai.messages import call_arguments, check_ending
 from aura_py.server.openai.tools import client_tools, tool_choice
@@ -21,23 +20,7 @@ logger = logging.getLogger(__name__)
 _ROLES: Final = frozenset({"user", "assistant"})
 
 
-@dataclass(slots=True, frozen=True)
-class ResponsesCall:
-    """One request. ``body`` holds sampling parameters under their chat-completion names."""
-
-    body: Mapping[str, object]
-    model: str | None
-    stream: bool
-    messages: tuple[Message, ...]
-    tools: tuple[ClientTool, ...]
-    tool_choice: ToolChoice
-    parallel_tool_calls: bool | None
-    session: str | None
-    metadata: Mapping[str, str]
-    user: str | None
-
-
-def parse_responses(body: Mapping[str, object]) -> ResponsesCall:
+def parse_responses(body: Mapping[str, object]) -> Call:
     """Reads what every agent needs; unknown parameters are ignored, ``null`` is absent.
 
     Raises:
@@ -46,8 +29,9 @@ def parse_responses(body: Mapping[str, object]) -> ResponsesCall:
     _refuse_stored(body)
     given = fields.array(body, "tools")
     user = body.get("user") or body.get("safety_identifier")
-    return ResponsesCall(
-        body=_sampling_names(body),
+    renamed = _sampling_names(body)
+    return Call(
+        body=renamed,
         model=fields.text(body, "model"),
         stream=fields.flag(body, "stream") or False,
         messages=_messages(body),
@@ -57,6 +41,7 @@ def parse_responses(body: Mapping[str, object]) -> ResponsesCall:
         session=fields.session(body),
         metadata=fields.string_pairs(body),
         user=user if isinstance(user, str) and user else None,
+        response_format=fields.table(renamed, "response_format"),
     )
 
 
