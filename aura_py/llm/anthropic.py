@@ -12,6 +12,7 @@ import orjson
 from aura_py.errors import ProviderError
 from aura_py.llm.anthropic_body import PROVIDER, build_body
 from aura_py.llm.anthropic_stream import AnthropicStream
+from aura_py.llm.body import pieces_of
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.reading import Answer, deltas_of
@@ -82,6 +83,8 @@ class _Anthropic:
 
     @asynccontextmanager
     async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
+        import aiohttp
+
         body = build_body(
             request,
             asked=self._asked,
@@ -91,8 +94,8 @@ class _Anthropic:
         )
         response = await self._open(body)
         try:
-            yield AnthropicStream(self._asked), response.aiter_bytes()
-        except self._httpx.HTTPError as error:
+            yield AnthropicStream(self._asked), pieces_of(response)
+        except (self._httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             raise self._asked.broken(error) from error
         finally:
             with anyio.CancelScope(shield=True):

@@ -12,6 +12,7 @@ from aura_py.errors import ProviderError
 from aura_py.llm.bedrock_body import PROVIDER, build_body
 from aura_py.llm.bedrock_client import BedrockClient
 from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
+from aura_py.llm.body import GatheredBody
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.reading import Answer, deltas_of
@@ -136,7 +137,7 @@ class _Bedrock:
         try:
             if response.status != 200:
                 raise await refused(asked, response)
-            yield _BedrockReader(asked), response.content.iter_any()
+            yield _BedrockReader(asked), GatheredBody(response.content)
         except (aiohttp.ClientError, OSError) as error:
             raise asked.broken(error) from error
         finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from aura_py.llm.body import GatheredBody
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_body import PROVIDER, build_body
@@ -76,7 +77,7 @@ class _Gemini:
         )
         response = await self._client.open(self._asked, self._path, orjson.dumps(body))
         try:
-            yield GeminiStream(self._asked), response.content.iter_any()
+            yield GeminiStream(self._asked), GatheredBody(response.content)
         except self._client.broken as error:
             raise self._asked.broken(error) from error
         finally:

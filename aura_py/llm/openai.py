@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 from aura_py.config.models import LLMBase, OpenAILLM
+from aura_py.llm.body import pieces_of
 from aura_py.llm.chat_request import ChatSettings, chat_body, has_linked_files
 from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Capabilities, ChatRequest, Delta, ThinkingBlock
@@ -16,9 +17,6 @@ from aura_py.llm.openai_client import Connection, import_sdk
 from aura_py.llm.reading import drain
 from aura_py.llm.sse import OversizedEvent, SseReader
 from aura_py.messages import Reasoning
-
-if TYPE_CHECKING:
-    import httpx2
 
 CAPABILITIES: Final = Capabilities(
     images=True,
@@ -73,7 +71,7 @@ class ChatCompletionsModel:
                         yield deltas
                     return
                 events = SseReader()
-                chunks = aiter(_pieces(response))
+                chunks = aiter(pieces_of(response))
                 async for chunk in chunks:
                     deltas = chat.read(events.feed(chunk))
                     if deltas and not chat.done:
@@ -112,16 +110,6 @@ class ChatCompletionsModel:
         if chat.failure is not None:
             raise chat.failure
         yield [*deltas, *chat.end()]
-
-
-def _pieces(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The body as it arrives. An unencoded body is read without the client library's layers, which cost more than
-    parsing does; they are only left out where the transport is the one we know."""
-    source = getattr(response.stream, "_stream", response.stream)
-    content = getattr(getattr(source, "_aiohttp_response", None), "content", None)
-    if content is None or response.headers.get("content-encoding", "identity") != "identity":
-        return response.aiter_bytes()
-    return cast("AsyncIterator[bytes]", content.iter_any())
 
 
 def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:

@@ -13,7 +13,7 @@ import asyncio
 
 from aura_py.events import Event, ReasoningDelta, ToolProgress, WorkerReasoning
 
-GATHER_SECONDS = 0.012
+GATHER_SECONDS = 0.01
 _DROPPABLE = (ToolProgress, WorkerReasoning, ReasoningDelta)
 
 
