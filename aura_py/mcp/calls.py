@@ -6,7 +6,7 @@ import logging
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import HEADER_MISMATCH, CallToolResult
+from mcp_types import HEADER_MISMATCH, PARSE_ERROR, CallToolResult
 from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
@@ -14,6 +14,7 @@ from aura_py.mcp.attachment import Lease, McpAttachment
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
 from aura_py.mcp.dispatcher import Listener, is_hang_up
+from aura_py.mcp.http import UNREADABLE
 from aura_py.mcp.results import cancelled, rpc_failure, shape_result, transport_failure
 from aura_py.messages import JsonObject
 from aura_py.tools.contract import CallContext, ToolOutcome
@@ -153,6 +154,7 @@ async def _attempt(
             raise
         finally:
             call.finish()
+            connection.take_http_failure(call.request_id)
 
 
 async def _send(
@@ -186,6 +188,10 @@ def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPErro
         return transport_failure(str(failure))
     if failure is not None and error.message == "Server returned an error response":
         return transport_failure(str(failure))
+    if error.code == PARSE_ERROR and error.message.startswith("Failed to parse"):
+        return transport_failure("the server's answer is not valid JSON")
+    if error.code == UNREADABLE or (failure is not None and 300 <= (failure.status or 0) < 400):
+        return transport_failure(error.message)
     if is_hang_up(error):
         connection.over = True
         if not call.listener.was_sent:

@@ -1,15 +1,18 @@
 """The HTTP client below the SDK's transports: it remembers what the SDK forgets.
 
 The SDK turns every failing status into one vague message, and one unreachable POST into the end of the session. Here
-each failure is noted under the JSON-RPC id it belongs to, and an unreachable server answers that one request with a
-JSON-RPC error instead of tearing down the calls beside it.
+each failure is noted under the JSON-RPC id it belongs to, and an unreachable server, or one whose answer cannot be
+read, answers that one request with a JSON-RPC error instead of tearing down the calls beside it or leaving its own
+waiting for ever.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -17,6 +20,7 @@ from http import HTTPStatus
 import anyio
 import httpx2
 import orjson
+from mcp.shared._httpx_utils import next_request_within_origin
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +31,7 @@ def _worth_telling(record: logging.LogRecord) -> bool:
     Errors that only say that a stream was closed on purpose are dropped, and malformed messages need no trace.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError):
+    if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | Severed):
         return False
     if isinstance(error, ValueError):
         record.exc_info = None
@@ -40,8 +44,14 @@ for _chatty in ("httpx2", "mcp.client.streamable_http"):
 UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""
 
+UNREADABLE = -32096
+"""JSON-RPC code of an answer that we made up because the server's own is no answer to the request."""
+
 MAX_EVENT = 64 * 1024 * 1024
-"""Bytes of one server-sent event, above which the call that it answers fails."""
+"""Bytes of one server-sent event, or of one answer in JSON, above which the call that it answers fails."""
+
+_GETS, _GETS_SECONDS = 20, 10.0
+"""How many streams may be asked for in how many seconds."""
 
 _BRIEF = 5.0
 """Seconds for messages that expect no answer; the SDK sends them one after another, so one must not hold the rest."""
@@ -54,7 +64,6 @@ class HttpFailure:
     method: str
     status: int | None
     problem: str = ""
-    unsent: bool = False
 
     def __str__(self) -> str:
         if self.status is None:
@@ -75,14 +84,20 @@ def trusted_authorities() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
+class Severed(httpx2.SSEError):
+    """The answer was given up by us: its call is cancelled, and the server knows."""
+
+
 class ObservingClient(httpx2.AsyncClient):
     """An HTTP client for one MCP connection, with ``headers`` on every exchange.
 
     ``first_failure`` is the first failing status (or wire error) that speaks about the connection as a whole;
-    ``failures`` holds the failure of each JSON-RPC request until somebody takes it.
+    ``failures`` holds the failure of each JSON-RPC request until somebody takes it. ``answers`` says that the response
+    to a request is its answer, as in Streamable HTTP. A request that was cancelled by a notification gives its
+    connection back once the notification is out: many servers never end the response of such a call.
     """
 
-    def __init__(self, headers: Mapping[str, str], *, connect_timeout: float) -> None:
+    def __init__(self, headers: Mapping[str, str], *, connect_timeout: float, answers: bool) -> None:
         super().__init__(
             headers=dict(headers),
             verify=trusted_authorities(),
@@ -92,6 +107,9 @@ class ObservingClient(httpx2.AsyncClient):
         )
         self.first_failure: HttpFailure | None = None
         self.failures: dict[int | str, HttpFailure] = {}
+        self._answers = answers
+        self._exchanges: dict[int | str, anyio.CancelScope | _Severable] = {}
+        self._gets: deque[float] = deque(maxlen=_GETS)
 
     async def send(  # type: ignore[override]
         self,
@@ -101,35 +119,107 @@ class ObservingClient(httpx2.AsyncClient):
         auth: httpx2.Auth | None = None,
         follow_redirects: bool = False,
     ) -> httpx2.Response:
-        probe = request.headers.get("mcp-method") == "server/discover"
-        if request.method == "DELETE" or (request.method == "POST" and _message_id(request) is None):
+        message = _message(request)
+        found = message.get("id") if "method" in message else None
+        message_id = found if isinstance(found, int | str) else None
+        if request.method == "GET":
+            await self._pace()
+        if request.method == "DELETE" or (request.method == "POST" and message_id is None):
             request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _BRIEF)
+        if message_id is None:
+            try:
+                return await self._exchange(request, None, stream=stream)
+            finally:
+                if message.get("method") == "notifications/cancelled":
+                    self._sever(message.get("params"))
+        scope = self._exchanges[message_id] = anyio.CancelScope()
+        try:
+            with scope:
+                response = await self._exchange(request, message_id, stream=stream)
+                if not response.is_stream_consumed:
+                    body = _Severable(response.stream, lambda body: self._forget(message_id, body))
+                    response.stream = self._exchanges[message_id] = body
+                return response
+        finally:
+            self._forget(message_id, scope)
+        return _made_up(request, message_id, UNREADABLE, "Request cancelled")
+
+    async def _exchange(
+        self, request: httpx2.Request, message_id: int | str | None, *, stream: bool
+    ) -> httpx2.Response:
+        probe = request.headers.get("mcp-method") == "server/discover"
         try:
             response = await super().send(request, stream=stream, follow_redirects=False)
-        except httpx2.TransportError as error:
-            failure = HttpFailure(
-                request.method, None, wire_problem(error), unsent=isinstance(error, httpx2.ConnectError)
-            )
-            self._note(request, failure, probe=probe)
+            if message_id is not None and self._answers and (response.is_success or response.is_error):
+                response = await _readable(request, message_id, response)
+        except httpx2.RequestError as error:
+            failure = HttpFailure(request.method, None, wire_problem(error))
+            self._note(request, message_id, failure, probe=probe)
             if request.method == "GET":
                 raise
-            return _made_up(request, failure)
-        if response.status_code >= 300 and not (request.method != "POST" and response.status_code == 405):
-            self._note(request, HttpFailure(request.method, response.status_code), probe=probe)
+            return _made_up(request, message_id, UNREACHABLE, str(failure))
+        tolerated = request.method != "POST" and response.status_code == 405
+        if response.status_code >= 300 and not tolerated and next_request_within_origin(response) is None:
+            self._note(request, message_id, HttpFailure(request.method, response.status_code), probe=probe)
         return response
 
-    def _note(self, request: httpx2.Request, failure: HttpFailure, *, probe: bool) -> None:
+    async def _pace(self) -> None:
+        """Servers decide how soon a stream is asked for again; one that says "at once" must not keep us busy."""
+        if len(self._gets) == _GETS:
+            await anyio.sleep(self._gets[0] + _GETS_SECONDS - anyio.current_time())
+        self._gets.append(anyio.current_time())
+
+    def _forget(self, message_id: int | str, exchange: anyio.CancelScope | _Severable) -> None:
+        if self._exchanges.get(message_id) is exchange:
+            del self._exchanges[message_id]
+
+    def _sever(self, params: object) -> None:
+        message_id = params.get("requestId") if isinstance(params, Mapping) else None
+        exchange = self._exchanges.pop(message_id, None) if isinstance(message_id, int | str) else None
+        if exchange is not None:
+            exchange.cancel()
+
+    def _note(
+        self, request: httpx2.Request, message_id: int | str | None, failure: HttpFailure, *, probe: bool
+    ) -> None:
         if self.first_failure is None and request.method != "DELETE" and not (probe and failure.status):
             self.first_failure = failure
-        if request.method == "POST":
-            message_id = _message_id(request)
-            if message_id is not None:
-                self.failures[message_id] = failure
-            else:
-                log.debug("an MCP server did not take a notification: %s", failure)
+        if message_id is not None:
+            self.failures[message_id] = failure
+        elif request.method == "POST":
+            log.debug("an MCP server did not take a notification: %s", failure)
 
 
-def wire_problem(error: httpx2.TransportError) -> str:
+class _Severable(httpx2.AsyncByteStream):
+    """The body of a response that can be given up while somebody waits for more of it."""
+
+    def __init__(self, inner: object, on_close: Callable[[_Severable], None]) -> None:
+        assert isinstance(inner, httpx2.AsyncByteStream)
+        self._inner = inner
+        self._chunks = aiter(inner)
+        self._on_close = on_close
+        self._scope = anyio.CancelScope()
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._scope.cancel()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._cancelled:
+            with anyio.CancelScope() as self._scope:
+                return await anext(self._chunks)
+        raise Severed("the call is cancelled")
+
+    async def aclose(self) -> None:
+        self._on_close(self)
+        await self._inner.aclose()
+
+
+def wire_problem(error: httpx2.RequestError) -> str:
     """What went wrong, in words that hold no URL."""
     match error:
         case httpx2.ConnectTimeout() | httpx2.ConnectError():
@@ -137,21 +227,86 @@ def wire_problem(error: httpx2.TransportError) -> str:
             return f"cannot connect to the server ({text})" if text else "cannot connect to the server"
         case httpx2.TimeoutException():
             return "the server did not answer in time"
+        case httpx2.DecodingError():
+            return "the server's answer cannot be decoded"
         case _:
             return f"the connection to the server broke ({type(error).__name__})"
 
 
-def _message_id(request: httpx2.Request) -> int | str | None:
+def _message(request: httpx2.Request) -> Mapping[str, object]:
+    if request.method != "POST":
+        return {}
     try:
         body = orjson.loads(request.content)
     except (orjson.JSONDecodeError, httpx2.RequestNotRead):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+async def _readable(request: httpx2.Request, message_id: int | str, response: httpx2.Response) -> httpx2.Response:
+    """``response`` if it can be the answer to the request, else one that says what is wrong with it."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    problem = None
+    if response.is_success:
+        if response.status_code == 202:
+            problem = "the server answered the request with `202 Accepted`, which promises no answer"
+        elif kind == "text/event-stream":
+            return response
+        elif kind != "application/json":
+            problem = f"unexpected content type `{kind[:100]}`" if kind else "unexpected answer without a content type"
+    elif kind != "application/json":
+        return response
+    if problem is None:
+        content = await _content(response)
+        problem = "the server's answer is too large" if content is None else _mismatch(content, message_id)
+        if content is not None and (problem is None or response.is_error):
+            status, headers = response.status_code, {"content-type": kind}
+            if (session := response.headers.get("mcp-session-id")) is not None:
+                headers["mcp-session-id"] = session
+            return httpx2.Response(status, headers=headers, content=content, request=request)
+    await response.aclose()
+    return _made_up(request, message_id, UNREADABLE, problem or "the server's answer cannot be read")
+
+
+async def _content(response: httpx2.Response) -> bytes | None:
+    """The whole body, or ``None`` if it is larger than an event may be."""
+    chunks, size = [], 0
+    try:
+        async with aclosing(response.aiter_bytes()) as parts:
+            async for chunk in parts:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_EVENT:
+                    return None
+    except httpx2.RequestError:
+        if response.is_success:
+            raise
+        return b""  # its status says enough
+    finally:
+        await response.aclose()
+    return b"".join(chunks)
+
+
+def _mismatch(content: bytes, message_id: int | str) -> str | None:
+    """Why ``content`` cannot answer the request; the SDK would wait for ever for a right answer."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return "the server's answer is not valid JSON"
+    if not isinstance(body, dict) or not ("result" in body or "error" in body):
+        return "the server's answer is no JSON-RPC response"
+    found = body.get("id")
+    if str(found) == str(message_id):
         return None
-    found = body.get("id") if isinstance(body, dict) else None
-    return found if isinstance(found, int | str) else None
+    error = body.get("error")
+    if found is None and isinstance(error, dict) and isinstance(error.get("message"), str):
+        return f"the server refused the request: {error['message']}"
+    return "the server's answer belongs to another request"
 
 
-def _made_up(request: httpx2.Request, failure: HttpFailure) -> httpx2.Response:
-    body = {"jsonrpc": "2.0", "id": _message_id(request), "error": {"code": UNREACHABLE, "message": str(failure)}}
+def _made_up(request: httpx2.Request, message_id: int | str | None, code: int, problem: str) -> httpx2.Response:
+    body = {"jsonrpc": "2.0", "id": message_id, "error": {"code": code, "message": problem}}
+    status = 502 if code == UNREACHABLE else 200
     return httpx2.Response(
-        502, headers={"content-type": "application/json"}, content=orjson.dumps(body), request=request
+        status, headers={"content-type": "application/json"}, content=orjson.dumps(body), request=request
     )

@@ -18,7 +18,9 @@ from anyio.abc import AsyncResource, ByteReceiveStream, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
-from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
+
+from aura_py.mcp.http import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +139,7 @@ class _Reader:
         except (ValueError, RecursionError):
             answer = _ANSWER.match(line)
         if answer is not None:
-            error = ErrorData(code=PARSE_ERROR, message="the server's answer is not valid JSON, or nested too deep")
+            error = ErrorData(code=UNREADABLE, message="the server's answer is not valid JSON, or nested too deep")
             return SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(answer[1]), error=error))
         log.log(
             logging.DEBUG if self._warned else logging.WARNING,

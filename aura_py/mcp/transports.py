@@ -54,7 +54,7 @@ async def open_transport(
                 yield streams
         case HttpServer():
             await anyio.to_thread.run_sync(trusted_authorities)
-            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30)
+            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30, answers=True)
             observed.client = client
             async with (
                 client,
@@ -65,7 +65,7 @@ async def open_transport(
                 yield streams
         case SseServer():
             await anyio.to_thread.run_sync(trusted_authorities)
-            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30)
+            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30, answers=False)
             observed.client = client
             async with open_sse(name, server.url.get_secret_value(), client) as streams:
                 yield streams

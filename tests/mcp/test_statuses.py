@@ -79,8 +79,8 @@ async def test_a_command_that_does_not_exist_or_dies_is_a_failed_server() -> Non
 
 
 async def test_what_is_not_mcp_is_refused(refusing: str) -> None:
-    assert "Unexpected content type" in await reason(http_server(f"{refusing}/html"))
-    assert "Unexpected content type" in await reason(http_server(f"{refusing}/bare"))
+    assert "unexpected content type `text/html`" in await reason(http_server(f"{refusing}/html"))
+    assert "without a content type" in await reason(http_server(f"{refusing}/bare"))
     assert "`text/html" in await reason(sse_server(f"{refusing}/html"))
     assert "no content type" in await reason(sse_server(f"{refusing}/bare"))
     assert "before it named an endpoint" in await reason(sse_server(f"{refusing}/mute"))
