@@ -30,7 +30,7 @@ async def read_body(headers: Headers, receive: Receive, limit: int, *, seconds: 
     """The whole body of a JSON request.
 
     Raises:
-        UnsupportedMediaType: The content type is not JSON.
+        UnsupportedMediaType: The content type is not JSON, or the body is compressed.
         SlowClient: It did not arrive within ``seconds``.
         BodyTooLarge: More than ``limit`` bytes were announced or arrived.
         RunCancelled: The client left before the body was complete.
@@ -42,6 +42,9 @@ async def read_body(headers: Headers, receive: Receive, limit: int, *, seconds: 
         raise UnsupportedMediaType(
             f"The content type `{_shown(media_type)}` is not supported; send `Content-Type: application/json`."
         )
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMediaType(f"The content encoding `{_shown(coding)}` is not supported; send the body as it is.")
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)

@@ -73,6 +73,7 @@ class Retries:
         counted = headers.get("x-stainless-retry-count", "")
         if not key and not counted.isdecimal():
             return None
+        again = bool(key) or bool(counted.strip("0"))
         digest = hashlib.sha256(body).hexdigest()
         named = (headers.get(name, "") for name in (*_identity(served), *self._session_headers))
         caller = (path, principal or "", user or "", served.id, *named)
@@ -84,9 +85,9 @@ class Retries:
                 "The `Idempotency-Key` was used for another request body; use a new key for a new request.",
                 param="Idempotency-Key",
             )
-        if entry is not None and not entry.tape.discarded and (key or int(counted) > 0):
+        if entry is not None and not entry.tape.discarded and again:
             return Claim(entry.tape, repeats=True)
-        if entry is not None and entry.tape.overlong and (key or int(counted) > 0):
+        if entry is not None and entry.tape.overlong and again:
             raise Conflict("The response to this request is too large to be repeated; use a new `Idempotency-Key`.")
         tape = Tape(TAPE_BYTES, self._now)
         self._entries[identity] = _Entry(tape, digest, KEYED_SECONDS if key else COUNTED_SECONDS)

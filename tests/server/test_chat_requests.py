@@ -181,6 +181,14 @@ async def test_a_body_that_is_not_json_is_415(rig: Rig, content_type: str) -> No
     assert (reply.status, reply.error()["code"]) == (415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("identity", 200), ("", 200)])
+async def test_a_compressed_body_is_refused_by_its_name(rig: Rig, coding: str, status: int) -> None:
+    reply = await rig.chat(headers={"content-encoding": coding})
+    assert reply.status == status
+    if status == 415:
+        assert f"`{coding}`" in reply.error()["message"]
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_over_the_limit_is_413_while_it_arrives(agents: Path, announced: bool) -> None:
     async with serving(agents, max_body_bytes=1000) as rig:

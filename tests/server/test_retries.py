@@ -92,6 +92,12 @@ async def test_a_counted_retry_replays_and_a_first_try_never_does(rig: Rig) -> N
     assert again.body != first.body
 
 
+@pytest.mark.parametrize("count", ["-1", "1.5", "many", "9" * 5000, "007"])
+async def test_an_odd_count_of_retries_harms_nobody(rig: Rig, count: str) -> None:
+    for _ in range(2):
+        assert (await rig.chat(headers={"x-stainless-retry-count": count})).status == 200
+
+
 async def test_an_answer_too_large_to_keep_is_a_conflict_not_a_second_run(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
