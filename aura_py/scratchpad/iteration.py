@@ -15,7 +15,7 @@ from aura_py.scratchpad.conditions import Condition, aggregates, combine, condit
 from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.locate import every, json_view, steps_of
-from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
+from aura_py.scratchpad.replies import Desk, HardError, Reply, Room, answer
 from aura_py.scratchpad.rows import MISSING, Missing, Value, columns
 
 _LINES = 5
@@ -49,13 +49,12 @@ def iterate_over(desk: Desk, arguments: Arguments) -> str:
         total = sum(text.size(node) for _, node in arrays)
         items = _items(text, arrays, offset)
     units: list[str] = []
-    room = desk.most_characters
+    room = Room(desk)
     wanted = max(0, min(limit, total - offset))
     for index, (path, node) in islice(items, wanted):
-        if room <= 0:
-            break
         units.append(_row(text, file, path, index, node, fields))
-        room -= len(units[-1])
+        if not room.takes(units[-1]):
+            break
     listed = ", ".join(names)
     extra = "".join(
         f", {name}={json.dumps(arguments.text(name), ensure_ascii=False)}"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Literal
 
 import orjson
@@ -70,7 +71,7 @@ class JsonText:
         self._marks: dict[int, list[int]] = {}
         self._closers: dict[int, int] = {}
         self._waypoints: dict[int, list[tuple[int, int]]] = {}
-        self._near: dict[int, tuple[int, int]] = {}
+        self._places: dict[int, array[int]] = {}
 
     @cached_property
     def lines(self) -> Lines:
@@ -337,19 +338,37 @@ class JsonText:
         if waypoints is not None:
             if index >= self._sizes[node.start]:
                 return None
-            passed, at = waypoints[bisect_right(waypoints, (index, end)) - 1]
-            near = self._near.get(node.start)
-            if near is not None and passed < near[0] <= index:
-                passed, at = near
-            place = at if passed == index else self._nth_from(node, at, index - passed)
-            if place is not None:
-                self._near[node.start] = index, place
-            return place
+            number = bisect_right(waypoints, (index, end)) - 1
+            passed = waypoints[number][0]
+            places = self._between_waypoints(node, number)
+            return places[index - passed]
         marks = self._children_before(node)
         if index > marks[-1]:
             return None
         block = bisect_right(marks, index - 1) - 1
         return self._nth_from(node, node.start + block * _STEP, index - marks[block])
+
+    def _between_waypoints(self, node: Node, number: int) -> array[int]:
+        """Where the elements from one waypoint to the next begin. An array that is sorted is read in any order."""
+        waypoints = self._waypoints[node.start]
+        known = self._places.get(waypoints[number][1])
+        if known is not None:
+            return known
+        passed, start = waypoints[number]
+        last = number + 1 == len(waypoints)
+        following, stop = (self._sizes[node.start], self.end(node)) if last else waypoints[number + 1]
+        margin = b",\n" + b"  " * (node.depth + 1)
+        needle = margin + b"{"
+        parts = self.data[start:stop].split(needle)
+        if len(parts) == following - passed:
+            # Each element is an object, so nothing but the separators matches the longer needle.
+            behind = accumulate((len(part) + len(needle) for part in parts[:-1]), initial=start)
+            known = array("Q", (start, *(place - 1 for place in islice(behind, 1, None))))
+        else:
+            found = (match.end() for match in self._between(node).finditer(self.data, start, stop))
+            known = array("Q", (start, *islice(found, following - passed - 1)))
+        self._places[start] = known
+        return known
 
     def separator(self, node: Node, offset: int) -> int | None:
         """Where the first element of a block array that begins behind ``offset`` does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import orjson
@@ -16,6 +17,7 @@ from aura_py.scratchpad.store import Store
 
 _LONGEST = 600
 _ECHOED = 3000
+_SAMPLE, _SAMPLED = 4096, 1024
 _FOOTER = 100
 """Tokens set aside for the footer while the size of the body is sought."""
 
@@ -60,6 +62,30 @@ class Desk:
     def most_characters(self) -> int:
         """More characters than any result could fit; building a longer one is a waste."""
         return 12 * self.limit + 4096
+
+
+class Room:
+    """Tells while a result grows whether more of it can fit, so that costly units are not made in vain."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._counter = desk.counter
+        self._left = desk.limit + desk.limit // 20 + 64
+        self._pending: list[str] = []
+        self._size = 0
+        self._step = 2 * self._left
+
+    def takes(self, unit: str) -> bool:
+        """Whether anything may fit behind this unit."""
+        self._pending.append(unit)
+        self._size += len(unit)
+        if self._size < self._step:
+            return True
+        tokens = self._counter.count_up_to("\n".join(self._pending), self._left)
+        self._left -= tokens
+        self._step = max(512, self._left * self._size // max(1, tokens))
+        self._pending.clear()
+        self._size = 0
+        return self._left > 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -147,12 +173,12 @@ def _largest(desk: Desk, reply: Reply) -> tuple[int, str, int]:
 
     whole = desk.counter.count_up_to
     low, high, best = 0, len(reply.units) + 1, 0
-    guess = _first_guess(reply, limit)
+    guess = _first_guess(desk, reply, limit)
     for step in range(40):
         tokens = whole(reply.body(reply.units[:guess]), 3 * limit) + _FOOTER
         if tokens <= limit:
             low = best = guess
-            if step >= 2 and tokens > limit - limit // 20:
+            if tokens > limit - limit // 20:
                 break
         else:
             high = guess
@@ -170,8 +196,11 @@ def _largest(desk: Desk, reply: Reply) -> tuple[int, str, int]:
     return 0, "", 0
 
 
-def _first_guess(reply: Reply, limit: int) -> int:
-    room = 3 * limit
+def _first_guess(desk: Desk, reply: Reply, limit: int) -> int:
+    """How many units may fit, by the tokens that the first of them have."""
+    sample = "\n".join(islice(reply.units, _SAMPLED))[:_SAMPLE]
+    tokens = desk.counter.count_up_to(sample, limit)
+    room = (limit - limit // 50 - _FOOTER) * len(sample) // max(1, tokens)
     for number, unit in enumerate(reply.units):
         room -= len(unit) + 1
         if room < 0:

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_py.scratchpad import pretty as layout
+from aura_py.scratchpad.addresses import parse
 from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.pretty import pretty
+from aura_py.scratchpad.rows import columns
 
 _scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=12)
@@ -131,3 +133,22 @@ def test_a_large_array_is_reached_at_any_index() -> None:
         assert json.loads(text.raw(node)) == items[index]
         assert text.index_at(array, node.start) == (index % 9000, node.start)
     assert text.element(array, 9000) is None
+
+
+@pytest.mark.parametrize("every", [7, 10_000])
+def test_after_a_walk_over_a_large_array_its_elements_are_reached_in_any_order(every: int) -> None:
+    items: list[Any] = [
+        f"}},\n    {{ {number}" if number % every == 1 else {"n": number, "s": [{}] * (number % 4), "o": {"x": [[1]]}}
+        for number in range(20_000)
+    ]
+    laid_out = pretty(json.dumps({"items": items, "after": 1}).encode())
+    assert laid_out is not None
+    text = JsonText(laid_out)
+    array = text.member(text.root, "items")
+    assert array is not None
+    assert sum(len(piece[0]) for piece in columns(text, array, [parse("n")])) == 20_000
+    for index in (19_999, 0, 1, 2, 12_345, 12_346, 5, *range(19_000, 18_000, -13)):
+        node = text.element(array, index)
+        assert node is not None
+        assert json.loads(text.raw(node)) == items[index]
+    assert text.element(array, 20_000) is None
