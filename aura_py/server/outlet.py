@@ -68,6 +68,11 @@ class Outlet:
         """Calls ``opening`` after ``seconds`` unless the response has started by then."""
         self._late = (self._begun + seconds, opening)
 
+    @property
+    def late(self) -> bool:
+        """The time for the late opening has come, whether or not a busy machine has let it happen yet."""
+        return self._late is not None and self._time() >= self._late[0]
+
     async def serve(self, writer: Callable[[], Awaitable[None]]) -> None:
         """Runs ``writer`` while the client is watched; returns when the writer is done or the reader was dropped."""
         async with anyio.create_task_group() as tasks:
@@ -139,7 +144,7 @@ class Outlet:
 
     async def _due(self) -> None:
         if not self.started:
-            if self._late is not None and self._time() >= self._late[0]:
+            if self._late is not None and self.late:
                 await self._late[1]()
             return
         heartbeat = self._heartbeat

@@ -123,6 +123,8 @@ class RunStream:
         A steady heartbeat beats first right after the opening events (``sse-events.md`` §1).
         """
         async with self._lock or nullcontext():
+            if outlet.finished:  # the run has been refused while this waited for the lock
+                return
             data = b""
             if not outlet.started:
                 data = self.encoder.opening()
@@ -154,7 +156,7 @@ class RunStream:
     async def _refuse(self, outlet: Outlet, event: RunFailed) -> bool:
         """A run that failed before it told anything is answered with the error's own status."""
         async with self._lock or nullcontext():
-            if outlet.started or not all(isinstance(e, _QUIET) or e is event for e in self._held):
+            if outlet.started or outlet.late or not all(isinstance(e, _QUIET) or e is event for e in self._held):
                 return False
             await respond_with_error(outlet, event.error, self.headers, debug=self.debug_errors)
             return True
