@@ -88,7 +88,9 @@ async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: An
             tasks.start_soon(reloader.run)
             tasks.start_soon(_warm, edge)
             await stop.asked.wait()
-            tasks.cancel_scope.cancel()
+            edge.close_gate()
+            stop.end_by_force_after(edge.settings.shutdown_timeout_secs + EXIT_SECONDS)
+            tasks.cancel_scope.cancel()  # waits for a reload that is reading files
     await _shut_down(edge, server, listener, stop)
 
 
@@ -103,8 +105,6 @@ async def _warm(edge: Edge) -> None:
 
 async def _shut_down(edge: Edge, server: uvicorn.Server, listener: socket.socket, stop: _Stop) -> None:
     grace = edge.settings.shutdown_timeout_secs
-    edge.close_gate()
-    stop.end_by_force_after(grace + EXIT_SECONDS)
     live = len(edge.services.engine.live)
     logger.info("shutting down: %d runs in flight have %d s to finish", live, grace)
     async with anyio.create_task_group() as tasks:
@@ -122,7 +122,6 @@ async def _shut_down(edge: Edge, server: uvicorn.Server, listener: socket.socket
 async def _force(stop: _Stop, tasks: TaskGroup) -> None:
     await stop.forced.wait()
     logger.warning("second signal: not waiting any longer")
-    stop.end_by_force_after(_FORCED_SECONDS)
     tasks.cancel_scope.cancel()
 
 
@@ -172,8 +171,9 @@ class _Stop:
         self._timers.append(timer)
 
     def _signalled(self) -> None:
-        if self.asked.is_set():
+        if self.asked.is_set() and not self.forced.is_set():
             self.forced.set()
+            self.end_by_force_after(_FORCED_SECONDS)
         self.asked.set()
 
 

@@ -67,8 +67,8 @@ class Reloader:
         edge = self._edge
         settings = edge.settings
         try:
+            keys = await anyio.to_thread.run_sync(KeyRing.load, settings.api_keys, settings.api_keys_file)
             catalog = await anyio.to_thread.run_sync(Catalog.load, settings.config_path, edge.services)
-            keys = KeyRing.load(settings.api_keys, settings.api_keys_file)
         except ConfigurationError as error:
             edge.reload_problem = error.message
             logger.error("reload changed nothing, the present agents go on: %s", error.message)
