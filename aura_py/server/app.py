@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from aura_py.errors import AuraError, MethodNotAllowed, PathNotFound, RequestError
 from aura_py.server.chat import chat_completions
+from aura_py.server.cors import Cors
 from aura_py.server.edge import Edge
 from aura_py.server.endpoint import Endpoint
 from aura_py.server.envelope import error_response
@@ -37,15 +37,7 @@ def create_app(edge: Edge) -> Starlette:
     """The app over running services. Starting and stopping them is the caller's (``lifecycle``)."""
     layers = []
     if edge.settings.cors_origins:
-        layers.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(edge.settings.cors_origins),
-                allow_methods=["GET", "POST", "OPTIONS"],
-                allow_headers=["*"],
-                expose_headers=["x-request-id", "x-chat-session-id", "retry-after", "retry-after-ms", "x-should-retry"],
-            )
-        )
+        layers.append(Middleware(Cors, origins=edge.settings.cors_origins))
     layers.append(Middleware(Gate, edge=edge))
     app = App(
         routes=[

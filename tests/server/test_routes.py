@@ -139,3 +139,22 @@ async def test_cors_is_off_until_it_is_configured(agents: Path) -> None:
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "https://ui.example")
         refused = await rig.ask("GET", "/v1/models", headers={"origin": "https://ui.example"})
         assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, "https://ui.example")
+
+
+async def test_a_page_that_may_not_ask_is_told_so_in_the_envelope(agents: Path) -> None:
+    asked = {"origin": "https://ui.example", "access-control-request-method": "POST"}
+    async with serving(agents, cors_origins="https://ui.example, https://other.example", api_keys="k") as rig:
+        for changed in ({"origin": "https://evil.example"}, {"access-control-request-method": "PATCH"}):
+            reply = await rig.ask("OPTIONS", "/v1/chat/completions", headers={**asked, **changed})
+            assert reply.status == 400
+            assert "AURA_CORS_ORIGINS" in reply.error()["message"]
+            assert reply.headers.get("access-control-allow-origin") != "https://evil.example"
+            assert reply.headers["x-request-id"].startswith("req_")
+        allowed = await rig.ask("OPTIONS", "/v1/chat/completions", headers=asked)
+        assert allowed.headers["x-request-id"].startswith("req_")
+
+
+async def test_every_origin_may_ask_where_the_operator_says_so(agents: Path) -> None:
+    async with serving(agents, cors_origins="*") as rig:
+        reply = await rig.ask("GET", "/v1/models", headers={"origin": "https://ui.example"})
+        assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
