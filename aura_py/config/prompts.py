@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from aura_py.config.jinja import compiler
+from aura_py.config.prompt_language import prompt_language
+from aura_py.config.prompt_trial import trial_fault
 
 INPUTS: Final[Mapping[str, frozenset[str]]] = {
     "coordinator": frozenset({"custom_instructions", "inventory", "recon", "history_tool", "escape_hatch"}),
@@ -34,9 +35,6 @@ ESSENTIAL: Final[Mapping[str, frozenset[str]]] = {
 }
 """Inputs without which an author's prompt cannot do its work."""
 
-FILTERS: Final = ("fence",)
-"""Filters of prompts beside Jinja2's own."""
-
 
 def variables(source: str) -> frozenset[str]:
     """The inputs a template reads.
@@ -46,7 +44,7 @@ def variables(source: str) -> frozenset[str]:
     """
     from jinja2 import meta
 
-    environment = compiler(*FILTERS)
+    environment = prompt_language()
     environment.from_string(source)
     return frozenset(meta.find_undeclared_variables(environment.parse(source)))
 
@@ -72,6 +70,10 @@ def prompt_fault(name: str, file: str, source: str) -> tuple[str, str] | None:
     missing = ESSENTIAL.get(name, frozenset()) - used
     if missing:
         return f"the prompt file `{file}` leaves out {listed(missing)}", f"use it, or `{name}` cannot do its work"
+    fault = trial_fault(name, source)
+    if fault is not None:
+        place = f"`{file}`" if fault[0] is None else f"`{file}` line {fault[0]}"
+        return f"the prompt file {place} cannot be filled in: {fault[1]}", "mend the template"
     return None
 
 

@@ -77,6 +77,7 @@ def test_prompt_files_stand_beside_the_agents_file() -> None:
         ("planning", b"{{ query | nothing }}", "CFG-S12", ("No filter named 'nothing'",)),
         ("planning", b"{{ query }} {{ secret }}", "CFG-S12", ("uses `secret`", "`worker_names`")),
         ("planning", b"Plan.", "CFG-S12", ("leaves out `query`",)),
+        ("planning", b"{{ query }}\n{{ 1 / 0 }}", "CFG-S12", ("plan.md` line 2", "division by zero")),
         ("planning", b"{{ query }} \xff", "CFG-F05", ("not UTF-8",)),
         ("planning", b"{{ query }}" + b"(" * 3 + b"{{ " + b"(" * 9000, "CFG-S12", ("not a Jinja2 template",)),
     ],
@@ -91,9 +92,11 @@ def test_a_prompt_that_would_fail_in_a_run_is_refused_with_its_place(
     assert all(word in f"{each.message} {each.fix}" for word in words)
 
 
-def test_a_prompt_file_that_takes_for_ever_to_compute_is_not_computed_at_load() -> None:
-    Path("plan.md").write_text("{{ query }}{{ 'x' * 10 ** 12 }}")
-    assert agent(MINIMAL + "[orchestration.prompts]\nplanning = 'plan.md'\n").orchestration.prompts
+@pytest.mark.parametrize("endless", ["'x' * 10 ** 12", "9 ** 99999999"])
+def test_a_prompt_file_that_takes_for_ever_to_compute_is_refused_without_computing_it(endless: str) -> None:
+    Path("plan.md").write_text(f"{{{{ query }}}}\n{{{{ {endless} }}}}")
+    each = only(found(MINIMAL + "[orchestration.prompts]\nplanning = 'plan.md'\n"))
+    assert "plan.md` line 2 cannot be filled in: the result of" in each.message
 
 
 # --- timeouts: equal, one below, zero ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aura_py.config.prompt_trial import SAMPLES, trial_fault
 from aura_py.config.prompts import variables
 from aura_py.errors import ConfigurationError
 from aura_py.orchestration import prompts
@@ -72,12 +73,49 @@ def test_a_prompt_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "cannot be read" in (override_fault("task", tmp_path / "none") or "")
 
 
-def test_an_undefined_name_inside_a_loop_is_an_error_and_not_an_empty_text(tmp_path: Path) -> None:
+def test_what_only_a_certain_text_makes_fail_is_told_without_its_detail(tmp_path: Path) -> None:
     path = tmp_path / "own.j2"
-    path.write_text("{{ task.nothing }} {{ context }}")
+    path.write_text("{{ 100 / (task | length - 1) }} {{ context }}")
     with pytest.raises(ConfigurationError, match=r"`orchestration\.prompts\.task` cannot be filled in") as raised:
         PromptLibrary({"task": path}).render("task", task="t", context="", artifacts=False)
-    assert "has no attribute 'nothing'" in (raised.value.detail or "")
+    assert raised.value.detail == "division by zero"
+
+
+@pytest.mark.parametrize("name", sorted(INPUTS))
+def test_a_built_in_prompt_passes_the_trial_and_every_input_has_samples(name: str) -> None:
+    source = (FILES / f"{name}.md.j2").read_text("utf-8")
+    assert trial_fault(name, source) is None
+    assert SAMPLES[name].keys() | {"worker_names", "count"} & INPUTS[name] == INPUTS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "why"),
+    [
+        ("task", "{{ task }}\n{{ task.nothing }} {{ context }}", 2, "'str object' has no attribute 'nothing'"),
+        ("task", "{{ task }}{{ context }}\n\n{{ 1 / 0 }}", 3, "division by zero"),
+        ("task", "{{ context }}\n{{ task | join(nothing=1) }}", 2, "unexpected keyword argument 'nothing'"),
+        ("task", "{{ context }}{{ task | fence(1, 2) }}", 1, "takes from 1 to 2 positional arguments but 3 were given"),
+        ("task", "{{ task }}{{ context }}{% include 'other' %}", 1, "no loader"),
+        ("task", "{{ task }}{{ context }}{{ task() }}", 1, "'str' object is not callable"),
+        ("task", "{{ task }}{{ context }}{{ task.__class__.__mro__ }}", 1, "unsafe"),
+        ("task", "{{ task }}{{ context }}{{ 9 ** 99999999 }}", 1, "the result of `**` is too large"),
+        ("task", "{{ task }}{{ context }}{{ 'x' * 99999999999 }}", 1, "the result of `*` is too large"),
+        ("task", "{{ context }}{% macro m() %}\n{{ m() }}{% endmacro %}{{ task }}{{ m() }}", 2, "calls itself"),
+        ("history", "{% for run in runs %}\n{{ run.query }}\n{% endfor %}", 2, "has no attribute 'query'"),
+        ("planning", "{{ query }}\n{{ unavailable | length }}", 2, "`unavailable`"),
+        ("planning", "{{ query }}\n{{ workers[0].name }}", 2, "(without `workers`, `worker_names`)"),
+        ("worker", "{{ custom_prompt }}{% if not artifacts %}\n{{ 1 / 0 }}{% endif %}", 2, "(without `artifacts`)"),
+        ("overflow", "{% if phase == 'continuation' %}\n\n{{ phase / 2 }}{% endif %}", 3, "unsupported operand"),
+    ],
+)
+def test_a_prompt_that_would_fail_in_a_run_is_refused_with_its_line(
+    tmp_path: Path, name: str, text: str, line: int, why: str
+) -> None:
+    path = tmp_path / "own.j2"
+    path.write_text(text)
+    fault = override_fault(name, path) or ""
+    assert fault.startswith(f"the prompt file `{path}` line {line} cannot be filled in: ")
+    assert why in fault
 
 
 async def test_an_author_s_prompt_is_used(tmp_path: Path) -> None:

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Template
 
+from aura_py.config.prompt_language import prompt_language
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.errors import ConfigurationError
 
-
-def fence(text: str, label: str = "data") -> str:
-    """Text from outside, between marks that do not occur in it, so that it cannot pose as instructions."""
-    longest = max((len(run) for run in re.findall(r"~{3,}", text)), default=2)
-    mark = "~" * (longest + 1)
-    return f"{mark}{label}\n{text}\n{mark}"
+_OURS = Path(__file__).parent
 
 
 @cache
-def _environment() -> SandboxedEnvironment:
-    environment = SandboxedEnvironment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        autoescape=False,
-    )
-    environment.filters["fence"] = fence
-    return environment
+def _built_in(name: str) -> Template:
+    return prompt_language().from_string((_OURS / f"{name}.md.j2").read_text("utf-8"))
 
 
 def override_fault(name: str, path: Path) -> str | None:
@@ -57,18 +42,13 @@ class PromptLibrary:
     """
 
     def __init__(self, overrides: Mapping[str, Path] | None = None) -> None:
-        environment = _environment()
         self._own = frozenset(overrides or ())
-        self._templates: dict[str, Template] = {}
-        for name in INPUTS:
-            path = (overrides or {}).get(name)
-            if path is None:
-                self._templates[name] = environment.get_template(f"{name}.md.j2")
+        self._templates = {name: _built_in(name) for name in INPUTS if name not in self._own}
         for name, path in (overrides or {}).items():
             fault = override_fault(name, path)
             if fault is not None:
                 raise ConfigurationError(f"`orchestration.prompts.{name}`: {fault}")
-            self._templates[name] = environment.from_string(path.read_text("utf-8"))
+            self._templates[name] = prompt_language().from_string(path.read_text("utf-8"))
 
     def render(self, name: str, **inputs: object) -> str:
         """The prompt's text; ``inputs`` are exactly the declared ones.
