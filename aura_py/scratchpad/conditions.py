@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from math import isfinite
 from typing import cast
 
 from aura_py.messages import Json
 from aura_py.scratchpad.replies import HardError
-from aura_py.scratchpad.rows import Missing, Value
+from aura_py.scratchpad.rows import MISSING, Missing, Value
 
 _LONGEST = 4096
 _QUOTED = r"""(?<!\w)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -33,6 +34,14 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "=": operator.eq,
     "!=": operator.ne,
+}
+
+
+_COMBINE: dict[str, Callable[[list[float]], float]] = {
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "avg": lambda numbers: sum(numbers) / len(numbers),
 }
 
 
@@ -184,17 +193,24 @@ def aggregates(text: str) -> list[Aggregate]:
 
 
 def combine(function: str, column: list[Value]) -> Json:
-    """One aggregate of a column. Values that are no numbers are left out of sums and averages."""
-    numbers = [value for value in column if isinstance(value, int | float) and not isinstance(value, bool)]
+    """One aggregate of a column. Values that are no numbers are left out of sums and averages;
+    one beyond what a number can be is ``None``."""
     if function == "count":
-        return sum(1 for value in column if not isinstance(value, Missing))
-    if function in ("sum", "avg"):
-        if not numbers:
-            return None
-        total = sum(numbers)
-        return total if function == "sum" else total / len(numbers)
-    choose: Callable[..., Json] = min if function == "min" else max
+        return len(column) - column.count(MISSING)
+    numbers = cast("list[float]", column)
+    if not set(map(type, column)) <= _NUMBERS:
+        numbers = [value for value in column if isinstance(value, int | float) and not isinstance(value, bool)]
     if numbers:
-        return choose(numbers)
+        try:
+            return _finite(_COMBINE[function](numbers))
+        except OverflowError:
+            return None
+    if function in ("sum", "avg"):
+        return None
     texts = [value for value in column if isinstance(value, str)]
+    choose: Callable[[list[str]], str] = min if function == "min" else max
     return choose(texts) if texts else None
+
+
+def _finite(number: float) -> Json:
+    return number if isinstance(number, int) or isfinite(number) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, islice
 from typing import cast
@@ -217,29 +218,29 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     fields = [_field(condition.field) for condition in wanted]
     summed = [_field(one.field) for one in asked if one.field]
     groups: dict[str, list[list[Value]]] = {}
-    total = 0
+    sizes: Counter[str] = Counter()
     every_field = [*fields, *summed, *([_field(grouping)] if grouping else [])]
     for array in arrays:
-        pieces: Iterator[list[list[Value]]] = iter([[[None] * text.size(array)]])
-        if every_field:
-            pieces = columns(text, array, every_field)
+        pieces: Iterable[list[list[Value]]] = (
+            columns(text, array, every_field) if every_field else [[[None] * text.size(array)]]
+        )
         for piece in pieces:
             kept = _kept(piece, wanted)
-            total += len(kept)
             chosen = piece[len(fields) : len(fields) + len(summed)]
             for key, indexes in _grouped(piece[-1], kept, bool(grouping)):
-                group = groups.setdefault(key, [[] for _ in range(len(summed) + 1)])
-                group[-1].extend([None] * len(indexes))
-                for column, source in zip(group, chosen, strict=False):
-                    column.extend([source[index] for index in indexes])
+                group = groups.setdefault(key, [[] for _ in summed])
+                sizes[key] += len(indexes)
+                for column, source in zip(group, chosen, strict=True):
+                    column.extend(map(source.__getitem__, indexes))
+    total = sizes.total()
     if not grouping and not groups:
-        groups[""] = [[] for _ in range(len(summed) + 1)]
+        groups[""] = [[] for _ in summed]
     units: list[str] = []
-    for key, group in sorted(groups.items(), key=lambda item: (-len(item[1][-1]), item[0])):
+    for key, group in sorted(groups.items(), key=lambda item: (-sizes[item[0]], item[0])):
         result: dict[str, Json] = {grouping: json.loads(key)} if grouping else {}
         remaining = iter(group)
         for one in asked:
-            result[one.name] = combine(one.function, next(remaining) if one.field else group[-1])
+            result[one.name] = combine(one.function, next(remaining)) if one.field else sizes[key]
         units.append("  " + json.dumps(result, indent=2, ensure_ascii=False, default=str).replace("\n", "\n  "))
     kind = "matching items" if wanted else "items"
     by = f" by {grouping}" if grouping else ""
@@ -269,17 +270,15 @@ def _kept(piece: list[list[Value]], wanted: list[Condition]) -> Sequence[int]:
 def _grouped(column: list[Value], kept: Sequence[int], grouping: bool) -> Iterable[tuple[str, Sequence[int]]]:
     if not grouping:
         return [("", kept)]
-    groups: dict[str, list[int]] = {}
-    names: dict[Value, str] = {}
-    for index in kept:
-        value = column[index]
-        if isinstance(value, str):
-            name = names.get(value)
-            if name is None:
-                name = names[value] = _group(value)
-        else:
-            name = _group(value)
-        groups.setdefault(name, []).append(index)
+    values = list(map(column.__getitem__, kept))
+    if set(map(type, values)) == {str}:
+        texts: defaultdict[Value, list[int]] = defaultdict(list)
+        for value, index in zip(values, kept, strict=True):
+            texts[value].append(index)
+        return [(_group(value), indexes) for value, indexes in texts.items()]
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for value, index in zip(values, kept, strict=True):
+        groups[_group(value)].append(index)
     return groups.items()
 
 

@@ -388,3 +388,19 @@ async def test_arguments_are_taken_as_models_write_them(pad: Rig) -> None:
     for arguments in ({"lines": "\ud800", "file": file}, {"file": "\ud800"}):
         outcome = await pad.explore("head", **arguments)
         assert outcome.text.encode()
+
+
+async def test_sums_beyond_every_number_are_null_and_whole_numbers_stay_exact(pad: Rig) -> None:
+    file = await pad.park('[{"a": 1e400, "b": 1, "c": ' + "9" * 400 + '}, {"a": 1, "b": 1.5, "c": 1}, {"b": true}]')
+    body = json.loads(
+        await pad.body(
+            "iterate_over",
+            file=file,
+            path="$",
+            fields="",
+            aggregate="sum(a), max(a), min(a), Avg(b), sum(c), avg(c), count",
+        )
+    )
+    assert body == [
+        {"sum(a)": None, "max(a)": None, "min(a)": 1, "Avg(b)": 1.25, "sum(c)": 10**400, "avg(c)": None, "count": 3}
+    ]
