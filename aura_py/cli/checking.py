@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aura_py.cli import exits
-from aura_py.cli.setup import MissingConfiguration, prepare, refusal, tell
+from aura_py.cli.setup import prepare, refusal, tell
+from aura_py.cli.terminal import coloured, printable
 from aura_py.config import AgentConfig, Diagnostic, InvalidConfiguration, load
+from aura_py.config.models import LLM
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import ConfigurationError
+
+_COLUMNS = ("AGENT", "MODEL", "MCP SERVERS", "NOTES", "FILE")
 
 
 def check(path: Path | None, *, strict: bool, as_json: bool) -> int:
@@ -19,54 +23,91 @@ def check(path: Path | None, *, strict: bool, as_json: bool) -> int:
     try:
         settings = prepare({"config_path": path, "config_strict": True if strict else None})
         loaded = load(settings.config_path, settings=settings)
-        _build(loaded.agents)
-    except MissingConfiguration as error:
-        return refusal(error)
-    except InvalidConfiguration as error:
-        if not as_json:
-            return refusal(error)
-        _print_json((), error.diagnostics, ok=False)
-        return error.exit_code
+        if found := [*_keys(settings), *_models(loaded.agents)]:
+            raise InvalidConfiguration([*loaded.warnings, *found])
     except ConfigurationError as error:
         if not as_json:
             return refusal(error)
-        _print_json((), (Diagnostic("CFG-N01", "error", None, None, None, "", error.message),), ok=False)
+        if isinstance(error, InvalidConfiguration):
+            _print_json((), error.diagnostics, ok=False)
+            return error.exit_code
+        _print_json((), (_problem("CFG-F01", error),), ok=False)
         return exits.FAILED
     if as_json:
         _print_json(loaded.agents, loaded.warnings, ok=True, settings=settings)
     else:
         tell(loaded.warnings)
-        print(agents_table(loaded.agents, settings.default_agent))
+        _print_table(loaded.agents, settings.default_agent)
     return exits.OK
 
 
-def _build(agents: Sequence[AgentConfig]) -> None:
-    """Builds every model, which refuses what its provider cannot do. Contacts nobody.
+def _keys(settings: ServerSettings) -> Iterator[Diagnostic]:
+    """What is wrong with the keys that requests must carry."""
+    if settings.api_keys is None and settings.api_keys_file is None:
+        return
+    from aura_py.server.keys import KeyRing
 
-    Raises:
-        ConfigurationError: A model cannot be built.
-    """
+    try:
+        KeyRing.load(settings.api_keys, settings.api_keys_file)
+    except ConfigurationError as error:
+        yield _problem("CFG-D08", error)
+
+
+def _models(agents: Sequence[AgentConfig]) -> Iterator[Diagnostic]:
+    """Builds every model, which refuses what its provider cannot do. Contacts nobody."""
     from aura_py.llm import build_model
 
     for agent in agents:
-        build_model(agent.agent.llm, agent=agent.id)
-        if agent.orchestrated:
-            for worker in agent.orchestration.worker.values():
-                if worker.llm is not None:
-                    build_model(worker.llm, agent=agent.id)
+        for place, llm in _tables(agent):
+            try:
+                build_model(llm, agent=agent.id)
+            except ConfigurationError as error:
+                yield _problem("CFG-L07", error, agent.path, place)
 
 
-def agents_table(agents: Sequence[AgentConfig], default_agent: str | None) -> str:
-    """One line per agent: id, model, servers, what is special, file."""
-    rows = [("AGENT", "MODEL", "MCP SERVERS", "NOTES", "FILE")]
-    for each in agents:
-        servers = ", ".join(each.mcp.servers) or "-"
-        model = f"{each.agent.llm.provider}/{each.agent.llm.model}"
-        rows.append((each.id, model, servers, ", ".join(_notes(each, default_agent)) or "-", str(each.path)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    count = f"{len(agents)} agent{'s' * (len(agents) != 1)}, no problems"
-    return "\n".join([*lines, "", count])
+def _tables(agent: AgentConfig) -> Iterator[tuple[str, LLM]]:
+    yield "agent.llm", agent.agent.llm
+    if agent.orchestrated:
+        for name, worker in agent.orchestration.worker.items():
+            if worker.llm is not None:
+                yield f"orchestration.worker.{name}.llm", worker.llm
+
+
+def _problem(code: str, error: ConfigurationError, file: Path | None = None, key: str = "") -> Diagnostic:
+    return Diagnostic(code, "error", file, None, None, key, error.message)
+
+
+def _print_table(agents: Sequence[AgentConfig], default_agent: str | None) -> None:
+    rows = [_row(each, default_agent) for each in agents]
+    if sys.stdout.isatty():
+        _print_wrapped(rows)
+    else:
+        widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+        for row in (_COLUMNS, *rows):
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\n{len(agents)} agent{'s' * (len(agents) != 1)}, no problems")
+
+
+def _print_wrapped(rows: Sequence[Sequence[str]]) -> None:
+    """Columns that keep to the width of the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in _COLUMNS:
+        table.add_column(name, overflow="fold", no_wrap=name in ("AGENT", "MODEL"))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(file=sys.stdout, color_system="standard" if coloured(sys.stdout) else None).print(table)
+
+
+def _row(agent: AgentConfig, default_agent: str | None) -> tuple[str, ...]:
+    """Id, model, servers, what is special, file: one line's worth of each."""
+    model = f"{agent.agent.llm.provider}/{agent.agent.llm.model}"
+    servers = ", ".join(agent.mcp.servers) or "-"
+    notes = ", ".join(_notes(agent, default_agent)) or "-"
+    return tuple(" ".join(printable(cell).split()) for cell in (agent.id, model, servers, notes, str(agent.path)))
 
 
 def _notes(agent: AgentConfig, default_agent: str | None) -> list[str]:

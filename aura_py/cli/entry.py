@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -47,22 +50,55 @@ class LazyGroup(click.Group):
 def aura() -> None: ...
 
 
+_CANNOT_WRITE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; never raises."""
+    _prepare_streams()
     try:
-        return _invoke(arguments)
+        status = _invoke(arguments)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        return _unread()
-    except BaseExceptionGroup as group:
-        if group.split(BrokenPipeError)[1] is not None:
+    except OSError as error:
+        if not _cannot_write(error):
             raise
-        return _unread()
+        return _unwritten(error)
+    except BaseExceptionGroup as group:
+        if group.split(_cannot_write)[1] is not None:
+            raise
+        return _unwritten(_first(group))
 
 
-def _unread() -> int:
-    """Whoever read our output has gone; the interpreter must not complain about it when it flushes at exit."""
+def _prepare_streams() -> None:
+    """Every stream is open, whoever started us, and takes any text, whatever its encoding."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # What is opened next would get this number, and the event loop does not survive that.
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace" if number else "replace")
+
+
+def _cannot_write(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _CANNOT_WRITE
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _unwritten(error: BaseException) -> int:
+    """Our output is lost; the interpreter must not complain about it again when it flushes at exit."""
+    if isinstance(error, OSError) and error.errno != errno.EPIPE:
+        with suppress(OSError):
+            print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exits.FAILED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ import click
 
 from aura_py.agent.contract import Turn
 from aura_py.cli import exits
+from aura_py.cli.extra_headers import extra_headers
 from aura_py.cli.printers import End, EventPrinter, JsonPrinter, Printer, TextPrinter
 from aura_py.cli.setup import prepare, refusal, start_logging, tell
-from aura_py.cli.terminal import log_level
+from aura_py.cli.terminal import log_level, printable
 from aura_py.errors import ConfigurationError, RunCancelled, RunTimeout
 from aura_py.events import RunFailed, RunFinished
 from aura_py.messages import Message, TextPart
@@ -71,7 +73,7 @@ async def _ask(
     limits = services.limits()
     if timeout is not None:
         limits = replace(limits, total=timeout)
-    context = new_context(session_id=session, limits=limits)
+    context = new_context(session_id=session, headers=extra_headers(os.environ), limits=limits)
     turn = Turn((Message("user", (TextPart(question),)),))
     printer = _printer(output, served)
     interrupted: list[int] = []
@@ -90,7 +92,7 @@ def choose(catalog: Catalog, wanted: str | None, default_agent: str | None) -> S
     Raises:
         click.UsageError: No agent, or more than one, can be meant.
     """
-    names = ", ".join(f"`{each.id}`" for each in catalog.served)
+    names = ", ".join(f"`{each.id}`" for each in catalog.visible) or "only hidden ones"
     if wanted is None:
         if len(catalog.served) > 1 and default_agent is None:
             raise click.UsageError(f"There are several agents; choose one with --agent: {names}.")
@@ -103,7 +105,7 @@ def choose(catalog: Catalog, wanted: str | None, default_agent: str | None) -> S
     if len(found) == 1:
         return found[0]
     if len(catalog.served) == 1:
-        logging.getLogger(__name__).warning("agent `%s` is not loaded; asking the only one, %s", wanted, names)
+        print(f"warning: There is no agent `{wanted}`; asking the only one there is.", file=sys.stderr)
         return catalog.served[0]
     raise click.UsageError(f"`{wanted}` names {'several agents' if found else 'no agent'}; there are {names}.")
 
@@ -162,6 +164,6 @@ def _stoppable(run: Run, interrupted: list[int]) -> Iterator[None]:
 
 
 def _complain(message: str, detail: str | None = None) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(printable(f"error: {message}"), file=sys.stderr)
     if detail:
-        print(f"  {detail}", file=sys.stderr)
+        print(printable(f"  {detail}"), file=sys.stderr)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Protocol
 
-from aura_py.cli.terminal import coloured
+from aura_py.cli.terminal import coloured, printable
 from aura_py.context import RunContext
 from aura_py.events import (
     ClarificationNeeded,
@@ -34,7 +34,6 @@ from aura_py.messages import Json, Usage
 from aura_py.server.sse.chat import options_text
 
 _SHOWN_ARGUMENTS = 160
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 End = RunFinished | RunFailed
@@ -62,6 +61,7 @@ class TextPrinter:
         self._paragraph = False
         self._options: tuple[str, ...] = ()
         self._dim = coloured(sys.stderr)
+        self._shown = printable if sys.stdout.isatty() else str
 
     def show(self, events: list[Event]) -> None:
         text = ""
@@ -90,7 +90,7 @@ class TextPrinter:
             self._write("\n")
 
     def _write(self, text: str) -> None:
-        if text:
+        if text := self._shown(text):
             sys.stdout.write(text)
             sys.stdout.flush()
             self._last = text[-1]
@@ -156,7 +156,7 @@ def activity(event: Event) -> str | None:
     """One line for the person who waits, or None where there is nothing to tell."""
     teller = _TELLERS.get(type(event))
     line = teller(event) if teller is not None else None
-    return None if line is None else _CONTROL.sub(" ", line)
+    return None if line is None else printable(line)
 
 
 def _requested(event: ToolRequested) -> str:
@@ -172,10 +172,12 @@ def _completed(event: ToolCompleted) -> str:
 def _servers(event: McpStatus) -> str | None:
     lines = [
         f"! MCP server `{each.server_name}` is not available: {each.reason or each.status}"
-        for each in event.servers
         if each.status == "failed"
+        else f"! MCP server `{each.server_name}` has no tools"
+        for each in event.servers
+        if each.status == "failed" or (each.status == "connected" and each.tools_count == 0)
     ]
-    return " ".join(lines) or None
+    return "\n".join(lines) or None
 
 
 def _plan(event: PlanCreated) -> str:

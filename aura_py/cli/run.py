@@ -19,7 +19,7 @@ Output = Literal["text", "json", "events"]
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="File or directory of agents.  [env: CONFIG_PATH; default: config.toml]",
 )
 @click.option("--session", metavar="ID", help="Session id, as a client would send it.")
@@ -49,7 +49,11 @@ def command(
 ) -> int:
     """Ask an agent one question, without a server. `-` reads the question from standard input.
 
-    Only the answer goes to standard output; tool activity and problems go to standard error.
+    Only the answer goes to standard output; tool activity and problems go to standard error. A terminal gets the
+    answer without control characters, everything else gets it as it is.
+
+    AURA_EXTRA_HEADERS stands in for the headers of a request (headers_from_request): "Name: value, Name2: value2" or
+    a JSON object.
 
     \b
     Exit status:
@@ -62,6 +66,7 @@ def command(
     """
     if question == "-":
         question = sys.stdin.read()
+    question = question.encode("utf-8", "replace").decode()  # arguments may hold bytes that are no text
     if not question.strip():
         raise click.UsageError("The question is empty.")
 

@@ -213,11 +213,11 @@ def _flags(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.command("serve", short_help="Serve a file or a directory of agents behind an OpenAI-compatible API.")
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=click.Path(path_type=Path, readable=False), required=False)
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="The same as PATH.  [env: CONFIG_PATH; default: config.toml]",
 )
 @_flags

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from aura_py.cli.terminal import marked, printable
 from aura_py.config import Diagnostic, InvalidConfiguration, render
 from aura_py.config.dotenv import load_dotenv
 from aura_py.config.settings import ServerSettings
@@ -25,16 +26,26 @@ def prepare(flags: Mapping[str, object]) -> ServerSettings:
     Raises:
         InvalidConfiguration: A value is not allowed.
         MissingConfiguration: Nobody named a configuration and there is none in the usual place.
+        ConfigurationError: There is no working directory.
     """
+    if not _has_working_directory():
+        raise ConfigurationError("The working directory does not exist any more; change to another one.")
     warnings = dict.fromkeys(load_dotenv())
     named = flags.get("config_path") or os.environ.get("CONFIG_PATH", "").strip()
     path = Path(str(named or _DEFAULT))
     warnings |= dict.fromkeys(load_dotenv(path))
     settings = ServerSettings.resolve(flags)
     tell([*warnings, *settings.warnings])
-    if not named and not path.exists():
+    if not named and not os.path.lexists(path):
         raise MissingConfiguration
     return settings
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 class MissingConfiguration(ConfigurationError):
@@ -51,16 +62,20 @@ class MissingConfiguration(ConfigurationError):
 def refusal(error: ConfigurationError) -> int:
     """Prints what keeps a command from starting and returns its exit status."""
     if isinstance(error, InvalidConfiguration):
-        print(error.message, file=sys.stderr)
+        _print(error.message)
         return error.exit_code
-    print(f"error: {error.message}", file=sys.stderr)
+    _print(f"error: {error.message}")
     return 1
 
 
 def tell(warnings: Iterable[Diagnostic]) -> None:
     """Prints warnings of the configuration."""
     if found := list(warnings):
-        print(render(found, summary=False), file=sys.stderr)
+        _print(render(found, summary=False))
+
+
+def _print(text: str) -> None:
+    print(marked(printable(text), sys.stderr), file=sys.stderr)
 
 
 def start_logging(level: int) -> None:

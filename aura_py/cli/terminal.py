@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from typing import IO
 
 import click
 
+_SEVERITY = re.compile(r"^(?:error|warning|info)(?=[\[:])", re.MULTILINE)
+_COLOURS = {"error": "1;31", "warning": "33", "info": "36"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere without what a terminal would obey; only ends of lines and tabs stay."""
+    return _CONTROL.sub("", text)
+
 
 def coloured(stream: IO[str]) -> bool:
     """Whether colour is welcome: a terminal, and no `NO_COLOR`."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def marked(text: str, stream: IO[str]) -> str:
+    """Diagnostics with their severity in colour where it is welcome."""
+    if not coloured(stream):
+        return text
+    return _SEVERITY.sub(lambda found: f"\x1b[{_COLOURS[found[0]]}m{found[0]}\x1b[0m", text)
 
 
 def verbosity(function: Callable[..., int]) -> Callable[..., int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, MutableMapping
+from os.path import isdir, isfile  # unlike a Path's, they are false where nothing may be looked at
 from pathlib import Path
 
 from aura_py.config.diagnostics import Diagnostic
@@ -36,9 +37,9 @@ def load_dotenv(
     warnings: list[Diagnostic] = []
     start = Path.cwd() if directory is None else directory.absolute()
     seen: set[Path] = set()
-    nearest = next((file for file in (each / ".env" for each in (start, *start.parents)) if file.is_file()), None)
+    nearest = next((file for file in (each / ".env" for each in (start, *start.parents)) if isfile(file)), None)
     for file in [nearest, *_beside(config, start)]:
-        if file is not None and file.is_file() and (real := file.resolve()) not in seen:
+        if file is not None and isfile(file) and (real := file.resolve()) not in seen:
             seen.add(real)
             warnings.extend(_load(file, env))
     return tuple(warnings)
@@ -48,7 +49,7 @@ def _beside(config: Path | None, start: Path) -> list[Path]:
     if config is None:
         return []
     config = Path(os.path.abspath(start / config))
-    if config.is_dir():
+    if isdir(config):
         return [config / ".env", config.parent / ".env"]
     return [config.parent / ".env"]
 

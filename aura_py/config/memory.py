@@ -27,7 +27,7 @@ def check(tree: Tree, root: At) -> None:
     existing = wanted
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
-    if not existing.is_dir():
+    if not os.path.isdir(existing):
         _complain(root, wanted, f"something that is no directory stands in the way: `{existing}`")
     elif not os.access(existing, os.W_OK | os.X_OK):
         _complain(root, wanted, f"no permission to write in `{existing}`")

@@ -75,7 +75,7 @@ def _directories(source: Path, index: int, problems: list[SkillProblem]) -> Iter
         fix = "name a readable directory; relative paths start at the working directory"
         problems.append(SkillProblem("CFG-K03", index, message, fix))
         return []
-    return [entry for entry in entries if entry.is_dir() and os.path.lexists(entry / FILE_NAME)]
+    return [entry for entry in entries if os.path.isdir(entry) and os.path.lexists(entry / FILE_NAME)]
 
 
 def read_card(directory: Path) -> SkillCard:

@@ -78,7 +78,7 @@ def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[D
         name = entry.name
         if not name.endswith(".toml") or name.startswith(".") or name.endswith(_SCRIPT):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry):
             message = f"`{entry.path}` is a directory although its name ends in `.toml`; it is skipped"
             fix = "rename the directory, or move its files up"
             warnings.append(Diagnostic("WARN-DIR01", "warning", Path(entry.path), None, None, "", message, fix))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -45,3 +46,25 @@ def aura(
         timeout=90,
         check=False,
     )
+
+
+def on_terminal(*arguments: str | Path, columns: int = 80, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """The exit status, and what a terminal of this width is sent."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aura_py", *map(str, arguments)],
+        env=environment({"TERM": "xterm", "COLUMNS": str(columns)} | dict(env or {})),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    sent = b""
+    try:
+        while part := os.read(ours, 65536):
+            sent += part
+    except OSError:  # how Linux says that the other side has gone
+        pass
+    finally:
+        os.close(ours)
+    return process.wait(60), sent.decode().replace("\r\n", "\n")

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from aura_py.cli import main
+from tests.cli.processes import aura, on_terminal
 
 GOOD = """
 [agent]
@@ -32,7 +33,7 @@ def write(folder: Path, name: str, more: str = "") -> Path:
 @pytest.fixture(autouse=True)
 def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AURA_DISABLE_DOTENV", "true")
-    for name in ("CONFIG_PATH", "DEFAULT_AGENT", "AURA_CONFIG_STRICT"):
+    for name in ("CONFIG_PATH", "DEFAULT_AGENT", "AURA_CONFIG_STRICT", "AURA_API_KEYS", "AURA_API_KEYS_FILE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -146,3 +147,61 @@ def test_no_secret_is_ever_printed(
 def test_the_schema_is_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+def test_a_terminal_gets_columns_that_fit_and_colour_unless_it_is_unwelcome(tmp_path: Path) -> None:
+    write(tmp_path, "first", 'description = "d"\nalias = "a/\\u001b[31mred"')
+    status, shown = on_terminal("check", tmp_path, columns=60)
+    assert status == 0
+    assert "\x1b[1m" in shown
+    assert "\x1b[31m" not in shown
+    status, plain = on_terminal("check", tmp_path, columns=60, env={"NO_COLOR": "1"})
+    assert "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) <= 60
+    assert "a/[31mred  scripted/demo" in plain
+    assert aura("check", tmp_path).stdout.count("\n") == 4
+
+
+def test_a_terminal_sees_severities_in_colour(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", "turn_depth = -1")
+    status, shown = on_terminal("check", path)
+    assert (status, shown.startswith("\x1b[1;31merror\x1b[0m[CFG-S03] ")) == (1, True)
+    assert on_terminal("check", path, env={"NO_COLOR": "1"})[1].startswith("error[CFG-S03] ")
+    assert aura("check", path).stderr.startswith("error[CFG-S03] ")
+
+
+def test_json_is_json_also_when_there_is_nothing_to_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], [each["code"] for each in told["diagnostics"]]) == (False, ["CFG-F01"])
+
+
+def test_keys_that_no_request_could_carry_are_found_before_the_server_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "a")
+    monkeypatch.setenv("AURA_API_KEYS_FILE", str(tmp_path / "nowhere"))
+    assert main(["check", str(path)]) == 1
+    assert "CFG-D08" in capsys.readouterr().err
+    monkeypatch.setenv("AURA_API_KEYS_FILE", "")
+    monkeypatch.setenv("AURA_API_KEYS", "reader:sk-sentinel")
+    assert main(["check", str(path)]) == 0
+
+
+def test_every_model_that_cannot_be_built_is_told_with_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws"))
+    for name in "ab":
+        (tmp_path / f"{name}.toml").write_text(
+            f'[agent]\nname = "{name}"\nsystem_prompt = "p"\n[agent.llm]\nprovider = "bedrock"\nmodel = "m"\n'
+            'region = "eu-central-1"\nprofile = "nobodys"\n'
+        )
+    assert main(["check", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert all(f"error[CFG-L07] {tmp_path}/{name}.toml  agent.llm" in told for name in "ab")
+    assert told.endswith("2 errors in 2 files; nothing was started\n")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cli.processes import PROJECT, aura, start
+from tests.cli.processes import PROJECT, aura, on_terminal, start
 
 AGENT = """
 [agent]
@@ -215,3 +216,83 @@ def test_an_answer_that_nobody_reads_any_more_ends_without_a_traceback(agents: P
     assert process.wait(60) == 1
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_an_unknown_name_is_a_warning_when_there_is_only_one_agent(agents: Path) -> None:
+    ended = aura("run", "--config", agent(agents), "--agent", "nobody", "hello")
+    assert (ended.returncode, ended.stdout) == (0, "You said: hello\n")
+    assert ended.stderr.startswith("warning: There is no agent `nobody`")
+
+
+def test_hidden_agents_are_answered_by_but_not_offered(agents: Path) -> None:
+    agent(agents, "one")
+    agent(agents, "two")
+    secret = agent(agents, "secret")
+    secret.write_text(secret.read_text().replace("system_prompt", "hidden = true\nsystem_prompt"))
+    for asked in ([], ["--agent", "three"]):
+        ended = aura("run", "--config", agents, *asked, "hello")
+        assert ended.returncode == 2
+        assert "`one`, `two`" in ended.stderr
+        assert "secret" not in ended.stderr
+    assert aura("run", "--config", agents, "--agent", "secret", "hello").stdout == "You said: hello\n"
+
+
+def test_a_terminal_is_not_at_the_mercy_of_what_a_model_says(agents: Path) -> None:
+    path = agent(agents)
+    path.write_text(path.read_text().replace("You said:", r"\u001b]0;title\u0007\u001b[31m\u009bred:"))
+    status, shown = on_terminal("run", "--config", path, "hello")
+    assert (status, shown) == (0, "]0;title[31mred: hello\n")
+    assert aura("run", "--config", path, "hello").stdout == "\x1b]0;title\x07\x1b[31m\x9bred: hello\n"
+
+
+EMPTY = """
+from mcp.server import MCPServer
+
+MCPServer("empty", log_level="WARNING").run("stdio")
+"""
+
+
+def test_servers_without_tools_and_servers_that_are_missing_get_a_line_each(agents: Path) -> None:
+    (agents.parent / "empty.py").write_text(EMPTY)
+    path = agent(agents)
+    text = path.read_text().replace("files_server.py", "no_such_server.py")
+    command = json.dumps([sys.executable, str(agents.parent / "empty.py")])
+    path.write_text(f'{text}\n[mcp.servers.empty]\ntransport = "stdio"\ncmd = {command}\n')
+    lines = aura("run", "--config", path, "hello").stderr.splitlines()
+    assert any(line.startswith("! MCP server `files` is not available: ") for line in lines)
+    assert "! MCP server `empty` has no tools" in lines
+
+
+def test_extra_headers_stand_for_those_of_a_request(agents: Path) -> None:
+    command = [sys.executable, "-m", "tests.servers.mock", "--http", "0"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        path = agents / "caller.toml"
+        path.write_text(CALLER.format(url=server.stdout.readline().strip()))
+        told = [
+            aura("run", "--config", path, "who am I?", env={"AURA_EXTRA_HEADERS": value}).stdout
+            for value in ("", "X-User: ann, X-Other: b", '{"x-user": "a,b"}')
+        ]
+        server.terminate()
+    assert told == ["You are nobody.\n", "You are ann.\n", "You are a,b.\n"]
+
+
+CALLER = """
+[agent]
+name = "caller"
+system_prompt = "Answer."
+
+[agent.llm]
+provider = "scripted"
+model = "demo"
+rules = [
+    {{ after_tool = "echo_headers", say = "You are {{{{ data['x-me'] }}}}." }},
+    {{ tool_calls = [{{ name = "echo_headers" }}] }},
+]
+
+[mcp.servers.mock]
+transport = "http_streamable"
+url = "{url}"
+headers = {{ X-Me = "nobody" }}
+headers_from_request = {{ X-Me = "x-user" }}
+"""

@@ -91,3 +91,11 @@ def test_a_file_that_is_no_text_is_a_warning() -> None:
 @given(st.text(max_size=80))
 def test_no_text_makes_it_fail(text: str) -> None:
     parse(text, {})
+
+
+def test_places_that_cannot_be_looked_at_have_no_file(tmp_path: Path) -> None:
+    write("A=1\n", Path(".env"))
+    env: dict[str, str] = {}
+    assert load_dotenv(Path("x" * 300, "agent.toml"), env=env) == ()
+    assert load_dotenv(env=env, directory=tmp_path / ("y" * 300)) == ()
+    assert env == {"A": "1"}

@@ -147,3 +147,15 @@ def test_a_thousand_files_share_nothing_but_their_order() -> None:
     for number in range(1000):
         write(named(f"agent {number}"), Path(f"agents/{number:04}.toml"))
     assert loaded_names(Path("agents")) == [f"agent {number}" for number in range(1000)]
+
+
+def test_a_link_that_leads_to_itself_is_an_error_beside_the_others(tmp_path: Path) -> None:
+    write("nonsense", Path("agents/a.toml"))
+    (tmp_path / "agents" / "b.toml").symlink_to("b.toml")
+    assert codes(found_at(Path("agents"))) == ["CFG-T01", "CFG-F03"]
+    assert codes(found_at(Path("agents/b.toml"))) == ["CFG-F03"]
+
+
+def test_a_script_with_an_impossible_name_is_an_error() -> None:
+    scripted = f'[agent.llm]\nprovider = "scripted"\nmodel = "m"\nscript = "{"x" * 300}"\n'
+    assert codes(found(AGENT + scripted)) == ["CFG-F03"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +160,7 @@ class PromptFiles(Kind):
 def _usable(name: str, file: Path, here: At) -> bool:
     """A prompt that would fail in the middle of a run is refused before the first."""
     named = here.shown_path(file)
-    if not file.is_file():
+    if not os.path.isfile(file):
         here.error("CFG-F03", f"the prompt file `{named}` is not there", "create it or correct the path")
         return False
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,7 +208,7 @@ def _load(path: Path, at: At) -> object:
         text = read_text(path)
         raw = parse(path, text)
     except Unreadable as error:
-        if path.is_file():
+        if os.path.isfile(path):
             at.file.adopt(replace(error.diagnostic, file=Path(at.shown_path(path))))
         else:
             at.error(
