@@ -1,4 +1,4 @@
-"""Waiting for something no longer than the run's clock allows."""
+"""Work with something at its side: an alarm that ends it, or a heartbeat that lasts as long as it does."""
 
 from __future__ import annotations
 
@@ -24,15 +24,24 @@ async def within(clock: Clock, seconds: float | None, work: Callable[[], Awaitab
     """
     if seconds is None:
         return await work()
+    return await beside(lambda: clock.sleep(seconds), work)
+
+
+async def beside(companion: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``work``, while ``companion`` runs: whichever ends first ends the other.
+
+    Raises:
+        Expired: It was the companion.
+    """
     results: list[T] = []
     failures: list[Exception] = []
     async with anyio.create_task_group() as group:
 
-        async def alarm() -> None:
-            await clock.sleep(seconds)
+        async def accompany() -> None:
+            await companion()
             group.cancel_scope.cancel()
 
-        group.start_soon(alarm)
+        group.start_soon(accompany)
         try:
             results.append(await work())
         except Exception as error:

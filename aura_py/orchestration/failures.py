@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
+from typing import Literal
 
 from aura_py.errors import (
     AuraError,
@@ -30,7 +30,6 @@ FailureCategory = Literal[
     "dependency_failed",
     "agent_error",
 ]
-CATEGORIES: tuple[FailureCategory, ...] = get_args(FailureCategory)
 
 TRANSIENT: frozenset[FailureCategory] = frozenset({"agent_timeout", "provider_overloaded"})
 """A planning call is worth repeating after these."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -28,6 +28,7 @@ from aura_py.messages import Message, Part, TextPart, Usage
 from aura_py.orchestration.artifact_reader import ArtifactReader, cap_for
 from aura_py.orchestration.coordinator import Coordinator
 from aura_py.orchestration.cycle import Cycle, Ending
+from aura_py.orchestration.deadline import beside
 from aura_py.orchestration.inspection import inspect_tool_params, list_prior_runs, list_tools
 from aura_py.orchestration.journal import PromptJournal
 from aura_py.orchestration.manifest import Manifest, RunRecord
@@ -36,7 +37,7 @@ from aura_py.orchestration.prior_runs import MAX_LISTED, Viewer, prior_runs, tol
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.routing import ROUTING_TOOLS
 from aura_py.orchestration.run_retention import INTERVAL_SECONDS, sweep_runs
-from aura_py.orchestration.rundir import HEARTBEAT_SECONDS, RunDirectory
+from aura_py.orchestration.rundir import RunDirectory
 from aura_py.orchestration.surroundings import Surroundings
 from aura_py.orchestration.team import Team
 from aura_py.tokens import counter_for
@@ -176,7 +177,7 @@ class Orchestrator:
             await run.journal.open(run_id, run.orchestrator_id, record.started_at)
             coordinator = await self._coordinator(run, turn, record)
             cycle = Cycle(run, coordinator, record, query=turn.query, attachments=_attachments(turn), usage=usage.total)
-            return await _beating(files, cycle.run)
+            return await beside(files.keep_alive, cycle.run) if files.enabled else await cycle.run()
         except asyncio.CancelledError:
             record.cancelled = True
             await self._close(files, record, usage, context)
@@ -307,30 +308,6 @@ class _UsageSum:
 
     def total(self) -> Usage:
         return sum((call.usage for call in self._calls), Usage())
-
-
-async def _beating(files: RunDirectory, work: Callable[[], Awaitable[Ending]]) -> Ending:
-    """Runs ``work`` while the run's lock is kept fresh."""
-    if not files.enabled:
-        return await work()
-    results: list[Ending] = []
-    failures: list[Exception] = []
-    async with anyio.create_task_group() as group:
-
-        async def beat() -> None:
-            while True:
-                await anyio.sleep(HEARTBEAT_SECONDS)
-                await files.beat()
-
-        group.start_soon(beat)
-        try:
-            results.append(await work())
-        except Exception as error:
-            failures.append(error)
-        group.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
-    return results[0]
 
 
 def _before_query(messages: Sequence[Message]) -> tuple[Message, ...]:

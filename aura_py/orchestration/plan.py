@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeGuard
 
-from aura_py.messages import Json, JsonObject
-from aura_py.orchestration.failures import CATEGORIES, FailureCategory
+from aura_py.messages import Json
+from aura_py.orchestration.failures import FailureCategory
 
 TaskStatus = Literal["pending", "running", "complete", "failed"]
 Confidence = Literal["high", "medium", "low"]
@@ -132,15 +132,6 @@ class Plan:
     def having(self, status: TaskStatus) -> tuple[Task, ...]:
         return tuple(task for task in self.tasks if task.status == status)
 
-    @property
-    def finished(self) -> bool:
-        return all(task.status in ("complete", "failed") for task in self.tasks)
-
-    def ready(self) -> tuple[Task, ...]:
-        """Pending tasks whose dependencies are complete; an unknown dependency never is."""
-        done = {task.id for task in self.tasks if task.status == "complete"}
-        return tuple(t for t in self.tasks if t.status == "pending" and all(d in done for d in t.dependencies))
-
     def blocked(self) -> Mapping[int, tuple[int, ...]]:
         """Pending tasks that can never run, with the failed ancestors that block them, in plan order."""
         causes: dict[int, tuple[int, ...]] = {t.id: (t.id,) for t in self.tasks if t.status == "failed"}
@@ -204,48 +195,10 @@ def flatten(steps: Iterable[Step]) -> tuple[Task, ...]:
     return tuple(tasks)
 
 
-def plan_from_json(value: JsonObject) -> Plan:
-    """Reads a stored plan tolerantly: ``null`` results, missing categories and unknown keys are accepted (§10.4)."""
-    tasks = value.get("tasks")
-    return Plan(
-        goal=_text(value.get("goal")),
-        tasks=tuple(_task(item) for item in tasks if isinstance(item, Mapping)) if is_array(tasks) else (),
-    )
-
-
-def _task(value: JsonObject) -> Task:
-    status = value.get("status")
-    category = value.get("failure_category")
-    structured = value.get("structured_output")
-    dependencies = value.get("dependencies")
-    task_id = value.get("id")
-    worker = value.get("worker")
-    task = Task(
-        id=task_id if isinstance(task_id, int) else 0,
-        description=_text(value.get("description")),
-        dependencies=tuple(d for d in dependencies if isinstance(d, int)) if is_array(dependencies) else (),
-        worker=worker if isinstance(worker, str) else None,
-        rationale=_text(value.get("rationale")),
-    )
-    if status == "complete":
-        task.status, task.result = "complete", _text(value.get("result"))
-    elif status == "failed":
-        task.status, task.error = "failed", _text(value.get("error")) or "unknown"
-        task.category = next((c for c in CATEGORIES if c == category), "agent_error")
-    if isinstance(structured, Mapping):
-        confidence = structured.get("confidence")
-        task.structured = StructuredOutput(_text(structured.get("summary")), read_confidence(confidence))
-    return task
-
-
 def read_confidence(value: Json) -> Confidence:
     """Case does not matter; anything unknown is ``medium``."""
     text = value.strip().lower() if isinstance(value, str) else ""
     return "high" if text == "high" else "low" if text == "low" else "medium"
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def is_array(value: Json) -> TypeGuard[Sequence[Json]]:

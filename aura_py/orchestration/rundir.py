@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,11 +138,13 @@ class RunDirectory:
         if path is not None:
             await self._io(f"`{name}`", lambda: (path / name).unlink(missing_ok=True))
 
-    async def beat(self) -> None:
-        """Marks the run as alive for siblings that prune."""
-        path = self.path
-        if path is not None:
-            await self._io("the lock file", lambda: os.utime(path / LOCK))
+    async def keep_alive(self) -> None:
+        """Marks the run as alive for siblings that prune, until it is cancelled."""
+        while True:
+            await anyio.sleep(HEARTBEAT_SECONDS)
+            path = self.path
+            if path is not None:
+                await self._io("the lock file", partial(os.utime, path / LOCK))
 
     async def close(self) -> None:
         await self.remove(LOCK)
