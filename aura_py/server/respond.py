@@ -48,6 +48,8 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
     if settings.strict_requests:
         refuse_unhonoured(call.body)
     served = edge.choose(principal_of(request), call.model)
+    if call.attached and served.config.agent.images != "note":
+        raise call.attached[0]
     side = is_side_request(
         request.headers,
         stream=call.stream,

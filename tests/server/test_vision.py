@@ -84,3 +84,45 @@ def test_the_file_decides_where_the_provider_carries_images(tmp_path: Path, poli
     else:
         kept = seen(asked, served)[0].content[1]
         assert isinstance(kept, ImagePart) is (policy == "auto")
+
+
+ATTACHMENTS = [
+    {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    {"type": "file", "file": {"filename": "report.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
+    {"type": "input_file", "filename": "report.pdf"},
+    {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
+]
+
+
+@pytest.mark.parametrize("part", ATTACHMENTS, ids=lambda part: str(part["type"]))
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_what_no_model_can_be_given_is_refused_or_noted_as_the_file_says(
+    tmp_path: Path, part: dict[str, object], path: str
+) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("strict"))
+    (tmp_path / "b.toml").write_text(agent_file("lenient", 'images = "note"'))
+    conversation = [{"role": "user", "content": [{"type": "text", "text": "hi "}, part]}]
+    key = "input" if path.endswith("responses") else "messages"
+    async with serving(tmp_path) as rig:
+        refused = await rig.ask("POST", path, {"model": "strict", key: conversation})
+        assert (refused.status, refused.error()["code"]) == (400, "unsupported_content")
+        assert refused.error()["param"] == f"{key}[0].content[1]"
+        assert f"`{part['type']}`" in refused.error()["message"]
+        noted = await rig.ask("POST", path, {"model": "lenient", key: conversation})
+        assert noted.status == 200
+        assert "You said hi [a " in noted.text
+        assert "that this model cannot be given]" in noted.text
+
+
+async def test_a_file_in_a_result_is_never_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", "enable_client_tools = true"))
+    tools = [{"type": "function", "function": {"name": "read_file"}}]
+    call = {"id": "call_1", "type": "function", "function": {"name": "read_file", "arguments": "{}"}}
+    conversation = [
+        {"role": "user", "content": "use it"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": [ATTACHMENTS[1]]},
+    ]
+    async with serving(tmp_path) as rig:
+        reply = await rig.ask("POST", "/v1/chat/completions", {"messages": conversation, "tools": tools})
+        assert "It says [a file that this model cannot be given]" in reply.text

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aura_py.agent.contract import ClientTool
+from aura_py.errors import UnsupportedContent
 from aura_py.llm.contract import ToolChoice
 from aura_py.messages import JsonObject, Message
 
@@ -26,3 +27,5 @@ class Call:
     metadata: Mapping[str, str]
     user: str | None
     response_format: JsonObject | None
+    attached: tuple[UnsupportedContent, ...]
+    """What the conversation holds that no model can be given, as refusals; notes stand in its place."""

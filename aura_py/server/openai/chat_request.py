@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aura_py.errors import UnsupportedContent
 from aura_py.server.openai import fields
 from aura_py.server.openai.call import Call
 from aura_py.server.openai.messages import parse_messages
@@ -28,11 +29,12 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
     given = fields.array(body, "tools")
     options = fields.table(body, "stream_options") or {}
     user = body.get("user")
+    attached: list[UnsupportedContent] = []
     return ChatCall(
         body=body,
         model=fields.text(body, "model"),
         stream=fields.flag(body, "stream") or False,
-        messages=parse_messages(fields.array(body, "messages"), with_tools=given is not None),
+        messages=parse_messages(fields.array(body, "messages"), with_tools=given is not None, attached=attached),
         tools=client_tools(given),
         tool_choice=tool_choice(body),
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls") if given else None,
@@ -40,6 +42,7 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
         metadata=fields.string_pairs(body),
         user=user if isinstance(user, str) and user else None,
         response_format=fields.table(body, "response_format"),
+        attached=tuple(attached),
         include_usage=options.get("include_usage") is True,
         events=_events(body),
     )

@@ -15,15 +15,26 @@ logger = logging.getLogger(__name__)
 _ECHOES: Final = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking", "tool_use", "tool_call"})
 """Parts that repeat output; they are dropped from history."""
 _TEXTS: Final = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
-_REFUSED: Final = frozenset({"input_audio", "audio", "file", "input_file", "video_url"})
+_ATTACHED: Final = {
+    "input_audio": "a recording",
+    "audio": "a recording",
+    "file": "a file",
+    "input_file": "a file",
+    "video_url": "a video",
+}
+"""What no model can be given, and what stands in its place."""
 
 
-def content_parts(content: object, *, param: str) -> tuple[Part, ...]:
+def content_parts(content: object, *, param: str, attached: list[UnsupportedContent]) -> tuple[Part, ...]:
     """The parts of one message's content; text parts next to each other are one part.
+
+    Args:
+        attached: Gets a refusal for each part that no model can be given (audio, files). A note stands in its place;
+            whether the note will do is for the agent to say.
 
     Raises:
         RequestError: The content is neither text nor an array, or a known part lacks what it needs.
-        UnsupportedContent: A part that no model can be given (audio, files).
+        UnsupportedContent: An image that is given in no known way.
     """
     if content is None:
         return ()
@@ -32,7 +43,7 @@ def content_parts(content: object, *, param: str) -> tuple[Part, ...]:
     if not isinstance(content, list):
         raise wrong(param, "a string or an array of content parts")
     parts: list[Part] = []
-    for part in _parts(content, param):
+    for part in _parts(content, param, attached):
         if isinstance(part, TextPart) and parts and isinstance(parts[-1], TextPart):
             parts[-1] = TextPart(parts[-1].text + part.text)
         else:
@@ -40,7 +51,7 @@ def content_parts(content: object, *, param: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _parts(content: list[object], param: str) -> Iterator[Part]:
+def _parts(content: list[object], param: str, attached: list[UnsupportedContent]) -> Iterator[Part]:
     for index, item in enumerate(content):
         place = f"{param}[{index}]"
         if isinstance(item, str):
@@ -59,8 +70,10 @@ def _parts(content: list[object], param: str) -> Iterator[Part]:
                 yield TextPart(text)
         elif kind in ("image_url", "input_image"):
             yield _image(item, place)
-        elif kind in _REFUSED:
-            raise UnsupportedContent(f"Content of type `{kind}` is not supported; send text or images.", param=place)
+        elif kind in _ATTACHED:
+            why = f"Content of type `{kind}` is not supported; send text or images."
+            attached.append(UnsupportedContent(why, param=place))
+            yield TextPart(f"[{_ATTACHED[kind]} that this model cannot be given]")
         elif kind not in _ECHOES:
             logger.warning("content part of the unknown type `%s` was ignored", kind[:64])
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from aura_py.errors import RequestError
+from aura_py.errors import RequestError, UnsupportedContent
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai.content import content_parts
 from aura_py.server.openai.fields import wrong
@@ -18,11 +18,14 @@ logger = logging.getLogger(__name__)
 _SYSTEM: Final = frozenset({"system", "developer"})
 
 
-def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> tuple[Message, ...]:
+def parse_messages(
+    messages: Sequence[object] | None, *, with_tools: bool, attached: list[UnsupportedContent]
+) -> tuple[Message, ...]:
     """The conversation in its original order, without system messages: the agent's own prompt is authoritative.
 
     Args:
         with_tools: The request offers tools, so calls and their results are part of the conversation.
+        attached: Gets a refusal for each part that no model can be given; a note stands in its place.
 
     Raises:
         RequestError: Missing, empty, of a wrong shape, or ending with a message that asks nothing.
@@ -45,13 +48,13 @@ def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> tu
             system.append(
                 "".join(
                     p.text
-                    for p in content_parts(item.get("content"), param=f"{place}.content")
+                    for p in content_parts(item.get("content"), param=f"{place}.content", attached=attached)
                     if isinstance(p, TextPart)
                 )
             )
             continue
         last = role
-        message = _message(role, item, place, with_tools)
+        message = _message(role, item, place, with_tools, attached)
         if message is not None:
             kept.append(message)
     if system and last:
@@ -64,8 +67,11 @@ def parse_messages(messages: Sequence[object] | None, *, with_tools: bool) -> tu
     return tuple(kept)
 
 
-def _message(role: str, item: dict[str, object], place: str, with_tools: bool) -> Message | None:
-    content = content_parts(item.get("content"), param=f"{place}.content")
+def _message(
+    role: str, item: dict[str, object], place: str, with_tools: bool, attached: list[UnsupportedContent]
+) -> Message | None:
+    refused = [] if role == "tool" else attached
+    content = content_parts(item.get("content"), param=f"{place}.content", attached=refused)
     if role == "user":
         return Message("user", content or (TextPart(""),))
     if role == "assistant":

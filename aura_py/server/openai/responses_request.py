@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from aura_py.errors import RequestError
+from aura_py.errors import RequestError, UnsupportedContent
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai import fields
 from aura_py.server.openai.call import Call
@@ -30,11 +30,12 @@ def parse_responses(body: Mapping[str, object]) -> Call:
     given = fields.array(body, "tools")
     user = body.get("user") or body.get("safety_identifier")
     renamed = _sampling_names(body)
+    attached: list[UnsupportedContent] = []
     return Call(
         body=renamed,
         model=fields.text(body, "model"),
         stream=fields.flag(body, "stream") or False,
-        messages=_messages(body),
+        messages=_messages(body, attached),
         tools=client_tools(given),
         tool_choice=tool_choice(body),
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls") if given else None,
@@ -42,6 +43,7 @@ def parse_responses(body: Mapping[str, object]) -> Call:
         metadata=fields.string_pairs(body),
         user=user if isinstance(user, str) and user else None,
         response_format=fields.table(renamed, "response_format"),
+        attached=tuple(attached),
     )
 
 
@@ -73,7 +75,7 @@ def _sampling_names(body: Mapping[str, object]) -> Mapping[str, object]:
     return renamed
 
 
-def _messages(body: Mapping[str, object]) -> tuple[Message, ...]:
+def _messages(body: Mapping[str, object], attached: list[UnsupportedContent]) -> tuple[Message, ...]:
     given = body.get("input")
     if given is None:
         raise RequestError("`input` is required; send text or an array of items.", param="input")
@@ -83,10 +85,10 @@ def _messages(body: Mapping[str, object]) -> tuple[Message, ...]:
         raise fields.wrong("input", "a string or an array of items")
     if not given:
         raise RequestError("No input provided; `input` must not be empty.", param="input")
-    return _converted(given)
+    return _converted(given, attached)
 
 
-def _converted(items: Sequence[object]) -> tuple[Message, ...]:
+def _converted(items: Sequence[object], attached: list[UnsupportedContent]) -> tuple[Message, ...]:
     kept: list[Message] = []
     system: list[str] = []
     for index, item in enumerate(items):
@@ -95,13 +97,13 @@ def _converted(items: Sequence[object]) -> tuple[Message, ...]:
             raise fields.wrong(place, "an object")
         kind = item.get("type", "message")
         if kind == "message":
-            message = _message(item, place, system)
+            message = _message(item, place, system, attached)
             if message is not None:
                 kept.append(message)
         elif kind == "function_call":
             _add_call(kept, item, place)
         elif kind == "function_call_output":
-            output = content_parts(item.get("output"), param=f"{place}.output")
+            output = content_parts(item.get("output"), param=f"{place}.output", attached=[])
             kept.append(Message("tool", output or (TextPart(""),), tool_call_id=_required(item, "call_id", place)))
         elif kind == "item_reference":
             raise _unsupported(
@@ -116,11 +118,13 @@ def _converted(items: Sequence[object]) -> tuple[Message, ...]:
     return tuple(kept)
 
 
-def _message(item: dict[str, object], place: str, system: list[str]) -> Message | None:
+def _message(
+    item: dict[str, object], place: str, system: list[str], attached: list[UnsupportedContent]
+) -> Message | None:
     role = item.get("role")
     if not isinstance(role, str):
         raise fields.wrong(f"{place}.role", "a string")
-    content = content_parts(item.get("content"), param=f"{place}.content")
+    content = content_parts(item.get("content"), param=f"{place}.content", attached=attached)
     if role in ("system", "developer"):
         system.append("".join(part.text for part in content if isinstance(part, TextPart)))
         return None
