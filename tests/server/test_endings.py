@@ -91,7 +91,14 @@ async def test_a_failure_after_the_status_was_due_is_an_error_frame_however_busy
 
 async def test_a_refusal_and_a_late_opening_at_once_answer_once(agents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse, opened = run_stream.respond_with_error, RunStream._open
+    write = Outlet.write
     refusing, opening = anyio.Event(), anyio.Event()
+    after_the_end: list[bytes] = []
+
+    async def watched(self: Outlet, data: bytes, *, last: bool = False) -> None:
+        if self.finished:
+            after_the_end.append(data)
+        await write(self, data, last=last)
 
     async def noted(self: RunStream, outlet: Outlet, *, last: bool) -> None:
         opening.set()
@@ -107,7 +114,8 @@ async def test_a_refusal_and_a_late_opening_at_once_answer_once(agents: Path, mo
     monkeypatch.setattr(Outlet, "late", property(lambda self: refusing.is_set()))
     monkeypatch.setattr(run_stream, "respond_with_error", slow)
     monkeypatch.setattr(RunStream, "_open", noted)
+    monkeypatch.setattr(Outlet, "write", watched)
     async with serving(agents, default_agent="ops") as rig:
         reply = await rig.ask("POST", "/v1/chat/completions", question("reject"))
     assert reply.status == 502
-    assert "data: " not in reply.text
+    assert after_the_end == []

@@ -400,7 +400,7 @@ def test_a_drain_ends_the_stream_and_cancels_its_tool(mock: str, tmp_path: Path)
 
 
 def test_a_timeout_cancels_the_tool_completes_it_and_says_so(mock: str, tmp_path: Path) -> None:
-    stand = serve(tmp_path, mock, "--streaming-timeout-secs", "3", "--aura-custom-events", "true")
+    stand = serve(tmp_path, mock, "--streaming-timeout-secs", "8", "--aura-custom-events", "true")
     try:
         stand.said("process")
         frames = stand.frames("slow late")

@@ -64,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuraServer]:
         rules = RULES.replace("{ending}", ending)
         (agents / f"{name}.toml").write_text(agent_file(name, "enable_client_tools = true", rules) + tools)
     (agents / "team.toml").write_text(team("team", TEAM))
-    running = AuraServer.start(agents, home, "--aura-custom-events", "true", "--first-chunk-timeout-secs", "1")
+    running = AuraServer.start(agents, home, "--aura-custom-events", "true", "--first-chunk-timeout-secs", "6")
     yield running
     running.stop()
 
