@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aura_py.mcp.schemas import DEEPEST, accepts_null, resolve
 from aura_py.messages import Json, JsonObject
@@ -82,18 +82,19 @@ def _is(wanted: str, schema: Mapping[str, Any]) -> bool:
     return kind == wanted or (isinstance(kind, list) and wanted in kind)
 
 
-class ArgumentCheck:
-    """Validates arguments of ``tool`` against its server's own schema; the validator is built at the first call."""
+class SchemaCheck:
+    """Validates against the ``kind`` of schema that the server gave for ``tool``; built at the first call."""
 
-    __slots__ = ("_built", "_schema", "_tool", "_validator")
+    __slots__ = ("_built", "_kind", "_schema", "_tool", "_validator")
 
-    def __init__(self, tool: str, schema: JsonObject) -> None:
+    def __init__(self, tool: str, schema: JsonObject, kind: Literal["input", "output"]) -> None:
         self._tool = tool
         self._schema = schema
+        self._kind = kind
         self._built = False
         self._validator: Validator | None = None
 
-    def problem(self, arguments: JsonObject) -> str | None:
+    def problem(self, value: Json) -> str | None:
         """What is wrong and where, for the model to mend; ``None`` if nothing is, or the schema cannot be applied."""
         if not self._built:
             self._built, self._validator = True, self._compile()
@@ -103,7 +104,7 @@ class ArgumentCheck:
         from referencing.exceptions import Unresolvable
 
         try:
-            error = best_match(self._validator.iter_errors(arguments))
+            error = best_match(self._validator.iter_errors(value))
         except (Unresolvable, LookupError, ValueError, TypeError, AttributeError, re.error, RecursionError) as broken:
             self._validator = None
             self._warn(type(broken).__name__)
@@ -130,5 +131,9 @@ class ArgumentCheck:
 
     def _warn(self, problem: str) -> None:
         log.warning(
-            "the input schema of tool `%s` cannot be applied (%s); its arguments go out unchecked", self._tool, problem
+            "the %s schema of tool `%s` cannot be applied (%s); its %s are not checked",
+            self._kind,
+            self._tool,
+            problem,
+            "arguments" if self._kind == "input" else "results",
         )

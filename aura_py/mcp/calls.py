@@ -10,6 +10,7 @@ from mcp_types import HEADER_MISMATCH, PARSE_ERROR, CallToolResult
 from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
+from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.attachment import Lease, McpAttachment
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
@@ -22,6 +23,8 @@ from aura_py.tools.contract import CallContext, ToolOutcome
 log = logging.getLogger(__name__)
 
 NOTIFY_SECONDS = 2.0
+_CHECKED = 16_384
+"""Characters of text up to which a result is checked against its output schema; larger ones would hold the loop."""
 
 
 class SessionGone(Exception):
@@ -174,7 +177,17 @@ async def _send(
         return transport_failure(f"the server's answer is not a valid tool result ({error.error_count()} problems)")
     if not isinstance(result, CallToolResult):
         return transport_failure("the server asks for input in the middle of the call, which Aura does not offer")
-    return shape_result(lease.name, tool.native_name, result, unwrap=tool.unwrap, images=context.model_sees_images)
+    outcome = shape_result(lease.name, tool.native_name, result, unwrap=tool.unwrap, images=context.model_sees_images)
+    if tool.output is not None and outcome.ok and len(outcome.text) <= _CHECKED:
+        _check_output(lease.name, tool, tool.output, outcome)
+    return outcome
+
+
+def _check_output(server: str, tool: ServerTool, check: SchemaCheck, outcome: ToolOutcome) -> None:
+    """A result that breaks the tool's own output schema still counts; the log says so."""
+    problem = "no structured content" if outcome.structured is None else check.problem(outcome.structured)
+    if problem is not None:
+        log.warning("MCP server `%s` breaks the output schema of `%s`: %s", server, tool.native_name, problem)
 
 
 def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPError) -> ToolOutcome:

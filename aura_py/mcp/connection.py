@@ -30,6 +30,7 @@ from aura_py.mcp import reasons
 from aura_py.mcp.discovery import Listing, list_tools, mend_listing
 from aura_py.mcp.dispatcher import CallDispatcher, Listener, is_hang_up
 from aura_py.mcp.http import UNREACHABLE, HttpFailure
+from aura_py.mcp.results import mend_result
 from aura_py.mcp.transports import Observed, open_transport
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,6 @@ Era = Literal["auto", "handshake"]
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
 _CLOSE_SECONDS = 10.0
-_CHECKED = 65_536
-"""Characters of text up to which a result is checked against its output schema; larger ones would hold the loop."""
 
 
 class Connection:
@@ -130,7 +129,7 @@ class Connection:
         dispatcher.listeners[request_id] = listener
         self.calls += 1
         try:
-            result = await session.send_request(
+            return await session.send_request(
                 CallToolRequest(
                     params=CallToolRequestParams(
                         name=native_name, arguments=arguments, _meta={"progress_token": request_id}
@@ -138,25 +137,12 @@ class Connection:
                 ),
                 _ANSWER,
             )
-            if isinstance(result, CallToolResult):
-                await self._check_output(session, native_name, result)
-            return result
         finally:
             del dispatcher.listeners[request_id]
             self.calls -= 1
             self.last_used = anyio.current_time()
             if self._closing and self.calls == 0:
                 self._wake.set()
-
-    async def _check_output(self, session: ClientSession, native_name: str, result: CallToolResult) -> None:
-        """A result that breaks the tool's own output schema still counts; the log says so."""
-        if result.is_error or sum(len(block.text) for block in result.content if block.type == "text") > _CHECKED:
-            return
-        try:
-            await session.validate_tool_result(native_name, result)
-        except RuntimeError as error:
-            problem = str(error).partition("\n")[0][:300]
-            log.warning("MCP server `%s` breaks the output schema of `%s`: %s", self.name, native_name, problem)
 
     async def notify_cancelled(self, request_id: int, reason: str) -> None:
         if self._dispatcher is not None:
@@ -207,6 +193,7 @@ class Connection:
                     message_handler=self._on_message,
                 )
                 dispatcher.on_listing = lambda page: mend_listing(self.name, session.protocol_version, page)
+                dispatcher.on_result = lambda result: mend_result(session.protocol_version, result)
                 async with session:
                     try:
                         again = await _negotiate(session, era)

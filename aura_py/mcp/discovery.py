@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from aura_py.mcp.arguments import ArgumentCheck
+from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.names import names_of_server
 from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
 from aura_py.messages import Json, JsonObject
@@ -35,7 +35,8 @@ class ServerTool:
     schema: dict[str, Any]
     annotations: Annotations
     unwrap: bool
-    check: ArgumentCheck
+    check: SchemaCheck
+    output: SchemaCheck | None
     wire: JsonObject = field(repr=False)
     """Title, output schema, annotations and ``_meta`` in MCP's own spelling, for introspection."""
 
@@ -186,7 +187,8 @@ def _prepare(tool: WireTool, name: str) -> ServerTool:
             open_world=hints.open_world_hint if hints else None,
         ),
         unwrap=_wraps(tool.output_schema),
-        check=ArgumentCheck(tool.name, tool.input_schema),
+        check=SchemaCheck(tool.name, tool.input_schema, "input"),
+        output=SchemaCheck(tool.name, tool.output_schema, "output") if tool.output_schema is not None else None,
         wire=tool.model_dump(
             by_alias=True,
             mode="json",

@@ -74,7 +74,7 @@ class CallDispatcher(JSONRPCDispatcher):
 
     The progress token of a call is its request id. Abandoned calls are cancelled by whoever started them, who knows
     the reason; the dispatcher's own courtesy notification is off for them. ``on_listing`` may mend a page of
-    ``tools/list`` before it is parsed.
+    ``tools/list``, ``on_result`` the result of a call, before it is parsed.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class CallDispatcher(JSONRPCDispatcher):
         super().__init__(read_stream, _Outlet(write_stream, self.listeners))
         self.over = anyio.Event()
         self.on_listing: Callable[[dict[str, Any]], None] = lambda _result: None
+        self.on_result: Callable[[dict[str, Any]], None] = lambda _result: None
         self._name = name
         self._ids = count(1)
         self._stray = 0
@@ -111,6 +112,8 @@ class CallDispatcher(JSONRPCDispatcher):
         result = await super().send_raw_request(method, params, chosen, _related_request_id=_related_request_id)
         if method == "tools/list":
             self.on_listing(result)
+        elif method == "tools/call":
+            self.on_result(result)
         return result
 
     async def run(

@@ -6,9 +6,10 @@ import base64
 import binascii
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from aura_py.messages import ImagePart, Json, Part
 from aura_py.tools.contract import OutcomeClass, ToolOutcome, failure
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RESOURCE_LIMIT = 100_000
+IMAGE_LIMIT = 3_750_000
+"""Bytes of an image above which some provider refuses the whole request."""
+
 ERROR_LIMIT = 8_192
 CANCELLED = "Request cancelled"
 
+_VISIBLE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SCHEMA_CODES = frozenset({-32602, -32600, -32700})
 _TEXT_LIKE = frozenset({"application/json", "application/xml", "application/yaml"})
 
@@ -39,6 +44,44 @@ def shape_result(server: str, tool: str, result: CallToolResult, *, unwrap: bool
             log.debug("the error of tool `%s` of MCP server `%s` in full: %s", tool, server, text)
         return failure(f"Tool returned an error: {bound_error(text)}", outcome="tool_error")
     return ToolOutcome(True, text, structured, attachments)
+
+
+def mend_result(version: str | None, result: dict[str, Any]) -> None:
+    """Makes a careless result of ``tools/call`` readable: a call that was made must not look as if it had failed."""
+    content = result.get("content")
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    blocks = content if isinstance(content, list) else [] if content is None else [content]
+    result["content"] = [_mended(block) for block in blocks]
+    if not isinstance(result.get("isError", False), bool):
+        result["isError"] = str(result["isError"]).lower() == "true"
+    if not isinstance(result.get("_meta", {}), Mapping):
+        del result["_meta"]
+    if version in MODERN_PROTOCOL_VERSIONS:
+        result.setdefault("resultType", "complete")
+    elif not isinstance(result.get("structuredContent", {}), Mapping):
+        structured = result.pop("structuredContent")
+        if not blocks and structured is not None:
+            result["content"] = [{"type": "text", "text": _pretty(structured)}]
+
+
+def _mended(block: Any) -> dict[str, Any]:
+    """The parts of a content item that are read, if they are there."""
+    match block:
+        case {"type": "text", "text": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "image" | "audio" as kind, "data": str(data)}:
+            mime = block.get("mimeType")
+            return {"type": kind, "data": data, "mimeType": mime if isinstance(mime, str) else "unknown"}
+        case {"type": "resource", "resource": {"text": str()} | {"blob": str()} as resource}:
+            kept = {
+                key: resource[key] for key in ("uri", "mimeType", "text", "blob") if isinstance(resource.get(key), str)
+            }
+            return {"type": "resource", "resource": {"uri": "unknown:", **kept}}
+        case {"type": "resource_link", "uri": str(uri)}:
+            name = block.get("name")
+            return {"type": "resource_link", "uri": uri, "name": name if isinstance(name, str) else uri}
+    return {"type": "text", "text": "[Unsupported content type]"}
 
 
 def rpc_failure(message: str, code: int) -> ToolOutcome:
@@ -98,7 +141,22 @@ def _pretty(value: Json) -> str:
 
 
 def _images(content: Sequence[ContentBlock]) -> tuple[Part, ...]:
-    return tuple(ImagePart(f"data:{block.mime_type};base64,{block.data}") for block in content if block.type == "image")
+    """Images as providers take them; one that they would refuse costs the model the sight of it, not the run."""
+    return tuple(
+        ImagePart(f"data:{block.mime_type};base64,{block.data}")
+        for block in content
+        if block.type == "image" and block.mime_type in _VISIBLE and _is_base64(block.data)
+    )
+
+
+def _is_base64(data: str) -> bool:
+    if not data or len(data) > IMAGE_LIMIT // 3 * 4:
+        return False
+    try:
+        base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
 
 
 def _block(block: ContentBlock) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aura_py.mcp.arguments import ArgumentCheck, drop_nulls
+from aura_py.mcp.arguments import SchemaCheck, drop_nulls
 from aura_py.mcp.reasons import without_secrets
 from aura_py.mcp.schemas import sanitize_schema
 
@@ -79,7 +79,7 @@ def test_a_strict_models_nulls_never_reach_the_server(wanted: dict[str, Any]) ->
 
 
 def test_a_problem_names_its_place_and_stays_short() -> None:
-    check = ArgumentCheck("search", SCHEMA)
+    check = SchemaCheck("search", SCHEMA, "input")
     assert check.problem({"name": "a", "rows": [{"field": "x"}]}) is None
     assert check.problem({"name": "a", "rows": [{"field": 5}]}) == "`rows[0].field`: 5 is not of type 'string'"
     assert len(check.problem({"name": ["x" * 5000]}) or "") < 600
@@ -97,7 +97,7 @@ def test_a_problem_names_its_place_and_stays_short() -> None:
 def test_a_schema_that_cannot_be_applied_lets_everything_through_with_one_warning(
     schema: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    check = ArgumentCheck("odd", schema)
+    check = SchemaCheck("odd", schema, "input")
     with caplog.at_level(logging.WARNING):
         assert check.problem({"a": "x"}) is None
         assert check.problem({"a": "y"}) is None

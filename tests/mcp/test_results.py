@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp_types import CallToolResult, ImageContent
 
 from aura_py.mcp import McpAttachment, McpPool
-from aura_py.mcp.results import bound_error
+from aura_py.mcp.results import bound_error, shape_result
 from aura_py.messages import ImagePart, JsonObject
 from aura_py.tools.contract import ToolOutcome
 from tests.mcp.conftest import Calls, http_server, python_server, tool
 from tests.servers.contents import PIXEL
+
+TEXT = {"type": "text", "text": "kept"}
+ODD = "[Unsupported content type]"
 
 
 async def answers(name: str, *arguments: JsonObject, images: bool = False) -> list[ToolOutcome]:
@@ -40,6 +46,65 @@ async def test_every_kind_of_content_becomes_text() -> None:
     found = await answers("show", *({"kind": kind} for kind in wanted))
     assert {kind: outcome.text for kind, outcome in zip(wanted, found, strict=True)} == wanted
     assert all(outcome.ok and outcome.attachments == () for outcome in found)
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ({"structuredContent": {"a": 1}}, '{\n  "a": 1\n}'),
+        ({"structuredContent": [1, 2]}, "[\n  1,\n  2\n]"),
+        ({"content": [TEXT], "structuredContent": "odd"}, "kept"),
+        ({"content": "kept"}, "kept"),
+        ({"content": TEXT}, "kept"),
+        ({"content": None, "isError": None, "_meta": 3}, ""),
+        ({"content": [{"type": "hologram"}, TEXT, 5, {"type": "text"}]}, f"{ODD}\nkept\n{ODD}\n{ODD}"),
+        ({"content": [{**TEXT, "annotations": {"audience": ["robot"], "priority": 7}, "_meta": "x"}]}, "kept"),
+        ({"content": [{"type": "image", "data": "AAAA"}]}, "[Image: unknown (4)]"),
+        ({"content": [{"type": "resource", "resource": {"text": "kept", "annotations": 3}}]}, "kept"),
+        (
+            {"content": [{"type": "resource_link", "uri": "file:///r", "icons": 1}]},
+            "[Resource link: file:///r (file:///r)]",
+        ),
+    ],
+)
+async def test_a_careless_result_is_still_the_result_of_the_call(result: dict[str, Any], text: str) -> None:
+    calls = Calls()
+    async with McpPool() as pool:
+        attachment = await pool.attach({"it": python_server("careless")}, headers={})
+        outcome = await tool(attachment, "verbatim").call({"result": result}, calls.context())
+        await attachment.release()
+    assert (outcome.ok, outcome.text) == (True, text)
+
+
+async def test_a_large_result_is_not_held_against_its_schema(caplog: pytest.LogCaptureFixture) -> None:
+    calls = Calls()
+    async with McpPool() as pool:
+        attachment = await pool.attach({"it": python_server("careless")}, headers={})
+        verbatim = tool(attachment, "verbatim")
+        large: JsonObject = {"result": {"structuredContent": {"rows": ["not a number"] * 20_000}}}
+        small: JsonObject = {"result": {"structuredContent": {"rows": ["not a number"]}}}
+        assert (await verbatim.call(large, calls.context())).ok
+        assert "breaks the output schema" not in caplog.text
+        assert (await verbatim.call(small, calls.context())).ok
+        assert "breaks the output schema of `verbatim`: `rows[0]`" in caplog.text
+        await attachment.release()
+
+
+@pytest.mark.parametrize(
+    ("mime", "data", "seen"),
+    [
+        ("image/png", PIXEL, True),
+        ("image/tiff", PIXEL, False),
+        ("image/png", "no base64!", False),
+        ("image/png", "", False),
+        ("image/png", "A" * 5_000_004, False),
+    ],
+)
+def test_models_get_no_image_that_their_provider_would_refuse(mime: str, data: str, seen: bool) -> None:
+    result = CallToolResult(content=[ImageContent(type="image", data=data, mime_type=mime)])
+    outcome = shape_result("it", "camera", result, unwrap=False, images=True)
+    assert outcome.text == f"[Image: {mime} ({len(data)})]"
+    assert bool(outcome.attachments) is seen
 
 
 async def test_a_long_resource_is_cut_at_a_character() -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-TOOLS = ("many", "bad_bytes", "surrogate", "nested", "bottomless", "broken", "endless", "hello")
+TOOLS = ("verbatim", "many", "bad_bytes", "surrogate", "nested", "bottomless", "broken", "endless", "hello")
 
 
 def write(data: bytes) -> None:
@@ -24,6 +24,8 @@ def answer(message_id: object, text: str) -> bytes:
 
 def call(name: str, message_id: object, arguments: dict[str, Any]) -> None:
     match name:
+        case "verbatim":
+            write(json.dumps({"jsonrpc": "2.0", "id": message_id, "result": arguments["result"]}).encode() + b"\n")
         case "many":
             note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
             write((json.dumps(note).encode() + b"\r\n\n") * int(arguments["count"]) + answer(message_id, "all") + b"\n")
@@ -64,6 +66,10 @@ def main() -> None:
                 }
             case "tools/list":
                 result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]}
+                result["tools"][0]["outputSchema"] = {
+                    "type": "object",
+                    "properties": {"rows": {"type": "array", "items": {"type": "integer"}}},
+                }
             case "tools/call":
                 call(message["params"]["name"], message_id, message["params"].get("arguments", {}))
                 continue
