@@ -11,17 +11,18 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(BIN)/python:
+# pip comes last: without it the environment was left half made, and is made again.
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Aura needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12 run"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing into $(VENV) (once) ..."
 	@$(PIP_INSTALL) .
 	@touch $@
 
-$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/python
+$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "installing into $(VENV) (once) ..."
 	@$(PIP_INSTALL) '.[dev]'
 	@touch $(INSTALLED) $@

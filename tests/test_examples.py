@@ -39,7 +39,8 @@ def shown(path: Path) -> str:
 
 @pytest.mark.parametrize("path", AGENTS, ids=shown)
 def test_the_file_loads_strictly_given_its_variables(path: Path, tmp_path: Path) -> None:
-    loaded = load(path, env=variables(path) | {"MEMORY_DIR": str(tmp_path)}, strict=True)
+    folders = {name: str(tmp_path) for name in variables(path) if name.endswith("_DIR")}
+    loaded = load(path, env=variables(path) | folders, strict=True)
     assert len(loaded.agents) == 1
     assert [each.message for each in loaded.warnings] == []
 

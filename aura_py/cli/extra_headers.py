@@ -17,10 +17,7 @@ def extra_headers(env: Mapping[str, str]) -> dict[str, str]:
         ConfigurationError: It starts like a JSON object and is none of texts.
     """
     text = env.get(VARIABLE, "").strip()
-    if text.startswith("{"):
-        pairs = _from_json(text)
-    else:
-        pairs = dict(entry.partition(":")[::2] for entry in text.split(","))
+    pairs = _from_json(text) if text.startswith("{") else dict(each.partition(":")[::2] for each in text.split(","))
     return {name.strip(): value.strip() for name, value in pairs.items() if name.strip()}
 
 
@@ -31,7 +28,6 @@ def _from_json(text: str) -> dict[str, str]:
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ConfigurationError(
-            f"`{VARIABLE}` is not a JSON object of texts; write `Name: value, Name2: value2` or"
-            ' `{"Name": "value"}`.'
+            f'`{VARIABLE}` is not a JSON object of texts; write `Name: value, Name2: value2` or `{{"Name": "value"}}`.'
         )
     return found

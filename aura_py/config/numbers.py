@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from aura_py.config.problems import At, kind_of, shown
-from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, wrong_type
+from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, emptiness, wrong_type
 
 LARGEST = 2**63 - 1
 _DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
@@ -44,9 +44,8 @@ class Whole(Kind):
             return None
         if isinstance(value, str):
             if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
-                at.error(
-                    "CFG-S02", f"`{at.key}` must be a whole number, found the string `{shown(value)}`", self._fix()
-                )
+                found = f"found the string `{shown(value)}`{emptiness(value)}"
+                at.error("CFG-S02", f"`{at.key}` must be a whole number, {found}", self._fix())
                 return None
             return int(value)
         if isinstance(value, float):
@@ -94,7 +93,8 @@ class Number(Kind):
         except (ValueError, OverflowError):
             number = None
         if number is None:
-            at.error("CFG-S02", f"`{at.key}` must be a number, found `{shown(value)}`", "write a number, like `0.2`")
+            found = f"found `{shown(value)}`{emptiness(value)}"
+            at.error("CFG-S02", f"`{at.key}` must be a number, {found}", "write a number, like `0.2`")
         elif not math.isfinite(number):
             at.error(
                 "CFG-S03", f"`{at.key}` must be a finite number, got `{shown(value)}`", "write a number, like `0.2`"
@@ -135,7 +135,7 @@ class Flag(Kind):
             return value
         if isinstance(value, str) and value.strip() in ("true", "false"):
             return value.strip() == "true"
-        found = f'"{shown(value)}"' if isinstance(value, str) else kind_of(value)
+        found = f'"{shown(value)}"{emptiness(value)}' if isinstance(value, str) else kind_of(value)
         at.error(
             "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
         )

@@ -11,7 +11,7 @@ from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration
 
 _BOM = b"\xef\xbb\xbf"
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_BARE_PLACEHOLDER = re.compile(r"=\s*(?:\[\s*)?\{\{")
+_BARE_PLACEHOLDER = re.compile(r"\{\{\s*env\b")
 _DEEPEST = 100
 _SCRIPT = ".script.toml"
 
@@ -136,10 +136,15 @@ def _syntax(path: Path, text: str, reason: str) -> Diagnostic:
     elif "digit" in reason:
         reason = "a number has too many digits"
     fix = "correct the TOML"
-    if line is not None and _BARE_PLACEHOLDER.search(lines[line - 1]):
+    if line is not None and column is not None and _bare_placeholder_at(lines[line - 1], column - 1):
         fix = 'a placeholder stands inside a string: put it in quotes, `"{{ env.NAME }}"`'
     where = "" if line is None else f" at line {line}, column {column}"
     return problem("CFG-T01", path, f"not valid TOML{where}: {reason}", fix, line=line, column=column)
+
+
+def _bare_placeholder_at(line: str, column: int) -> bool:
+    """Whether the parser stumbled over a placeholder that is not inside a string: at one of its braces."""
+    return any(_BARE_PLACEHOLDER.match(line, start) for start in (column, column - 1) if start >= 0)
 
 
 def _too_deep(path: Path) -> Diagnostic:

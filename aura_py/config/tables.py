@@ -14,7 +14,7 @@ from aura_py.config.models import Section
 from aura_py.config.problems import At, shown
 from aura_py.config.spelling import near_miss
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, wrong_type
+from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, emptiness, wrong_type
 
 Tree: TypeAlias = dict[str, Any]
 """What was read from a table so far: model field to value, without what was wrong."""
@@ -90,7 +90,7 @@ class Shape:
         if name in self.retired:
             here.warn("WARN-KEY02", f"`{here.key}` is retired and ignored", self.retired[name])
             return
-        nearest = near_miss(name, self.keys)
+        nearest = near_miss(name, (*self.keys, *self.legacy))
         if self.strict:
             allowed = ", ".join(f"`{key}`" for key in self.keys)
             hint = f"did you mean `{nearest}`? " if nearest else ""
@@ -272,7 +272,8 @@ class Variant(Kind):
     def _unknown_word(self, word: str, here: At) -> None:
         hint = self.suggestions.get(word.strip().lower())
         start = f"write `{hint}`; " if hint else ""
-        here.error(self.unknown_code, f"`{shown(word)}` is not a value of `{here.key}`", start + self._choices())
+        message = f"`{shown(word)}` is not a value of `{here.key}`{emptiness(word)}"
+        here.error(self.unknown_code, message, start + self._choices())
 
     def _foreign(self, name: str, chosen: str, owners: list[str], at: At) -> None:
         words = ", ".join(f"`{word}`" for word in owners)

@@ -134,9 +134,9 @@ def _is_dummy(text: str) -> bool:
     return len(text) <= 8 or text.lower().startswith(("test", "unused", "none", "dummy", "example"))
 
 
-def emptiness(value: str) -> str:
-    """Why a value from the environment is blank."""
-    if not isinstance(value, Templated) or not value.variables:
+def emptiness(value: object) -> str:
+    """Why a value from the environment is blank, if it is."""
+    if not isinstance(value, Templated) or not value.variables or value.strip():
         return ""
     names = ", ".join(f"`{name}`" for name in dict.fromkeys(value.variables))
     return f" ({names} is set but empty, or its default is)"
@@ -162,7 +162,7 @@ class Url(Kind):
             return NOTHING
         if not is_url(text, self.schemes):
             what = f": `{shown(value)}`" if isinstance(value, Templated) else ""
-            what += "" if text else emptiness(value)
+            what += emptiness(value)
             at.error(
                 self.code,
                 f"`{at.key}` must start with http:// or https:// and name a host{what}",
@@ -233,7 +233,7 @@ class Choice(Kind):
             return wrong_type(at, "a string", value, self._fix(""))
         if value in self.words:
             return value
-        at.error(self.code, f"`{shown(value)}` is not a value of `{at.key}`", self._fix(value))
+        at.error(self.code, f"`{shown(value)}` is not a value of `{at.key}`{emptiness(value)}", self._fix(value))
         return NOTHING
 
     def _fix(self, value: str) -> str:

@@ -113,7 +113,7 @@ def _port() -> int | None:
             return int(wish)
     except OSError as error:
         print(
-            f"Port {wish} cannot be used ({error.strerror}); choose another one: PORT=8090 make run",
+            f"Port {wish} cannot be used ({os.strerror(error.errno or 0)}); choose another one: PORT=8090 make run",
             file=sys.stderr,
         )
         return None

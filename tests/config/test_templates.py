@@ -113,6 +113,42 @@ def test_a_near_miss_is_an_error_outside_prose_and_a_warning_inside(text: str) -
     assert prompt(text) == text
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "turn_depth = {{ env.X }}",
+        "turn_depth = 1{{env.X}}",
+        "mcp_filter = ['a', {{ env.X }}]",
+        "mcp_filter = [\n'a',\n{{ env.X | default: 'b' }}\n]",
+        "[mcp.servers.{{ env.X }}]",
+        "{{ env.X }} = 1",
+    ],
+)
+def test_a_placeholder_outside_a_string_is_told_to_go_inside_one(line: str) -> None:
+    error = only(found(f"[agent]\n{line}\n"))
+    assert error.code == "CFG-T01"
+    assert "put it in quotes" in error.fix
+    assert "put it in quotes" not in only(found("[agent]\nname = '{{ env.X }}' 1\n")).fix
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "[agent.llm]\nmax_tokens = '{{ env.X }}'\n",
+        "[agent.llm]\ntemperature = '{{ env.X }}'\n",
+        "[agent.llm]\nfallback_tool_parsing = '{{ env.X }}'\n",
+        "images = '{{ env.X }}'\n[agent.llm]\n",
+        "[mcp.servers.a]\ntransport = '{{ env.X }}'\n[agent.llm]\n",
+        "[agent.llm]\nprovider = '{{ env.X }}'\n",
+    ],
+)
+def test_a_variable_that_is_set_to_nothing_is_told_to_be_empty(lines: str) -> None:
+    rest = "model = 'm'\n" + ("" if "provider" in lines else "provider = 'ollama'\n")
+    error = only(found(AGENT + lines + rest, env={"X": ""}))
+    assert "`X` is set but empty" in error.message
+    assert "set but empty" not in found(AGENT + lines + rest, env={"X": "?"})[0].message
+
+
 def test_texts_of_inline_scripts_are_prose() -> None:
     rules = "[[agent.llm.rules]]\nsay = '{{ env_name }}'\n"
     assert codes(found(AGENT + "[agent.llm]\nprovider = 'scripted'\nmodel = 'm'\n" + rules)) == ["WARN-ENV02"]

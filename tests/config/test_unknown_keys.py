@@ -51,6 +51,7 @@ def test_a_model_option_in_the_agent_table_is_told_where_it_went(key: str) -> No
         ),
         (MINIMAL + "[mcp]\nsanitise_schemas = true\n", "CFG-S06", "mcp.sanitise_schemas"),
         ("Memory_Dir = 'a'\n" + MINIMAL, "CFG-S06", "Memory_Dir"),
+        (MINIMAL + "[orchestration]\nmemory_pth = 'a'\n", "CFG-S06", "orchestration.memory_pth"),
     ],
 )
 def test_a_misspelt_key_is_an_error(text: str, code: str, key: str) -> None:
