@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from aura_py.llm import claude
 from aura_py.llm.contract import ChatRequest, NamedTool, ToolChoice
@@ -13,6 +14,7 @@ from aura_py.llm.turns import Turn, arguments_object, split, texts, told
 from aura_py.messages import FilePart, ImagePart, Message, Part, Reasoning, TextPart
 
 PROVIDER = "anthropic"
+ADDRESS = "https://api.anthropic.com"
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _CACHE = {"type": "ephemeral"}
 
@@ -56,13 +58,19 @@ def build_body(
         body["stop_sequences"] = list(sampling.stop)
     if sampling.seed is not None:
         raise asked.refuse("seed", "the Messages API has no seed")
+    official = urlsplit(asked.address).hostname == urlsplit(ADDRESS).hostname
+    if official:
+        claude.check_sampling(asked, sampling)
     if sampling.reasoning_effort is not None:
         _think(body, request, asked, limit)
     if sampling.response_format is not None:
         _format(body, request, asked)
     if request.tools:
+        # Without it a long argument, such as an answer that is given through a tool, comes in one piece. Servers that
+        # only speak the same protocol may reject a field they do not know.
+        eager = {"eager_input_streaming": True} if official else {}
         body["tools"] = [
-            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters, **eager}
             for tool in request.tools
         ]
         body["tools"][-1]["cache_control"] = _CACHE
@@ -105,7 +113,7 @@ def _choose(body: Body, choice: ToolChoice, parallel: bool | None) -> None:
         return
     kind = {"auto": "auto", "none": "none", "required": "any"}
     value: Body = {"type": "tool", "name": choice.name} if isinstance(choice, NamedTool) else {"type": kind[choice]}
-    if _thinks(body) and value["type"] in ("tool", "any"):
+    if value["type"] in ("tool", "any") and (_thinks(body) or claude.always_thinks(str(body["model"]))):
         # The API rejects a forced tool while it thinks.
         value = {"type": "auto"}
     if parallel is not None and value["type"] != "none":

@@ -18,6 +18,7 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import to_json
 from aura_py.llm.reading import SseStreamReader
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
@@ -48,6 +49,7 @@ class _Call:
     position: int
     id: str
     name: str
+    whole: str = ""
     pieces: list[str] = field(default_factory=list)
 
 
@@ -112,7 +114,9 @@ class AnthropicStream(SseStreamReader):
     def _begin(self, index: int, block: dict[str, Any], out: list[Delta]) -> None:
         kind = block["type"]
         if kind == "tool_use":
-            call = _Call(self._calls, block["id"], block["name"])
+            # Empty at Anthropic; servers that only speak the protocol put the whole of the arguments here.
+            whole = to_json(block["input"]).decode() if block.get("input") else ""
+            call = _Call(self._calls, block["id"], block["name"], whole)
             self._calls += 1
             self._open[index] = call
             out.append(ToolCallFragment(call.position, call.id, call.name, ""))
@@ -130,7 +134,8 @@ class AnthropicStream(SseStreamReader):
     def _close(self, index: int, out: list[Delta]) -> None:
         block = self._open.pop(index, None)
         if isinstance(block, _Call):
-            out.append(ToolCallReady(ToolCall(block.id, block.name, "".join(block.pieces) or "{}")))
+            arguments = "".join(block.pieces) or block.whole or "{}"
+            out.append(ToolCallReady(ToolCall(block.id, block.name, arguments)))
         elif isinstance(block, _Thought):
             opaque = {"signature": block.signature} if block.signature else {}
             out.append(ThinkingBlock(Reasoning("".join(block.pieces), PROVIDER, opaque)))

@@ -52,6 +52,7 @@ def build_body(
     sampling = request.sampling
     if sampling.seed is not None:
         raise asked.refuse("seed", "the Converse API has no seed")
+    claude.check_sampling(asked, sampling)
     systems, turns = split(request.messages)
     offered = request.tools if request.tool_choice != "none" else ()
     if not offered:
@@ -94,7 +95,7 @@ def build_body(
         ]
         # Only Claude takes a cache point among the tools.
         mark = [_CACHE] if cached and claude.generation(asked.model) else []
-        body["toolConfig"] = {"tools": specs + mark, **_choice(request, fields)}
+        body["toolConfig"] = {"tools": specs + mark, **_choice(request, fields, asked.model)}
     return body
 
 
@@ -142,9 +143,10 @@ def _format(body: Body, request: ChatRequest, asked: Asked) -> None:
     body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": text_format}
 
 
-def _choice(request: ChatRequest, fields: Body) -> Body:
+def _choice(request: ChatRequest, fields: Body, model: str) -> Body:
     thinking = fields.get("thinking")
-    if isinstance(thinking, Mapping) and thinking.get("type") in ("enabled", "adaptive"):
+    thinks = isinstance(thinking, Mapping) and thinking.get("type") in ("enabled", "adaptive")
+    if thinks or claude.always_thinks(model):
         # Claude rejects a forced tool while it thinks.
         return {}
     if isinstance(request.tool_choice, NamedTool):

@@ -164,7 +164,8 @@ class BedrockStream:
             self._grow(body["contentBlockIndex"], body["delta"], out)
         elif event == "contentBlockStart":
             start = body["start"].get("toolUse")
-            if start:
+            # Tools that the service runs itself are its own affair.
+            if start and start.get("type") != "server_tool_use":
                 call = _Call(self._calls, start["toolUseId"], start["name"])
                 self._calls += 1
                 self._open[body["contentBlockIndex"]] = call

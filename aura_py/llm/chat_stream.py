@@ -23,9 +23,22 @@ _FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
     "max_tokens": "length",
+    "model_length": "length",
     "eos": "stop",
     "end_turn": "stop",
+    "sensitive": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
 }
+"""OpenAI's words, and those of servers that speak its protocol; Google's come in capitals."""
+_BROKEN = frozenset({"error", "abort", "network_error", "insufficient_system_resource", "malformed_function_call"})
+"""The server gave up in the middle; what came before is not the whole answer."""
+
+_STATUS = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "content_filter": 400, "invalid_prompt": 400}
+"""HTTP statuses of codes that come inside a stream, where there is no other status."""
 
 
 class ChatStream:
@@ -107,7 +120,8 @@ class ChatStream:
                     deltas.append(Thinking(thought))
                 text = delta.get("content")
                 if text:
-                    text = text if isinstance(text, str) else _joined(text)
+                    if not isinstance(text, str):
+                        text = _parts(text, deltas)
                     if text:
                         deltas.append(Text(text))
                 calls = delta.get("tool_calls")
@@ -126,9 +140,11 @@ class ChatStream:
             deltas.append(UsageReport(read_usage(usage)))  # type: ignore[arg-type]
 
     def _reason(self, reason: str, choice: _Object) -> None:
-        if reason == "error":
-            raise self._error(choice.get("error") or "the provider ended the answer with an error")
-        self._finish = _FINISH.get(reason, "stop")
+        # Google writes `content_filter: SAFETY` and `function_call_filter: MALFORMED_FUNCTION_CALL`.
+        kind, _, cause = reason.lower().partition(": ")
+        if kind in _BROKEN or cause in _BROKEN:
+            raise self._error(choice.get("error") or f"the provider ended the answer with `{reason}`")
+        self._finish = _FINISH.get(kind, "stop")
 
     def _fragments(self, calls: list[_Object], deltas: list[Delta]) -> None:
         for fragment in calls:
@@ -158,10 +174,10 @@ class ChatStream:
     def _error(self, error: object) -> ProviderError:
         body = error if isinstance(error, str) else to_json(error).decode()
         code = error.get("code") if isinstance(error, dict) else None
-        status = code if isinstance(code, int) else None
+        status = code if isinstance(code, int) else _STATUS.get(str(code))
         if status is None and isinstance(error, dict):
             status = next((error[key] for key in ("status", "status_code") if isinstance(error.get(key), int)), None)
-        if is_context_overflow(body):
+        if status != 429 and is_context_overflow(body):
             return self._asked.overflow(body, status=status)
         return self._asked.status(status or 500, body)
 
@@ -184,8 +200,17 @@ def _count(table: object, key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _joined(parts: object) -> str:
-    """Content that comes as a list of text parts."""
-    if not isinstance(parts, list):
-        return ""
-    return "".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+def _parts(parts: object, deltas: list[Delta]) -> str:
+    """The text of content that comes as a list of parts; thoughts among them, as Mistral sends them, become deltas."""
+    texts = []
+    for part in parts if isinstance(parts, list) else ():
+        if not isinstance(part, dict):
+            continue
+        thoughts = part.get("thinking")
+        if isinstance(thoughts, list):
+            thought = _parts(thoughts, [])
+            if thought:
+                deltas.append(Thinking(thought))
+        elif isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return "".join(texts)

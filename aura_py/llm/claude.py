@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from aura_py.llm.contract import ReasoningEffort
+from aura_py.llm.contract import ReasoningEffort, Sampling
+from aura_py.llm.failures import Asked
 from aura_py.messages import JsonObject
 
 _NAME = re.compile(r"claude-(?:([a-z]+)-)?(?:v)?(\d)(?:[-.](\d{1,2}))?(?!\d)(?:-([a-z]+))?")
@@ -16,9 +17,15 @@ _BUDGETS: dict[ReasoningEffort, int] = {
     "high": 16384,
     "xhigh": 32768,
 }
+_ALWAYS_THINKING = ("fable", "mythos")
 _MIN_BUDGET = 1024
 _UNKNOWN_MAX_TOKENS = 8192
 _NEW_MAX_TOKENS = 32_000
+
+
+def _family(model: str) -> str | None:
+    found = _NAME.search(model)
+    return (found[1] or found[4]) if found else None
 
 
 def generation(model: str) -> tuple[int, int] | None:
@@ -31,13 +38,9 @@ def generation(model: str) -> tuple[int, int] | None:
 
 def default_max_tokens(model: str) -> int:
     """The limit sent when the file names none (``config.md`` §8.2): the family's own, else a safe one."""
-    found = _NAME.search(model)
     version = generation(model)
-    if found is None or version is None:
+    if version is None:
         return _UNKNOWN_MAX_TOKENS
-    family = found[1] or found[4]
-    if version < (3, 0):
-        return 4096
     if version < (3, 5):
         return 4096
     if version < (3, 7):
@@ -45,8 +48,32 @@ def default_max_tokens(model: str) -> int:
     if version < (4, 0):
         return 64_000
     if version[0] == 4:
-        return 32_000 if family == "opus" and version < (4, 5) else 64_000
+        return 32_000 if _family(model) == "opus" and version < (4, 5) else 64_000
     return _NEW_MAX_TOKENS
+
+
+def always_thinks(model: str) -> bool:
+    """Whether thinking cannot be switched off, which also forbids to force a tool."""
+    return _family(model) in _ALWAYS_THINKING
+
+
+def takes_sampling(model: str) -> bool:
+    """Whether ``temperature`` and ``top_p`` exist; from 4.7 on the API answers them with a 400."""
+    version = generation(model)
+    return version is None or version < (4, 7)
+
+
+def check_sampling(asked: Asked, sampling: Sampling) -> None:
+    """Refuses what the request asks for and the model does not have.
+
+    Raises:
+        RequestError: ``temperature`` or ``top_p`` for a model without them.
+    """
+    if takes_sampling(asked.model):
+        return
+    for name in ("temperature", "top_p"):
+        if getattr(sampling, name) is not None:
+            raise asked.refuse(name, "this model has no sampling parameters")
 
 
 def thinking_style(model: str) -> Literal["none", "budget", "adaptive"]:
@@ -67,15 +94,19 @@ def effort_fields(model: str, effort: ReasoningEffort, max_tokens: int) -> JsonO
     """Body fields for a reasoning effort.
 
     Raises:
-        ValueError: The model does not think, or ``max_tokens`` leaves no room for it; says why.
+        ValueError: The model does not think, cannot but think, or ``max_tokens`` leaves no room for it; says why.
     """
     style = thinking_style(model)
+    if effort == "none" and always_thinks(model):
+        raise ValueError("this model always thinks")
     if effort == "none":
         return {} if style == "none" else {"thinking": {"type": "disabled"}}
     if style == "none":
         raise ValueError("this model does not think")
     if style == "adaptive":
-        level = "low" if effort == "minimal" else effort
+        # 4.6 knows the level above `high` as `max` only.
+        highest = "max" if generation(model) == (4, 6) else "xhigh"
+        level = {"minimal": "low", "xhigh": highest}.get(effort, effort)
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": level}}
     budget = thinking_budget(effort, max_tokens)
     if budget is None:

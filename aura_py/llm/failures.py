@@ -33,6 +33,24 @@ _OVERFLOW = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BAD_KEY = re.compile(r"api[_ ]?key[_ ]?(?:not[_ ]valid|invalid|expired)|invalid[_ ]api[_ ]key", re.IGNORECASE)
+_FILTERED = re.compile(
+    r"content[_ ]filter|content management policy|content[_ ]policy[_ ]violation|content filtering policy"
+    r"|responsibleaipolicy|requires moderation|flagged_input|(?:input|prompt|request) was flagged",
+    re.IGNORECASE,
+)
+_UNPAID = re.compile(
+    r"insufficient_quota|credit balance is too low|billing_hard_limit_reached|billing_not_active"
+    r"|insufficient (?:balance|credits)",
+    re.IGNORECASE,
+)
+_UNSUPPORTED = re.compile(
+    r"not support|unsupported|deprecated|not permitted|not allowed|unrecognized|unknown (?:name|parameter|field)",
+    re.IGNORECASE,
+)
+_KNOB = re.compile(
+    r"\b(temperature|top_p|topP|top_k|topK|stop_sequences|stop|seed|max_tokens|max_completion_tokens|reasoning_effort"
+    r"|thinking|effort|response_format|parallel_tool_calls|tool_choice|tools|images?|stream_options)\b"
+)
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
 _TLS = re.compile(r"\b\w*SSL\w*Error\b|\w*Certificate\w*Error\b|\[SSL|CERTIFICATE_VERIFY|TLSV1|TLS handshake")
 _DETAIL_CHARS = 500
@@ -88,22 +106,34 @@ class Asked:
         return kind(self._sentence(what), detail=detail, provider_status=status, retry_after=wait)
 
     def _judge(self, status: int, text: str) -> tuple[type[ProviderError], str]:
+        if status in (400, 403, 422) and _FILTERED.search(text):
+            return ProviderRejected, (
+                f"withheld the answer: its content filter objects to the conversation (HTTP {status}); rephrase it"
+            )
+        if status in (400, 402, 403, 429) and (status == 402 or _UNPAID.search(text)):
+            return ProviderRejected, (
+                f"wants payment first (HTTP {status}); check the credit, the plan and the limits of the account"
+            )
         if status in (401, 403) or (status == 400 and _BAD_KEY.search(text)):
             return ProviderAuthError, f"refused the credentials (HTTP {status}); check {self.credentials}"
         if status in (400, 413, 422, 500) and is_context_overflow(text):
             return ContextOverflow, _TOO_LONG
-        if status == 402:
-            return ProviderRejected, "wants payment first (HTTP 402); check the credit and limits of the account"
         if status == 404:
             return ProviderNotFound, (
                 f"knows no such model or address (HTTP 404); {self.missing} and `base_url` (`{self.place}`)"
             )
-        if status == 429 and "insufficient_quota" in text:
-            return ProviderRejected, "says the quota is used up (HTTP 429); check plan and billing of the account"
+        if status == 413:
+            return ProviderRejected, "finds the request too large (HTTP 413); send fewer or smaller images and files"
         if status == 429:
             return ProviderOverloaded, "limits the rate of requests (HTTP 429); try again later or raise the quota"
         if status in (408, 409, 425) or status >= 500:
             return ProviderOverloaded, f"is overloaded or failing (HTTP {status}); try again later"
+        knob = _KNOB.search(text) if _UNSUPPORTED.search(text) else None
+        if knob:
+            return ProviderRejected, (
+                f"does not take `{knob[1]}` as it was sent (HTTP {status}); remove it from the agent's file or the"
+                " request, or use a model that takes it"
+            )
         return ProviderRejected, (
             f"rejected the request as malformed (HTTP {status}); check `model`, `additional_params` and the log"
         )

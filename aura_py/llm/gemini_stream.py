@@ -77,7 +77,7 @@ class GeminiStream(SseStreamReader):
                 if stop in _MISFIRES:
                     raise self.asked.status(500, f"{stop}: {candidate.get('finishMessage', '')}")
                 self._stop = stop
-        elif event.get("promptFeedback", {}).get("blockReason"):
+        elif (event.get("promptFeedback") or {}).get("blockReason"):
             self._blocked = True
         usage = event.get("usageMetadata")
         if usage:

@@ -112,7 +112,9 @@ class SseStreamReader:
                 self.failure = error
                 break
             except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError) as error:
-                self.failure = self.asked.garbage(payload.decode(errors="replace"), error)
+                # Gateways append OpenAI's `[DONE]` to streams that have said their own last word.
+                if not self.done:
+                    self.failure = self.asked.garbage(payload.decode(errors="replace"), error)
                 break
         return deltas
 

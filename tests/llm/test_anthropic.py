@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -18,9 +19,13 @@ from tests.llm.conversations import ADD, WEATHER, after_a_call, ask, asked, samp
 MODEL = "claude-sonnet-4-5"
 
 
-def body(request: ChatRequest, model: str = MODEL, **rest: Any) -> dict[str, Any]:
+OFFICIAL = "https://api.anthropic.com"
+
+
+def body(request: ChatRequest, model: str = MODEL, address: str = "", **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, asked=asked("anthropic", model), **options)
+    who = asked("anthropic", model)
+    return build_body(request, asked=replace(who, address=address) if address else who, **options)
 
 
 def read(*events: dict[str, Any]) -> tuple[list[Delta], AnthropicStream]:
@@ -72,6 +77,7 @@ def test_a_forced_tool_becomes_auto_while_the_model_thinks() -> None:
     forced = ask(tools=(WEATHER,), tool_choice=NamedTool("get_weather"))
     assert body(forced)["tool_choice"] == {"type": "tool", "name": "get_weather"}
     assert "tool_choice" not in body(forced, additional_params=thinking)
+    assert "tool_choice" not in body(forced, "claude-fable-5-1")
 
 
 def test_a_budget_is_dropped_while_calls_made_without_thinking_are_answered() -> None:
@@ -100,6 +106,17 @@ def test_parallel_calls_can_be_switched_off() -> None:
             "minimal",
             {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "low"}},
         ),
+        (
+            "claude-sonnet-4-6",
+            "xhigh",
+            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "max"}},
+        ),
+        (
+            "claude-opus-4-7",
+            "xhigh",
+            {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "xhigh"}},
+        ),
+        ("claude-opus-5", "none", {"thinking": {"type": "disabled"}}),
     ],
 )
 def test_reasoning_effort_is_the_models_own_knob(model: str, effort: Any, expected: dict[str, Any]) -> None:
@@ -115,10 +132,28 @@ def test_a_budget_stays_below_max_tokens() -> None:
     assert claude.thinking_budget("high", 8000) == 6976
 
 
-@pytest.mark.parametrize(("model", "limit"), [("claude-3-5-haiku-latest", None), (MODEL, 1000)])
-def test_an_effort_that_cannot_be_had_is_refused(model: str, limit: int | None) -> None:
+@pytest.mark.parametrize(
+    ("model", "limit", "effort"),
+    [("claude-3-5-haiku-latest", None, "high"), (MODEL, 1000, "high"), ("claude-fable-5-1", None, "none")],
+)
+def test_an_effort_that_cannot_be_had_is_refused(model: str, limit: int | None, effort: Any) -> None:
     with pytest.raises(RequestError, match="reasoning_effort"):
-        body(sampled(reasoning_effort="high"), model, max_tokens=limit)
+        body(sampled(reasoning_effort=effort), model, max_tokens=limit)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_sampling_of_a_request_is_refused_for_models_without_it(name: str) -> None:
+    for model in ("claude-opus-4-7", "claude-sonnet-5", "claude-fable-5-1"):
+        with pytest.raises(RequestError, match=name):
+            body(sampled(**{name: 0.5}), model, address=OFFICIAL)
+        assert body(sampled(**{name: 0.5}), model)[name] == 0.5
+    assert body(sampled(**{name: 0.5}), "claude-sonnet-4-6", address=OFFICIAL)[name] == 0.5
+
+
+def test_arguments_are_asked_for_as_they_are_written_where_the_field_is_known() -> None:
+    request = ask(tools=(WEATHER, ADD))
+    assert [tool["eager_input_streaming"] for tool in body(request, address=OFFICIAL)["tools"]] == [True, True]
+    assert not any("eager_input_streaming" in tool for tool in body(request)["tools"])
 
 
 def test_additional_params_win() -> None:

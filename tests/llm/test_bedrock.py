@@ -81,7 +81,7 @@ def test_a_forced_tool_is_named() -> None:
             "us.anthropic.claude-opus-4-6-v1",
             "xhigh",
             {"thinking": {"type": "adaptive", "display": "summarized"}},
-            "xhigh",
+            "max",
         ),
         ("openai.gpt-oss-120b-1:0", "xhigh", {"reasoning_effort": "high"}, None),
         (
@@ -100,6 +100,25 @@ def test_reasoning_effort_is_the_models_own_knob(
     assert sent.get("outputConfig", {}).get("effort") == effort_sent
     if "thinking" in fields:
         assert "temperature" not in sent["inferenceConfig"]
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_sampling_of_a_request_is_refused_for_models_without_it(name: str) -> None:
+    with pytest.raises(RequestError, match=name):
+        body(sampled(**{name: 0.5}), "us.anthropic.claude-opus-4-7")
+
+
+def test_a_tool_that_the_service_runs_itself_is_no_call() -> None:
+    stream, out = BedrockStream(), list[Delta]()
+    start = {"toolUse": {"toolUseId": "t1", "name": "nova_grounding", "type": "server_tool_use"}}
+    stream.take("contentBlockStart", {"contentBlockIndex": 0, "start": start}, out)
+    stream.take("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}, out)
+    stream.take("contentBlockStop", {"contentBlockIndex": 0}, out)
+    stream.take("contentBlockStart", {"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "t1"}}}, out)
+    stream.take("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolResult": [{"text": "x"}]}}, out)
+    stream.take("contentBlockStop", {"contentBlockIndex": 1}, out)
+    stream.take("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"citation": {"title": "t"}}}, out)
+    assert out == []
 
 
 def test_an_effort_for_a_model_without_a_knob_is_refused() -> None:
