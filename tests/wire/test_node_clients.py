@@ -15,6 +15,8 @@ from tests.wire.process import AuraServer, environment
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CLIENTS = ("raw", "helper", "ai-sdk", "langchain")
+RESPONSES = ("responses", "ai-sdk-responses", "langchain-responses")
+"""The same through the Responses API."""
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +51,13 @@ def ask(node: Path, server: AuraServer, client: str, question: str, *, events: s
 
 
 @pytest.mark.parametrize("events", ["off", "on"])
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", CLIENTS + RESPONSES)
 def test_every_client_reads_an_answer(node: Path, server: AuraServer, client: str, events: str) -> None:
     seen = ask(node, server, client, "hi", events=events)
     assert seen == {"text": "You said hi", "finish": "stop", "usage": 14, "calls": [], "error": None}
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", CLIENTS + RESPONSES)
 def test_every_client_gets_its_own_tool_call(node: Path, server: AuraServer, client: str) -> None:
     seen = ask(node, server, client, "use it", tools="on")
     assert seen["error"] is None
@@ -64,25 +66,25 @@ def test_every_client_gets_its_own_tool_call(node: Path, server: AuraServer, cli
 
 
 @pytest.mark.parametrize("question", ["break", "reject"])
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", (*CLIENTS, "responses", "ai-sdk-responses"))
 def test_every_client_notices_a_failure(node: Path, server: AuraServer, client: str, question: str) -> None:
     seen = ask(node, server, client, question)
     assert seen["error"]
     assert "raw provider text" not in seen["error"]
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", CLIENTS + RESPONSES)
 def test_an_answer_that_was_cut_is_seen_as_cut(node: Path, server: AuraServer, client: str) -> None:
     seen = ask(node, server, client, "cut")
     assert seen["finish"] == "length" or "length" in str(seen["error"])
 
 
 @pytest.mark.parametrize("events", ["off", "on"])
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", (*CLIENTS, "responses"))
 def test_no_client_is_asked_to_run_a_tool_that_aura_ran(
     node: Path, server: AuraServer, client: str, events: str
 ) -> None:
     seen = ask(node, server, client, "list", events=events)
     assert (seen["calls"], seen["finish"], seen["error"]) == ([], "stop", None)
-    assert seen["text"].startswith("Looking.\n\nFound ")
+    assert seen["text"].startswith("Looking." + ("" if client in RESPONSES else "\n\n") + "Found ")
     assert "one.txt" in seen["text"]

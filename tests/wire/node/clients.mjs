@@ -1,5 +1,6 @@
 // Asks one Aura server through one JavaScript client and prints what the client made of the answer as JSON.
 // Usage: node clients.mjs <client> <base URL> <question> <events: on|off> <tools: on|off>
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { HumanMessage } from "@langchain/core/messages";
 import { ChatOpenAI } from "@langchain/openai";
@@ -47,8 +48,30 @@ async function helper() {
   seen.usage = tally(final.usage);
 }
 
+async function responses() {
+  const openai = new OpenAI({ baseURL, apiKey: "none", defaultHeaders: headers, maxRetries: 0 });
+  const stream = openai.responses.stream({
+    model, input: question, ...(tools === "on" ? { tools: [{ type: "function", name: "read_file", parameters }] } : {}),
+  });
+  stream.on("response.output_text.delta", (event) => { seen.text += event.delta; });
+  const final = await stream.finalResponse();
+  const answered = final.output.filter((o) => o.type === "function_call_output").map((o) => o.call_id);
+  const calls = final.output.filter((o) => o.type === "function_call" && !answered.includes(o.call_id));
+  seen.calls = calls.map((c) => ({ name: c.name, arguments: c.arguments }));
+  seen.finish = calls.length ? "tool_calls" : { completed: "stop", incomplete: "length" }[final.status];
+  seen.usage = tally(final.usage);
+  seen.error = final.error?.message ?? null;
+}
+
 async function aiSdk() {
-  const provider = createOpenAICompatible({ name: "aura", baseURL, headers, includeUsage: true });
+  await aiSdkOver(createOpenAICompatible({ name: "aura", baseURL, headers, includeUsage: true }));
+}
+
+async function aiSdkResponses() {
+  await aiSdkOver(createOpenAI({ baseURL, apiKey: "none", headers }));
+}
+
+async function aiSdkOver(provider) {
   const result = streamText({
     model: provider(model), messages, maxRetries: 0, onError: () => {},
     ...(tools === "on" ? { tools: { read_file: tool({ inputSchema: jsonSchema(parameters) }) } } : {}),
@@ -64,23 +87,32 @@ async function aiSdk() {
   }
 }
 
-async function langchain() {
+async function langchain(further = {}) {
   let chat = new ChatOpenAI({
     model, apiKey: "none", streamUsage: true, maxRetries: 0, configuration: { baseURL, defaultHeaders: headers },
+    ...further,
   });
   if (tools === "on") chat = chat.bindTools(functions);
   let whole;
   for await (const chunk of await chat.stream([new HumanMessage(question)])) {
-    seen.text += typeof chunk.content === "string" ? chunk.content : "";
+    seen.text += chunk.text;
     whole = whole === undefined ? chunk : whole.concat(chunk);
   }
-  seen.finish = whole.response_metadata.finish_reason ?? null;
+  const status = whole.response_metadata.status;
+  seen.finish = whole.response_metadata.finish_reason ?? { completed: "stop", incomplete: "length" }[status] ?? null;
   seen.calls = (whole.tool_calls ?? []).map((c) => ({ name: c.name, arguments: JSON.stringify(c.args) }));
+  if (status !== undefined && seen.calls.length) seen.finish = "tool_calls";
   seen.usage = whole.usage_metadata?.total_tokens ?? null;
 }
 
+const langchainResponses = () => langchain({ useResponsesApi: true });
+
 try {
-  await { raw, helper, "ai-sdk": aiSdk, langchain }[client]();
+  const clients = {
+    raw, helper, "ai-sdk": aiSdk, langchain, responses, "ai-sdk-responses": aiSdkResponses,
+    "langchain-responses": langchainResponses,
+  };
+  await clients[client]();
 } catch (error) {
   seen.error = String(error?.message ?? error);
 }
