@@ -66,7 +66,7 @@ def test_every_client_gets_its_own_tool_call(node: Path, server: AuraServer, cli
 
 
 @pytest.mark.parametrize("question", ["break", "reject"])
-@pytest.mark.parametrize("client", (*CLIENTS, "responses", "ai-sdk-responses"))
+@pytest.mark.parametrize("client", [*CLIENTS, "responses", "ai-sdk-responses"])
 def test_every_client_notices_a_failure(node: Path, server: AuraServer, client: str, question: str) -> None:
     seen = ask(node, server, client, question)
     assert seen["error"]
@@ -80,7 +80,7 @@ def test_an_answer_that_was_cut_is_seen_as_cut(node: Path, server: AuraServer, c
 
 
 @pytest.mark.parametrize("events", ["off", "on"])
-@pytest.mark.parametrize("client", (*CLIENTS, "responses"))
+@pytest.mark.parametrize("client", [*CLIENTS, "responses"])
 def test_no_client_is_asked_to_run_a_tool_that_aura_ran(
     node: Path, server: AuraServer, client: str, events: str
 ) -> None:
