@@ -26,7 +26,7 @@ from aura_py.orchestration.team import Profile
 from aura_py.orchestration.translator import Translator
 from aura_py.orchestration.turn_order import SubmitLast
 from aura_py.orchestration.wait_for import Waiter
-from aura_py.orchestration.worker_scratchpad import ArtifactPager, worker_parking
+from aura_py.orchestration.worker_scratchpad import ArtifactPager, parking_limits, worker_parking
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Middleware, Tool, ToolOutcome
 from aura_py.tools.runner import ToolRunner, parse_arguments
@@ -209,19 +209,20 @@ class Attempt:
             iteration=self.iteration,
             attempt=self.number,
         )
+        tools: list[Tool] = [reasoned(tool) for tool in mcp_tools]
+        tools += run.team.builtin_tools()
+        limits = parking_limits(run, profile, tools)
         base = system_prompt(
             run.prompts.render(
                 "worker",
                 custom_prompt=profile.custom_prompt,
                 artifacts=run.files.enabled,
-                scratchpad=profile.scratchpad.enabled,
+                scratchpad=limits is not None,
             ),
             (),
             [run.unavailable],
         )
-        tools: list[Tool] = [reasoned(tool) for tool in mcp_tools]
-        tools += run.team.builtin_tools()
-        scratchpad = await worker_parking(run, profile, tools, base, iteration=self.iteration)
+        scratchpad = await worker_parking(run, profile, tools, base, limits=limits, iteration=self.iteration)
         if scratchpad is not None:
             tools += scratchpad.tools
         if run.files.enabled:

@@ -209,8 +209,8 @@ class _Attempts:
         size = len(text.encode("utf-8", "replace"))
         run.traces.of(self._iteration, task.id).artifacts.append(ArtifactRecord(name, size, "result"))
         logger.info("result of task %d is stored as `%s` (%d characters)", task.id, name, len(text))
-        task.artifact, task.shortened = name, True
-        return f"{head(text, settings.result_summary_length)}\n\n{artifact_note(text, name)}"
+        task.note = f"[Full result ({len(text)} chars) saved to artifact: {name}]"
+        return f"{head(text, settings.result_summary_length)}\n\n{task.note}"
 
     async def _store(
         self,
@@ -250,10 +250,6 @@ class _Attempts:
             await recorder.fold()
 
 
-def artifact_note(text: str, name: str) -> str:
-    return f"[Full result ({len(text)} chars) saved to artifact: {name}]"
-
-
 def context_of(plan: Plan, task: Task) -> str:
     """What a task is told of others: its direct dependencies in full, earlier ancestors in a line (§12, L16)."""
     blocks = []
@@ -274,7 +270,6 @@ def context_of(plan: Plan, task: Task) -> str:
 def _travelling(task: Task) -> str:
     """A cut in the middle of JSON helps nobody: then the summary goes in front of the note instead."""
     result = task.result or ""
-    if task.artifact is None or task.structured is None or result.lstrip()[:1] not in ("{", "["):
+    if not task.note or task.structured is None or result.lstrip()[:1] not in ("{", "["):
         return result
-    note = result.rpartition("\n\n")[2]
-    return f"{task.structured.summary}\n\n{note}"
+    return f"{task.structured.summary}\n\n{task.note}"

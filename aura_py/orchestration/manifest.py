@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from aura_py.messages import Json, JsonObject, Usage
 from aura_py.orchestration.plan import Plan, Task
+from aura_py.orchestration.rundir import json_bytes
+from aura_py.orchestration.shorten import cut
 from aura_py.orchestration.traces import Traces
 
 PREVIEW = 200
 SCHEMA_VERSION = 2
+MAX_MANIFEST_BYTES = 1024 * 1024
+"""Larger ones are not read, and therefore not written."""
 
 Status = Literal["success", "partial_success", "failed", "cancelled"]
 
@@ -88,7 +92,7 @@ class RunRecord:
             for number, done in enumerate(self.plans, start=1)
         ]
         value["usage"] = {"input_tokens": self.usage.input, "output_tokens": self.usage.output}
-        return value
+        return _readable(value)
 
     @property
     def status(self) -> Status:
@@ -164,6 +168,37 @@ def _preview(task: Task) -> str | None:
     if task.structured is not None:
         return task.structured.summary
     return (task.result or "")[:PREVIEW] if task.status == "complete" else None
+
+
+def _readable(value: dict[str, Json]) -> dict[str, Json]:
+    """``value``, shortened step by step while it is larger than what a reader takes."""
+    steps: tuple[Callable[[dict[str, Json]], dict[str, Json]], ...] = (
+        lambda whole: {key: _cut_texts(item, 2000) for key, item in whole.items()},
+        lambda whole: {**whole, "iterations_detail": _without_traces(whole["iterations_detail"])},
+        lambda whole: {key: _without_traces(item) for key, item in whole.items()},
+        lambda whole: {key: _cut_texts(item, PREVIEW) for key, item in whole.items()},
+    )
+    for shorten in steps:
+        if len(json_bytes(value)) <= MAX_MANIFEST_BYTES:
+            break
+        value = shorten(value)
+    return value
+
+
+def _cut_texts(value: Json, length: int) -> Json:
+    if isinstance(value, str):
+        return cut(value, length)
+    if isinstance(value, Mapping):
+        return {key: _cut_texts(item, length) for key, item in value.items()}
+    return [_cut_texts(item, length) for item in value] if isinstance(value, Sequence) else value
+
+
+def _without_traces(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {key: _without_traces(item) for key, item in value.items() if key != "tool_trace"}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without_traces(item) for item in value]
+    return value
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

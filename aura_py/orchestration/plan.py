@@ -44,8 +44,8 @@ class StructuredOutput:
 class Task:
     """One task and its state: pending → running → complete or failed, nothing else.
 
-    ``result`` is what travels on, possibly shortened with a note about ``artifact``; ``full`` is the whole text.
-    ``shortened`` says that ``result`` or ``error`` stands for more than it holds.
+    ``result`` (or ``error``) is what travels on. When it was shortened, it ends in ``note``, which names the file that
+    holds all of it.
     """
 
     id: int
@@ -61,8 +61,7 @@ class Task:
     wave: int = 1
     attempts: int = 0
     duration_ms: int = 0
-    artifact: str | None = None
-    shortened: bool = False
+    note: str = ""
     notes: tuple[str, ...] = ()
 
     def start(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from aura_py.messages import Json, JsonObject
-from aura_py.orchestration.manifest import Manifest, read_manifest
+from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES, Manifest, read_manifest
 from aura_py.orchestration.naming import is_uuid7
 from aura_py.orchestration.rundir import MAX_DIRECTORIES
 from aura_py.orchestration.shorten import cut
@@ -20,8 +20,10 @@ logger = logging.getLogger(__name__)
 
 MAX_LISTED = 50
 MAX_PARSED = 200
-MAX_MANIFEST_BYTES = 1024 * 1024
-_ERROR_LENGTH = 400
+_TEXT_LENGTH = 500
+"""Characters of any one text of an earlier run; a goal may be a whole pasted log."""
+_RUN_LENGTH = 16_000
+"""Characters of one earlier run in the coordinator's prompt."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -90,7 +92,7 @@ def listed(manifests: Sequence[Manifest]) -> dict[str, Json]:
         run: dict[str, Json] = {
             "run_id": manifest.run_id,
             "timestamp": manifest.timestamp.isoformat(),
-            "goal": manifest.goal,
+            "goal": _short(manifest.goal),
             "status": manifest.status,
         }
         if manifest.outcome is not None:
@@ -103,40 +105,44 @@ def listed(manifests: Sequence[Manifest]) -> dict[str, Json]:
 
 
 def told(manifest: Manifest) -> str:
-    """One run for the coordinator's prompt (``orchestration.md`` §19)."""
-    lines = [f"Goal: {manifest.goal}"]
+    """One run for the coordinator's prompt (``orchestration.md`` §19), of bounded length."""
+    lines = [f"Goal: {_short(manifest.goal)}"]
     if manifest.outcome:
-        lines.append(f"Outcome: {manifest.outcome}")
+        lines.append(f"Outcome: {_short(manifest.outcome)}")
     if manifest.response_summary:
-        lines.append(f"Answer: {manifest.response_summary}")
+        lines.append(f"Answer: {_short(manifest.response_summary)}")
     for task in manifest.tasks:
         lines += _task_lines(task)
-    if manifest.artifacts:
-        lines.append(f"Artifacts are read with run_id {manifest.run_id}.")
-    return "\n".join(lines)
+    text = cut("\n".join(lines), _RUN_LENGTH)
+    return f"{text}\nArtifacts are read with run_id {manifest.run_id}." if manifest.artifacts else text
 
 
 def _task_lines(task: JsonObject) -> list[str]:
     complete = task.get("status") == "complete"
     note = task.get("confidence") if complete else task.get("failure_category")
-    status = f"{task.get('status')}" + (f" [{note}]" if note else "")
-    worker = task.get("worker") or "unassigned"
-    lines = [f"Task {task.get('task_id')} ({worker}): {status}: {task.get('description')}"]
+    status = _short(task.get("status")) + (f" [{_short(note)}]" if note else "")
+    worker = _short(task.get("worker") or "unassigned")
+    lines = [f"Task {_short(task.get('task_id'))} ({worker}): {status}: {_short(task.get('description'))}"]
     if complete:
         if task.get("result_preview"):
-            lines.append(f"  {task['result_preview']}")
+            lines.append(f"  {_short(task['result_preview'])}")
     elif task.get("error"):
-        lines.append(f"  error: {cut(str(task['error']), _ERROR_LENGTH)}")
+        lines.append(f"  error: {_short(task['error'])}")
         context = task.get("error_context")
         if isinstance(context, Mapping) and context.get("last_tool_call"):
-            lines.append(f"  last tool: {context['last_tool_call']}")
+            lines.append(f"  last tool: {_short(context['last_tool_call'])}")
     trace = task.get("tool_trace")
     if isinstance(trace, Sequence) and not isinstance(trace, str) and trace:
         names = [str(call.get("tool")) for call in trace if isinstance(call, Mapping)]
-        lines.append(f"  tools: {' → '.join(names)}")
+        lines.append(f"  tools: {_short(' → '.join(names))}")
     artifacts = task.get("artifacts")
     if isinstance(artifacts, Sequence) and not isinstance(artifacts, str):
         for artifact in artifacts:
             if isinstance(artifact, Mapping):
-                lines.append(f"  artifact: {artifact.get('filename')} ({artifact.get('size_bytes')} bytes)")
+                name, size = _short(artifact.get("filename")), _short(artifact.get("size_bytes"))
+                lines.append(f"  artifact: {name} ({size} bytes)")
     return lines
+
+
+def _short(value: Json) -> str:
+    return cut(str(value), _TEXT_LENGTH)

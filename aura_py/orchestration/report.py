@@ -122,7 +122,7 @@ class Report:
     def _failed(self) -> str:
         blocks = []
         for task in self.plan.having("failed"):
-            error = fence(cut(task.error or "unknown", self.summary_length), "error")
+            error = fence(cut(task.error or "unknown", self.summary_length, task.note), "error")
             block = f"Task {task.id}: {task.description}: failed [{task.category}]\n{indent(error)}"
             trace = self.traces.of(self.iteration, task.id)
             if trace.calls:
@@ -169,9 +169,9 @@ class Report:
 
 def _body(task: Task) -> str:
     result = task.result or ""
-    if task.artifact is None or task.structured is None:
+    if not task.note or task.structured is None:
         return result
-    return f"{task.structured.summary}\n\n{result.rpartition(chr(10) * 2)[2]}"
+    return f"{task.structured.summary}\n\n{task.note}"
 
 
 def _chain(trace: TaskTrace) -> str:

@@ -218,7 +218,7 @@ def _reason(error: OSError) -> str:
 
 
 def _open(session: Path, run_id: str) -> bool:
-    session.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_private(session)
     run = session / run_id
     run.mkdir(mode=0o700)
     _write(run / LOCK, b"")
@@ -266,7 +266,7 @@ class _Order:
 
 
 def _write(path: Path, data: bytes, place: Callable[[Path, Path], object] = Path.replace) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_private(path.parent)
     temporary = path.parent / f".{uuid.uuid4().hex}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
     try:
@@ -279,8 +279,15 @@ def _write(path: Path, data: bytes, place: Callable[[Path, Path], object] = Path
     return True
 
 
+def _make_private(directory: Path) -> None:
+    """Makes ``directory`` and what is missing above it, for their owner only."""
+    missing = list(itertools.takewhile(lambda path: not path.is_dir(), (directory, *directory.parents)))
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def _append(path: Path, data: bytes) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_private(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "ab") as file:
         file.write(data)

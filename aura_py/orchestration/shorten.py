@@ -14,9 +14,12 @@ def head(text: str, length: int) -> str:
     return cut[:line_end] if line_end > 0 else cut
 
 
-def cut(text: str, length: int) -> str:
-    """Like :func:`head`, marked when something is missing."""
-    return text if len(text) <= length else f"{head(text, length)}{CUT_MARK}"
+def cut(text: str, length: int, note: str = "") -> str:
+    """Like :func:`head`, marked when something is missing; ``note``, at the end of ``text``, stays in any case."""
+    body = text.removesuffix(note).rstrip() if note else text
+    if len(body) <= length:
+        return text
+    return f"{head(body, length)}{CUT_MARK}" + (f"\n\n{note}" if note else "")
 
 
 def ellipsis(text: str, length: int) -> str:

@@ -10,9 +10,11 @@ import orjson
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.graph import MAX_PLAN_TASKS, faults, valid_workers, waves
 from aura_py.orchestration.plan import ChainStep, ParallelStep, Plan, Step, TaskStep, flatten
+from aura_py.orchestration.shorten import ellipsis
 
 MAX_NESTING = 2
 _MAX_FAULTS = 10
+_SHOWN = 60
 
 
 class PlanRefused(Exception):
@@ -43,8 +45,7 @@ class _Reader:
         elif kind == "chain":
             inner, key = _first(value, "steps", "chain", "items", "tasks")
         else:
-            shown = value.get("type")
-            self._fault(f"`{path}.type` is `{shown}`; it must be `task`, `parallel` or `chain`.")
+            self._fault(f"`{path}.type` {_is(value.get('type'))}; it must be `task`, `parallel` or `chain`.")
             return None
         if level >= MAX_NESTING:
             self._fault(f"`{path}` is nested too deep; at most {MAX_NESTING} groups may enclose a task.")
@@ -101,7 +102,7 @@ class _Reader:
             alike = [name for name in self.workers if name.casefold() == value.strip().casefold()]
             if len(alike) == 1:
                 return alike[0]
-        self._fault(f"`{path}.worker` is `{value}`; {valid_workers(self.workers)}")
+        self._fault(f"`{path}.worker` {_is(value)}; {valid_workers(self.workers)}")
         return None
 
     def _fault(self, text: str) -> None:
@@ -156,6 +157,10 @@ def _kind(value: JsonObject) -> str | None:
 
 def _first(value: JsonObject, *keys: str) -> tuple[Json, str]:
     return next(((value[key], key) for key in keys if key in value), (None, keys[0]))
+
+
+def _is(value: Json) -> str:
+    return "is missing" if value is None else f"is `{ellipsis(str(value), _SHOWN)}`"
 
 
 def _text(value: Json) -> str:

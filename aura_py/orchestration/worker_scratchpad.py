@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,11 @@ from aura_py.tools.contract import Tool
 logger = logging.getLogger(__name__)
 
 
-async def worker_parking(
-    run: Surroundings, profile: Profile, tools: Sequence[Tool], prompt: str, *, iteration: int
-) -> Parking | None:
-    """``None`` when it is off, has no directory, or nothing the worker can reach would ever be parked.
-
-    The directory belongs to the iteration, the budget to the attempt.
-    """
-    settings, model = profile.scratchpad, profile.model
-    path, session, window = run.files.path, run.files.session, model.context_window
-    if not settings.enabled or path is None or session is None or window is None:
+def parking_limits(run: Surroundings, profile: Profile, tools: Sequence[Tool]) -> Mapping[str, int] | None:
+    """From how many tokens on each tool's output is parked; ``None`` when the scratchpad is off, has no directory, or
+    nothing the worker can reach would ever be parked."""
+    settings = profile.scratchpad
+    if not settings.enabled or run.files.path is None or profile.model.context_window is None:
         return None
     from aura_py.scratchpad import thresholds  # only workers that use it pay for its import
 
@@ -34,10 +29,29 @@ async def worker_parking(
         log = logger.warning if profile.wants_tools else logger.info
         log("worker `%s` reaches no tool with a scratchpad threshold; its scratchpad is off", profile.name)
         return None
+    return limits
+
+
+async def worker_parking(
+    run: Surroundings,
+    profile: Profile,
+    tools: Sequence[Tool],
+    prompt: str,
+    *,
+    limits: Mapping[str, int] | None,
+    iteration: int,
+) -> Parking | None:
+    """``None`` without ``limits`` or when it cannot be made.
+
+    The directory belongs to the iteration, the budget to the attempt.
+    """
+    path, session, window = run.files.path, run.files.session, profile.model.context_window
+    if limits is None or path is None or session is None or window is None:
+        return None
     try:
         return await Parking.open(
-            settings,
-            model,
+            profile.scratchpad,
+            profile.model,
             window=window,
             directory=path / f"iteration-{iteration}" / "scratchpad",
             read_root=session,

@@ -14,7 +14,7 @@ from aura_py.context import RunContext
 from aura_py.messages import JsonObject
 from aura_py.orchestration.artifact_reader import ArtifactReader
 from aura_py.orchestration.rundir import RunDirectory
-from aura_py.orchestration.shorten import cut, head
+from aura_py.orchestration.shorten import CUT_MARK, cut, head
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, ToolOutcome
 from tests.orchestration.clock import jumping_clock
@@ -94,6 +94,11 @@ def test_a_cut_never_adds_and_never_splits(text: str, length: int) -> None:
     assert text.startswith(short)
     assert len(short) <= length
     assert (cut(text, length) == text) == (len(text) <= length)
+
+
+def test_a_cut_keeps_the_note_at_the_end() -> None:
+    assert cut("a" * 90 + "\n\n[all of it: x]", 80, "[all of it: x]") == "a" * 80 + CUT_MARK + "\n\n[all of it: x]"
+    assert cut("a" * 80 + "\n\n[all of it: x]", 80, "[all of it: x]") == "a" * 80 + "\n\n[all of it: x]"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import orjson
 import pytest
 
 from aura_py.config.models import AgentConfig
-from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished
+from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished, TaskCompleted, TaskStarted
 from aura_py.orchestration import rundir
 from aura_py.orchestration.manifest import read_manifest
 from aura_py.orchestration.naming import (
@@ -30,7 +31,20 @@ from aura_py.orchestration.naming import (
 from aura_py.orchestration.prior_runs import Viewer, listed, prior_runs
 from aura_py.orchestration.run_retention import sweep_runs
 from aura_py.orchestration.rundir import LOCK, RunDirectory, UnsafeName
-from tests.orchestration.stage import Rule, Told, answer, call, config, coordinator, plan, stage, step, submit, worker
+from tests.orchestration.stage import (
+    Rule,
+    Told,
+    answer,
+    call,
+    collect,
+    config,
+    coordinator,
+    plan,
+    stage,
+    step,
+    submit,
+    worker,
+)
 
 FINISH = coordinator("continue", answer("all done", summary="it is done"))
 PLAIN = [coordinator("plan", plan(step("first"), step("second", "beta"))), worker(submit()), FINISH]
@@ -91,6 +105,21 @@ async def test_a_run_leaves_the_files_of_the_specification(tmp_path: Path) -> No
         *("confidence", "orchestrator_notes"),
     }
     assert "COMPLETED task 0" in (run / "iteration-1/task-1.attempt-1.prompt.txt").read_text()
+
+
+async def test_a_directory_that_vanishes_in_a_run_is_made_again_for_its_owner_only(tmp_path: Path) -> None:
+    memory = tmp_path / "not" / "yet" / "there"
+    async with stage() as scene:
+        run = scene.start(config(PLAIN, memory_dir=memory), session="s")
+        started = await collect(run, lambda event: isinstance(event, TaskStarted))
+        shutil.rmtree(tmp_path / "not")
+        rest = await collect(run)
+        await run.closed()
+    assert isinstance(started[-1], TaskStarted)
+    assert isinstance(rest[-1], RunFinished)
+    assert load(next(memory.rglob("manifest.json")))["status"] == "success"
+    for path in (tmp_path / "not").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
 async def test_the_manifest_of_a_partly_failed_run(tmp_path: Path) -> None:
@@ -196,6 +225,28 @@ async def test_a_result_over_the_threshold_goes_into_a_file(tmp_path: Path, leng
     note = "[Full result (4001 chars) saved to artifact: task-0-alpha-iter-1-result.txt]"
     assert "ä" * 2000 + "\n\n" + note in received
     assert "ä" * 2001 not in received
+
+
+async def test_the_file_of_a_long_failure_is_named_wherever_the_failure_is_told(tmp_path: Path) -> None:
+    words = "\n".join(f"line {number} of what I found" for number in range(500))
+    rules = [coordinator("plan", plan(step("job"))), {"role": "worker", "say": words}, FINISH]
+    told = await play(config(rules, memory_dir=tmp_path), session="s")
+    note = f"[Full result ({len(words)} chars) saved to artifact: task-0-alpha-iter-1-a2-result.txt]"
+    assert note in told.asked("coordinator")[-1].messages[-1].text.partition("## Failed")[2].partition("##")[0]
+    assert told.one(TaskCompleted).result.endswith(note)
+
+
+@pytest.mark.parametrize("minimum", [None, 50])
+async def test_the_scratchpad_is_mentioned_only_to_a_worker_that_has_one(tmp_path: Path, minimum: int | None) -> None:
+    scratchpad = {"enabled": True, "default_min_tokens": minimum}
+    told = await play(
+        config(PLAIN, memory_dir=tmp_path, agent={"scratchpad": scratchpad}, llm={"context_window": 50_000}),
+        session="s",
+    )
+    request = told.asked("worker")[0]
+    offered = "grep" in [tool.name for tool in request.tools]
+    assert offered == (minimum is not None)
+    assert ("explore the file with the scratchpad tools" in request.messages[0].text) == offered
 
 
 async def test_without_files_a_long_result_travels_whole() -> None:
@@ -367,6 +418,22 @@ async def test_the_next_run_of_a_session_knows_the_last_one(tmp_path: Path) -> N
     assert "Goal: the goal" in system
     assert "Answer: it is done" in system
     assert "Earlier in this session" not in other.requests[0].messages[0].text
+
+
+async def test_an_earlier_run_never_fills_the_coordinator_s_window(tmp_path: Path) -> None:
+    rules = [
+        coordinator("plan", plan(*[step("d" * 9_000)] * 40, goal="g" * 300_000)),
+        worker(submit(summary="s" * 9_000)),
+        FINISH,
+    ]
+    settings = config(rules, memory_dir=tmp_path)
+    await play(settings, session="s")
+    told = await play(settings, session="s")
+    assert len(told.asked("coordinator")[0].messages[0].text) < 25_000
+    assert "d" * 100 in told.asked("coordinator")[0].messages[0].text
+    runs = prior_runs(tmp_path / "s", "", Viewer(None, "team"), 5)
+    assert [len(run.tasks) for run in runs] == [40, 40]
+    assert len(str(listed(runs))) < 2_000
 
 
 async def test_two_owners_of_one_session_id_see_nothing_of_each_other(tmp_path: Path) -> None:

@@ -104,6 +104,13 @@ _JSON = st.recursive(
 )
 
 
+def test_a_refusal_never_repeats_more_than_a_little_of_what_was_written() -> None:
+    steps: Json = [{"type": "task", "task": "a", "worker": "w" * 100_000}, {"type": ["x"] * 10_000}]
+    with pytest.raises(PlanRefused) as refused:
+        read_plan({"goal": "g", "steps": steps}, query="q", workers=TEAM)
+    assert len(str(refused.value)) < 500
+
+
 @given(_JSON)
 def test_whatever_a_model_writes_is_a_sound_plan_or_a_refusal(steps: Json) -> None:
     try:
