@@ -32,5 +32,7 @@ def offered(
         if tool.name in taken:
             logger.warning("client tool `%s` is left out: the server has a tool of that name", tool.name)
             continue
-        kept.setdefault(tool.name, ToolSpec(tool.name, tool.description, tool.parameters or _NO_PARAMETERS))
+        kept.setdefault(
+            tool.name, ToolSpec(tool.name, tool.description, tool.parameters or _NO_PARAMETERS, tool.strict)
+        )
     return tuple(kept.values())

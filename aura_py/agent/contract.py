@@ -19,6 +19,7 @@ class ClientTool:
     name: str
     description: str
     parameters: JsonObject
+    strict: bool = False
 
 
 @dataclass(slots=True, frozen=True)

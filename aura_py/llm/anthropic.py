@@ -10,7 +10,8 @@ import anyio
 import orjson
 
 from aura_py.errors import ProviderError
-from aura_py.llm.anthropic_body import PROVIDER, build_body
+from aura_py.llm import claude
+from aura_py.llm.anthropic_body import ADDRESS, PROVIDER, build_body
 from aura_py.llm.anthropic_stream import AnthropicStream
 from aura_py.llm.body import pieces_of
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
@@ -39,14 +40,20 @@ CAPABILITIES = Capabilities(
         "`reasoning_effort` is a budget of thinking tokens (3.7 to 4.5) or adaptive thinking with `effort` (4.6 on); "
         "it replaces `temperature`",
         "`response_format` takes `json_schema` only",
+        "`temperature` and `top_p` end with Claude 4.6; later models refuse them",
+        "arguments of tools are asked for as they are written (`eager_input_streaming`), on Anthropic's own address",
     ),
 )
-_ADDRESS = "https://api.anthropic.com"
 _CONNECT_SECONDS = 20.0
 
 
 def build(config: AnthropicLLM, *, agent: str) -> ChatModel:
-    """A model behind Anthropic's API. Imports the `anthropic` package."""
+    """A model behind Anthropic's API. Imports the `anthropic` package.
+
+    Raises:
+        ConfigurationError: The model has no `temperature`.
+    """
+    claude.check_table(config, agent)
     return _Anthropic(config, agent)
 
 
@@ -56,7 +63,7 @@ class _Anthropic:
         import httpx2
 
         key = config.api_key.get_secret_value()
-        address = config.base_url or _ADDRESS
+        address = config.base_url or ADDRESS
         self.provider = PROVIDER
         self.model = config.model
         self.context_window = config.context_window

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from aura_py.errors import ProviderError
+from aura_py.llm import claude
 from aura_py.llm.bedrock_body import PROVIDER, build_body
 from aura_py.llm.bedrock_client import BedrockClient
 from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
@@ -40,6 +41,7 @@ CAPABILITIES = Capabilities(
         "parallel tool calls cannot be switched off",
         "cache points on Claude (3.5 Haiku and 3.7 on) and Nova",
         "`response_format` takes `json_schema` only",
+        "`temperature` and `top_p` end with Claude 4.6; later models refuse them",
     ),
 )
 # Statuses of the exceptions that a stream may report, and of those whose HTTP status misleads.
@@ -66,8 +68,9 @@ def build(config: BedrockLLM, *, agent: str) -> ChatModel:
     """A model of Amazon Bedrock. Imports `boto3`.
 
     Raises:
-        ConfigurationError: The profile does not exist.
+        ConfigurationError: The profile does not exist, or the model has no `temperature`.
     """
+    claude.check_table(config, agent)
     return _Bedrock(config, agent)
 
 

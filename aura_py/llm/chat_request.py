@@ -109,10 +109,10 @@ def _call(call: ToolCall) -> Body:
 
 
 def _tool(tool: ToolSpec) -> Body:
-    return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-    }
+    function: Body = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    if tool.strict:
+        function["strict"] = True
+    return {"type": "function", "function": function}
 
 
 def _content(parts: Sequence[Part]) -> str | list[Body]:

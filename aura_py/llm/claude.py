@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from aura_py.errors import ConfigurationError
 from aura_py.llm.contract import ReasoningEffort, Sampling
 from aura_py.llm.failures import Asked
 from aura_py.messages import JsonObject
+
+if TYPE_CHECKING:
+    from aura_py.config.models import AnthropicLLM, BedrockLLM
 
 _NAME = re.compile(r"claude-(?:([a-z]+)-)?(?:v)?(\d)(?:[-.](\d{1,2}))?(?!\d)(?:-([a-z]+))?")
 _BUDGETS: dict[ReasoningEffort, int] = {
@@ -61,6 +65,18 @@ def takes_sampling(model: str) -> bool:
     """Whether ``temperature`` and ``top_p`` exist; from 4.7 on the API answers them with a 400."""
     version = generation(model)
     return version is None or version < (4, 7)
+
+
+def check_table(config: AnthropicLLM | BedrockLLM, agent: str) -> None:
+    """Refuses at load what the file asks for and the model does not have.
+
+    Raises:
+        ConfigurationError: ``temperature`` for a model without it.
+    """
+    if config.base_url is None and config.temperature is not None and not takes_sampling(config.model):
+        raise ConfigurationError(
+            f"agent `{agent}`: model `{config.model}` has no `temperature`; remove it from the model's table"
+        )
 
 
 def check_sampling(asked: Asked, sampling: Sampling) -> None:

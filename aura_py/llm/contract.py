@@ -18,11 +18,15 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 @dataclass(slots=True, frozen=True)
 class ToolSpec:
-    """A tool as a model sees it. ``parameters`` is a JSON Schema whose root is an object."""
+    """A tool as a model sees it. ``parameters`` is a JSON Schema whose root is an object.
+
+    ``strict`` is the wish of a caller for a tool of its own, passed on where the provider speaks the caller's protocol.
+    """
 
     name: str
     description: str
     parameters: JsonObject
+    strict: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -167,5 +167,5 @@ class _OpenAIStream(ChatStream):
 
 
 def _wants_developer(model: str) -> bool:
-    """Reasoning models (o1 and later, gpt-5) take instructions as ``developer``."""
-    return model.startswith(("o1", "o3", "o4", "gpt-5"))
+    """Reasoning models (o1 and later, gpt-5 and later) take instructions as ``developer``."""
+    return model.startswith(("o1", "o3", "o4", "gpt-5", "gpt-6"))

@@ -7,9 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 
-from aura_py.errors import ContextOverflow, ProviderOverloaded, RequestError, UnsupportedContent
+from aura_py.config.models import AnthropicLLM
+from aura_py.errors import ConfigurationError, ContextOverflow, ProviderOverloaded, RequestError, UnsupportedContent
 from aura_py.llm import claude
+from aura_py.llm.anthropic import build
 from aura_py.llm.anthropic_body import build_body
 from aura_py.llm.anthropic_stream import AnthropicStream
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock, UsageReport
@@ -148,6 +151,16 @@ def test_sampling_of_a_request_is_refused_for_models_without_it(name: str) -> No
             body(sampled(**{name: 0.5}), model, address=OFFICIAL)
         assert body(sampled(**{name: 0.5}), model)[name] == 0.5
     assert body(sampled(**{name: 0.5}), "claude-sonnet-4-6", address=OFFICIAL)[name] == 0.5
+
+
+def test_a_temperature_of_the_file_is_refused_at_load_for_models_without_it() -> None:
+    def table(**rest: Any) -> AnthropicLLM:
+        return AnthropicLLM(api_key=SecretStr("k"), temperature=0.2, **rest)
+
+    with pytest.raises(ConfigurationError, match="`claude-opus-4-8` has no `temperature`"):
+        build(table(model="claude-opus-4-8"), agent="tester")
+    build(table(model="claude-sonnet-4-6"), agent="tester")
+    build(table(model="claude-opus-4-8", base_url="http://gateway"), agent="tester")
 
 
 def test_arguments_are_asked_for_as_they_are_written_where_the_field_is_known() -> None:

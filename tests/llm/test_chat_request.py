@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -129,6 +130,12 @@ def test_tools_and_the_choice_among_them(choice: Any, expected: object) -> None:
     ]
     assert sent_body.get("tool_choice") == expected
     assert sent_body["parallel_tool_calls"] is False
+
+
+def test_a_tool_is_strict_only_where_its_caller_says_so() -> None:
+    tools = (ADD, replace(ADD, name="sum", strict=True))
+    sent = body(ChatRequest((user("x"),), tools=tools))["tools"]
+    assert ["strict" in tool["function"] for tool in sent] == [False, True]
 
 
 def test_without_tools_no_choice_is_sent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ def prepare(cast_: Cast) -> None:
         cast_.add(provider, "real_tool", rest=MOCK)
         cast_.add(provider, "plain_text", "-open", agent=EVERY_OVERRIDE, llm="temperature = 0.9\nmax_tokens = 500")
         cast_.add(provider, "real_tool", "-open", agent=EVERY_OVERRIDE, rest=MOCK)
+    for provider in NAMES:
+        cast_.add(provider, "plain_text", "-strict", agent="enable_client_tools = true", rest=MOCK)
     for name in ("busy-first-False", "busy-first-True", "busy-first-unfit"):
         cast_.chain(name, "overloaded", "plain_text", agent=EVERY_OVERRIDE)
     cast_.chain("slow-down-first", "rate_limited", "plain_text")
@@ -322,6 +325,20 @@ def test_a_tool_choice_that_cannot_be_met_is_refused(scene: Scene) -> None:
         scene.ask("ollama-real_tool-open", tool_choice="required")
     assert (missing.value.param, unable.value.param) == ("tool_choice", "tool_choice")
     assert "`nope`" in str(missing.value)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_caller_s_own_tool_is_strict_where_the_provider_speaks_its_protocol(scene: Scene, provider: str) -> None:
+    function = {"name": "place", "description": "A place.", "parameters": SCHEMA, "strict": True}
+    scene.ask(f"{provider}-plain_text-strict", tools=[{"type": "function", "function": function}])
+    tools = [tool.get("function", {}) for tool in scene.sent(f"{provider}-plain_text-strict").get("tools", ())]
+    strict = {tool["name"]: tool.get("strict") for tool in tools if provider in ("openai", "openrouter")}
+    if strict:
+        assert strict.pop("place") is True
+        # The agent's own tools come from servers whose schemas nobody wrote for a provider's strict mode.
+        assert set(strict.values()) == {None}
+    else:
+        assert "strict" not in json.dumps(tools)
 
 
 def _forces(body: Mapping[str, Any]) -> bool:

@@ -34,6 +34,7 @@ def client_tools(tools: Sequence[object] | None) -> tuple[ClientTool, ...]:
                 name,
                 fields.text(function, "description", param=f"{place}.function.description") or "",
                 fields.table(function, "parameters", param=f"{place}.function.parameters") or {},
+                function.get("strict") is True,
             )
         )
     return tuple(found)
