@@ -187,6 +187,7 @@ class Connection:
             self._scope = scope
             async with open_transport(self.name, self.server, self._headers, self._observed) as (read, write):
                 dispatcher = CallDispatcher(self.name, read, write)
+                dispatcher.patience = (self.server.connect_timeout_secs or math.inf) / 3
                 session = ClientSession(
                     dispatcher=dispatcher,
                     client_info=Implementation(name="aura", version=__version__),
@@ -237,6 +238,12 @@ class Connection:
                     await self._wake.wait()
                 if idle.cancelled_caught and not self.users and not self.calls:
                     break
+            if dispatcher.over.is_set() and not self._closing:
+                log.warning(
+                    "MCP server `%s` went away (%s); it is connected again when it is needed",
+                    self.name,
+                    self._observed.ending or "the connection ended",
+                )
             self._end()
             tasks.cancel_scope.cancel()
 
@@ -295,6 +302,8 @@ class Connection:
             return f"{reasons.PREFIX}{failure}"
         if error is None:
             return reasons.timed_out(self.server.connect_timeout_secs)
+        if self._observed.ending is not None and isinstance(error, MCPError) and is_hang_up(error):
+            return f"{reasons.PREFIX}{self._observed.ending}; what it wrote to stderr is in the debug log"
         return reasons.without_secrets(reasons.of_error(error), self._headers.values())
 
     def _live(self) -> tuple[ClientSession, CallDispatcher]:

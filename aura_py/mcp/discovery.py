@@ -157,7 +157,9 @@ def mend_listing(server: str, version: str | None, result: dict[str, Any]) -> No
             continue
         bare = {key: tool[key] for key in ("name", "description", "inputSchema") if key in tool} if _named(tool) else {}
         schema = bare.get("inputSchema")
-        if isinstance(schema, dict) and not isinstance(schema.get("type"), str):
+        if schema is None or schema is True:
+            bare["inputSchema"] = {"type": "object"}
+        elif isinstance(schema, dict) and not isinstance(schema.get("type"), str):
             bare["inputSchema"] = {**schema, "type": "object"}
         reason = problem([bare])
         if reason is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from pydantic import ValidationError
+
 from aura_py.events import Transport
 
 PREFIX = "Connection failed: "
@@ -30,6 +32,10 @@ def of_error(error: BaseException) -> str:
     cause = next(leaves(error), error)
     if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
         return f"{PREFIX}{cause.strerror or type(cause).__name__}"
+    if isinstance(cause, ValidationError):
+        first = cause.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{PREFIX}the server's answer is not valid ({where}: {first['msg']})"
     text = " ".join(str(cause).split())[:300]
     return f"{PREFIX}{text or type(cause).__name__}"
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TextIO
 
 import anyio
-from anyio.abc import AsyncResource, ByteReceiveStream, Process
+from anyio.abc import AsyncResource, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
@@ -29,6 +29,7 @@ LONGEST = 256 << 20
 
 _CHUNK = 1 << 18
 _FLUSH_SECONDS = 0.5
+_NOTICE_SECONDS = 0.5
 _EXIT_SECONDS = 2.0
 _KILL_SECONDS = 2.0
 _POLL_SECONDS = 0.01
@@ -38,13 +39,14 @@ _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 @asynccontextmanager
 async def open_stdio(
-    name: str, command: Sequence[str], env: Mapping[str, str], stderr: TextIO
+    name: str, command: Sequence[str], env: Mapping[str, str], stderr: TextIO, on_end: Callable[[str], None]
 ) -> AsyncIterator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 ]:
     """Message streams to a child in a process group of its own.
 
-    On leaving its input is closed; if it stays, the group is terminated, and killed if that does not help.
+    On leaving its input is closed; if it stays, the group is terminated, and killed if that does not help. ``on_end``
+    is told how its output ended, before the streams end.
 
     Raises:
         OSError: The process cannot be started.
@@ -58,7 +60,7 @@ async def open_stdio(
     written = anyio.Event()
     with to_session, incoming, from_session, outgoing:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read, name, process.stdout, to_session)
+            tasks.start_soon(_read, name, process, to_session, on_end)
             tasks.start_soon(_write, name, process, outgoing, to_session, written)
             try:
                 yield incoming, from_session
@@ -74,8 +76,13 @@ async def open_stdio(
 
 
 async def _read(
-    name: str, stdout: ByteReceiveStream, to_session: MemoryObjectSendStream[SessionMessage | Exception]
+    name: str,
+    process: Process,
+    to_session: MemoryObjectSendStream[SessionMessage | Exception],
+    on_end: Callable[[str], None],
 ) -> None:
+    stdout = process.stdout
+    assert stdout is not None
     reader, lines = _Reader(name), _Lines()
     with to_session:
         try:
@@ -86,6 +93,8 @@ async def _read(
                         await to_session.send(message)
             log.error("MCP server `%s` sent a message of over %d bytes; its connection ends", name, LONGEST)
         except anyio.EndOfStream:
+            await _exited(process, _NOTICE_SECONDS)
+            on_end(_ending(process.returncode))
             return
         except _GONE:
             log.debug("nobody reads the messages of MCP server `%s` any more", name)
@@ -93,6 +102,12 @@ async def _read(
     with suppress(anyio.EndOfStream, *_GONE):
         while True:
             await stdout.receive(_CHUNK)
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "the server's process closed its output"
+    return f"the server's process ended with code {code}" if code >= 0 else f"the server's process got signal {-code}"
 
 
 class _Lines:

@@ -33,10 +33,14 @@ class Observed:
 
     def __init__(self) -> None:
         self.client: ObservingClient | None = None
+        self.ending: str | None = None
 
     @property
     def first_failure(self) -> HttpFailure | None:
         return self.client.first_failure if self.client else None
+
+    def process_ended(self, how: str) -> None:
+        self.ending = how
 
     def take(self, message_id: int | str) -> HttpFailure | None:
         """The HTTP failure of one request, which is then forgotten."""
@@ -50,7 +54,7 @@ async def open_transport(
     """Message streams to ``server``. Must be entered and left in one task."""
     match server:
         case StdioServer():
-            async with _stdio(name, server) as streams:
+            async with _stdio(name, server, observed) as streams:
                 yield streams
         case HttpServer():
             await anyio.to_thread.run_sync(trusted_authorities)
@@ -72,7 +76,7 @@ async def open_transport(
 
 
 @asynccontextmanager
-async def _stdio(name: str, server: StdioServer) -> AsyncIterator[Streams]:
+async def _stdio(name: str, server: StdioServer, observed: Observed) -> AsyncIterator[Streams]:
     if not server.cmd:
         raise FileNotFoundError("`cmd` is empty; name an executable")
     command = server.cmd[0]
@@ -83,7 +87,7 @@ async def _stdio(name: str, server: StdioServer) -> AsyncIterator[Streams]:
     env = get_default_environment() | env
     async with (
         _stderr_to_log(name) as sink,
-        open_stdio(name, [*server.cmd, *server.args], env, sink) as streams,
+        open_stdio(name, [*server.cmd, *server.args], env, sink, observed.process_ended) as streams,
     ):
         sink.close()
         yield streams

@@ -292,7 +292,9 @@ async def test_a_protocol_error_keeps_its_code_and_is_bounded(calls: Calls) -> N
     assert len(outcome.text.encode()) <= 8192 + 128
 
 
-async def test_a_child_killed_in_mid_call_is_an_error_and_the_next_call_reconnects(calls: Calls) -> None:
+async def test_a_child_killed_in_mid_call_is_an_error_and_the_next_call_reconnects(
+    calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
     async with attached(python_server("mock")) as attachment:
         pid = int((await tool(attachment, "process_id").call({}, calls.context())).text)
         outcomes: list[ToolOutcome] = []
@@ -308,6 +310,7 @@ async def test_a_child_killed_in_mid_call_is_an_error_and_the_next_call_reconnec
         after = await tool(attachment, "process_id").call({}, calls.context())
     assert outcomes[0].outcome == "raised"
     assert "`mock` went away during the call" in outcomes[0].text
+    assert "`mock` went away (the server's process got signal 9)" in caplog.text
     assert after.ok
     assert int(after.text) != pid
 

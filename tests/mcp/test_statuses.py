@@ -74,7 +74,7 @@ async def test_an_unreachable_server_is_said_to_be_unreachable() -> None:
 
 async def test_a_command_that_does_not_exist_or_dies_is_a_failed_server() -> None:
     assert "`no-such-program`" in await reason(StdioServer(cmd=("/usr/bin/no-such-program",)))
-    assert "Connection closed" in await reason(StdioServer(cmd=(sys.executable, "-c", "raise SystemExit(4)")))
+    assert "ended with code 4" in await reason(StdioServer(cmd=(sys.executable, "-c", "raise SystemExit(4)")))
     assert "executable" in await reason(StdioServer(cmd=()))
 
 

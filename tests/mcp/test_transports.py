@@ -69,6 +69,24 @@ async def test_a_server_that_hangs_up_at_the_newer_greeting_gets_the_older_one(c
         assert outcome.ok
 
 
+async def test_a_server_that_ignores_the_newer_greeting_gets_the_older_one_in_time(calls: Calls) -> None:
+    async with McpPool() as pool:
+        server = python_server("legacy", "--deaf", connect_timeout_secs=6)
+        attachment = await pool.attach({"old": server}, headers={})
+        await attachment.release()
+        assert [status.status for status in attachment.statuses] == ["connected"]
+
+
+async def test_a_tool_without_an_input_schema_takes_any_arguments(calls: Calls) -> None:
+    async with McpPool() as pool:
+        attachment = await pool.attach({"old": python_server("legacy")}, headers={})
+        bare = tool(attachment, "bare")
+        outcome = await bare.call({"a": 1}, calls.context())
+        await attachment.release()
+        assert bare.parameters == {"type": "object", "properties": {}}
+        assert json.loads(outcome.text)["arguments"] == {"a": 1}
+
+
 async def test_servers_know_the_client_as_aura(tmp_path: Path) -> None:
     async with McpPool() as pool:
         record = tmp_path / "messages"

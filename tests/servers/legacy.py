@@ -1,8 +1,8 @@
 """A hand-written server of protocol revision 2025-06-18 that keeps every message it gets.
 
 ``--record FILE`` appends each message as one JSON line. ``--hang-up`` ends the process at a greeting it does not
-know, as some servers do. ``--expire N`` forgets the HTTP session after N calls. ``--label`` marks empty
-acknowledgements as JSON. Over HTTP the session header is required.
+know, as some servers do; ``--deaf`` leaves it without an answer. ``--expire N`` forgets the HTTP session after N
+calls. ``--label`` marks empty acknowledgements as JSON. Over HTTP the session header is required.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ PAGES: list[list[Json]] = [
     ],
     [
         {"name": "hopeless", "inputSchema": {"type": "string"}},
+        {"name": "bare"},
         {"name": "refuse", "inputSchema": {"type": "object"}},
         {"name": "chatter", "inputSchema": {"type": "object"}},
         {"name": "environment", "inputSchema": {"type": "object"}},
@@ -138,7 +139,7 @@ def failure(message: Json, code: int, problem: str) -> Json:
     return {"jsonrpc": "2.0", "id": message["id"], "error": {"code": code, "message": problem}}
 
 
-def over_stdio(desk: Desk, hang_up: bool) -> None:
+def over_stdio(desk: Desk, *, hang_up: bool, deaf: bool) -> None:
     lock = threading.Lock()
 
     def send(message: Json) -> None:
@@ -151,6 +152,8 @@ def over_stdio(desk: Desk, hang_up: bool) -> None:
         message = json.loads(line)
         if hang_up and message.get("method") == "server/discover":
             return
+        if deaf and message.get("method") == "server/discover":
+            continue
         answer = desk.answer(message, send)
         if answer is not None:
             send(answer)
@@ -192,9 +195,9 @@ def over_http(desk: Desk, port: int, *, expire: int, label: bool) -> None:
 
 
 if __name__ == "__main__":
-    chosen = arguments("hang-up", "label", options=("record", "expire"))
+    chosen = arguments("hang-up", "deaf", "label", options=("record", "expire"))
     desk = Desk(chosen.record)
     if chosen.http is not None:
         over_http(desk, chosen.http, expire=int(chosen.expire or 0), label=chosen.label)
     else:
-        over_stdio(desk, chosen.hang_up)
+        over_stdio(desk, hang_up=chosen.hang_up, deaf=chosen.deaf)
