@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from aura_py.cli.terminal import ConfigPath
+
 
 @click.command("check", short_help="Validate a file or a directory and print its agents.")
-@click.argument("path", type=click.Path(path_type=Path, readable=False), required=False)
+@click.argument("path", type=ConfigPath(), required=False)
 @click.option("--strict", is_flag=True, help="Unknown keys are errors.  [env: AURA_CONFIG_STRICT]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, agents, diagnostics.")
 def command(path: Path | None, strict: bool, as_json: bool) -> int:

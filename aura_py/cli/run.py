@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from aura_py.cli.terminal import verbosity
+from aura_py.cli.terminal import ConfigPath, verbosity
 
 Output = Literal["text", "json", "events"]
+
+
+def _a_number(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no number of seconds.")
+    return value
 
 
 @click.command("run", short_help="Ask an agent one question, without a server.")
@@ -19,13 +26,14 @@ Output = Literal["text", "json", "events"]
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path, readable=False),
+    type=ConfigPath(),
     help="File or directory of agents.  [env: CONFIG_PATH; default: config.toml]",
 )
 @click.option("--session", metavar="ID", help="Session id, as a client would send it.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_a_number,
     metavar="SECONDS",
     help="Stop after this long, with exit status 124.  [env: STREAMING_TIMEOUT_SECS; default: 900]",
 )

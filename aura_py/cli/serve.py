@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from aura_py.cli.terminal import verbosity
+from aura_py.cli.terminal import ConfigPath, verbosity
 
 
 @dataclass(slots=True, frozen=True)
@@ -213,11 +213,11 @@ def _flags(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.command("serve", short_help="Serve a file or a directory of agents behind an OpenAI-compatible API.")
-@click.argument("path", type=click.Path(path_type=Path, readable=False), required=False)
+@click.argument("path", type=ConfigPath(), required=False)
 @click.option(
     "-c",
     "--config",
-    type=click.Path(path_type=Path, readable=False),
+    type=ConfigPath(),
     help="The same as PATH.  [env: CONFIG_PATH; default: config.toml]",
 )
 @_flags

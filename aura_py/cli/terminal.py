@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 import click
@@ -30,6 +31,20 @@ def marked(text: str, stream: IO[str]) -> str:
     if not coloured(stream):
         return text
     return _SEVERITY.sub(lambda found: f"\x1b[{_COLOURS[found[0]]}m{found[0]}\x1b[0m", text)
+
+
+class ConfigPath(click.Path):
+    """A file or directory of agents; whether it is there and can be read is the loader's to say."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value).strip():
+            self.fail("The path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def verbosity(function: Callable[..., int]) -> Callable[..., int]:

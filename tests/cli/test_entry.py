@@ -42,7 +42,18 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["serve", "--nonsense"], ["check", "one", "two"], ["run"], [], ["run", "--output", "xml", "hello"]],
+    [
+        ["check", ""],
+        ["serve", "--config", " "],
+        ["run", "--config", "", "hello"],
+        ["run", "--timeout", "nan", "hello"],
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["check", "one", "two"],
+        ["run"],
+        [],
+        ["run", "--output", "xml", "hello"],
+    ],
 )
 def test_wrong_usage_is_status_2_and_one_clear_message(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
