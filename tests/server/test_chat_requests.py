@@ -244,3 +244,15 @@ async def test_an_expired_run_is_504(agents: Path) -> None:
     async with serving(agents, default_agent="ops", streaming_timeout_secs="1") as rig:
         reply = await rig.chat("hang")
         assert (reply.status, reply.error()["code"]) == (504, "deadline_exceeded")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_no_client_writes_lines_of_its_own_into_the_log(
+    rig: Rig, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    forged = "x\nERROR all is lost\r\x1b[2J"
+    odd = [{"role": forged, "content": "a"}, {"role": "user", "content": [{"type": forged}, "hi"]}]
+    reply = await rig.ask("POST", path, {"messages": odd, "input": [*odd[:1], {"type": forged}, *odd[1:]]})
+    assert reply.status == 200
+    assert "all is lost" in caplog.text
+    assert not any(set("\n\r\x1b") & set(record.getMessage()) for record in caplog.records)

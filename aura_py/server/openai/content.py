@@ -8,7 +8,7 @@ from typing import Final
 
 from aura_py.errors import UnsupportedContent
 from aura_py.messages import ImagePart, Part, TextPart
-from aura_py.server.openai.fields import wrong
+from aura_py.server.openai.fields import shown, wrong
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _parts(content: list[object], param: str, attached: list[UnsupportedContent]
             attached.append(UnsupportedContent(why, param=place))
             yield TextPart(f"[{_ATTACHED[kind]} that this model cannot be given]")
         elif kind not in _ECHOES:
-            logger.warning("content part of the unknown type `%s` was ignored", kind[:64])
+            logger.warning("content part of the unknown type `%s` was ignored", shown(kind))
 
 
 def _image(item: dict[str, object], place: str) -> ImagePart:

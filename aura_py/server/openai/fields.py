@@ -13,6 +13,11 @@ def wrong(param: str, expected: str) -> RequestError:
     return RequestError(f"`{param}` must be {expected}.", param=param)
 
 
+def shown(text: str) -> str:
+    """A client's word as a log line may hold it: short, and never a line of its own."""
+    return text[:64].encode("unicode_escape").decode()
+
+
 def text(body: Mapping[str, object], key: str, *, param: str | None = None) -> str | None:
     value = body.get(key)
     if value is None or isinstance(value, str):

@@ -11,7 +11,7 @@ import orjson
 from aura_py.errors import RequestError, UnsupportedContent
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai.content import content_parts
-from aura_py.server.openai.fields import wrong
+from aura_py.server.openai.fields import shown, wrong
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _message(
             return Message("tool", content or (TextPart(""),), tool_call_id=call_id)
         logger.warning("a tool result without `tools`, `tool_call_id` or content was left out")
         return None
-    logger.warning("a message of the role `%s` was left out", role[:64])
+    logger.warning("a message of the role `%s` was left out", shown(role))
     return None
 
 

@@ -111,7 +111,7 @@ def _converted(items: Sequence[object], attached: list[UnsupportedContent]) -> t
                 f"`{place}` refers to a stored item; nothing is stored here, send the item itself (`store: false`).",
             )
         elif kind != "reasoning":
-            logger.warning("an input item of the type `%s` was left out", str(kind)[:64])
+            logger.warning("an input item of the type `%s` was left out", fields.shown(str(kind)))
     if not kept and system:
         kept.append(Message("user", (TextPart("\n\n".join(system)),)))
     check_ending(kept[-1].role if kept else "", kept, with_tools=True, param="input")
@@ -129,7 +129,7 @@ def _message(
         system.append("".join(part.text for part in content if isinstance(part, TextPart)))
         return None
     if role not in _ROLES:
-        logger.warning("an input message of the role `%s` was left out", role[:64])
+        logger.warning("an input message of the role `%s` was left out", fields.shown(role))
         return None
     if role == "assistant":
         return Message("assistant", content) if content else None
