@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urljoin
 
 import anyio
@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared._httpx_utils import request_within_origin, stream_within_origin
 from mcp.shared.message import SessionMessage
-from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
+from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from aura_py.mcp.http import MAX_EVENT, ObservingClient
@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 
 NOT_TAKEN = "Server returned an error response"
 """The SDK's words for a failing status without a JSON-RPC error; ``ObservingClient`` knows which status it was."""
-
-_POST_SECONDS = 30.0
 
 
 class SseProblem(Exception):
@@ -48,7 +46,7 @@ async def open_sse(
         from_session, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
         async with incoming, to_session, from_session, outgoing, anyio.create_task_group() as tasks:
             endpoint = await tasks.start(_read, name, url, response, to_session)
-            tasks.start_soon(_write, name, endpoint, client, outgoing, to_session)
+            tasks.start_soon(_write, endpoint, client, outgoing, to_session)
             yield incoming, from_session
             tasks.cancel_scope.cancel()
 
@@ -107,25 +105,40 @@ async def _read(
 
 
 async def _write(
-    name: str,
     endpoint: str,
     client: ObservingClient,
     outgoing: MemoryObjectReceiveStream[SessionMessage],
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
-    async for item in outgoing:
+    """Requests do not wait for one another: some servers take one only when they have answered it."""
+    async with anyio.create_task_group() as posts:
+        async for item in outgoing:
+            if isinstance(item.message, JSONRPCRequest):
+                posts.start_soon(_ask, endpoint, client, item.message, to_session)
+            else:
+                await _post(endpoint, client, item.message)
+
+
+async def _ask(
+    endpoint: str,
+    client: ObservingClient,
+    message: JSONRPCRequest,
+    to_session: MemoryObjectSendStream[SessionMessage | Exception],
+) -> None:
+    if await _post(endpoint, client, message):
+        return
+    error = ErrorData(code=INTERNAL_ERROR, message=NOT_TAKEN)
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await to_session.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=message.id, error=error)))
+
+
+async def _post(endpoint: str, client: ObservingClient, message: JSONRPCMessage) -> bool:
+    """Whether the server has taken the message."""
+    try:
         response = await request_within_origin(
-            client,
-            "POST",
-            endpoint,
-            json=item.message.model_dump(by_alias=True, mode="json", exclude_unset=True),
-            timeout=httpx2.Timeout(_POST_SECONDS),
+            client, "POST", endpoint, json=message.model_dump(by_alias=True, mode="json", exclude_unset=True)
         )
-        if response.is_success or not isinstance(item.message, JSONRPCRequest):
-            continue
-        error = ErrorData(code=INTERNAL_ERROR, message=NOT_TAKEN)
-        try:
-            await to_session.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=item.message.id, error=error)))
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            log.debug("MCP server `%s` refused a message after its event stream ended", name)
-            return
+    except httpx2.HTTPError as error:
+        log.debug("the acknowledgement of a message broke off: %s", type(error).__name__)
+        return True
+    return response.is_success

@@ -182,6 +182,29 @@ async def test_a_server_is_told_exactly_once_and_why(calls: Calls, tmp_path: Pat
     assert call["params"]["_meta"]["progressToken"] == call["id"]
 
 
+async def test_calls_over_sse_do_not_wait_for_one_another_to_be_taken(calls: Calls) -> None:
+    with running("holding", "--sse", "0") as (url, _):
+        async with attached(sse_server(url)) as attachment:
+            outcomes: list[ToolOutcome] = []
+
+            async def hold() -> None:
+                outcomes.append(await tool(attachment, "hold").call({}, calls.context()))
+
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(hold)
+                    while not calls.tokens:  # noqa: ASYNC110 - the call tells it synchronously
+                        await anyio.sleep(0.01)
+                    assert (await tool(attachment, "cancelled").call({}, calls.context())).text == "[]"
+                    tasks.cancel_scope.cancel()
+                while (await tool(attachment, "cancelled").call({}, calls.context())).text == "[]":  # noqa: ASYNC110 - the server knows no event for it
+                    await anyio.sleep(0.02)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(hold)
+                    assert (await tool(attachment, "let_go").call({}, calls.context())).ok
+    assert [outcome.text for outcome in outcomes] == ['["client disconnected"]']
+
+
 async def test_releasing_cancels_what_is_still_running(calls: Calls, tmp_path: Path) -> None:
     record = tmp_path / "messages"
     async with McpPool() as pool:
