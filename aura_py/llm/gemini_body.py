@@ -15,6 +15,9 @@ from aura_py.messages import FilePart, ImagePart, Message, Part, TextPart, ToolC
 
 PROVIDER = "gemini"
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+_LATEST = re.compile(r"gemini-[a-z-]*latest$")
+_LATEST_VERSION = (3, 0)
+"""What Google's aliases such as `gemini-flash-latest` stand for, at least."""
 _OWN_FILES = ("gs://", "https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
 _BUDGETS: dict[ReasoningEffort, int] = {
     "none": 0,
@@ -80,6 +83,8 @@ def build_body(
 
 def version(model: str) -> tuple[int, int] | None:
     """Major and minor version of a Gemini model id; ``None`` for anything else."""
+    if _LATEST.search(model):
+        return _LATEST_VERSION
     found = _VERSION.search(model)
     return (int(found[1]), int(found[2] or 0)) if found else None
 

@@ -71,6 +71,7 @@ def test_additional_generation_config_is_merged_in_depth() -> None:
         ("gemini-2.5-flash", "medium", {"includeThoughts": True, "thinkingBudget": 8192}),
         ("gemini-3-pro-preview", "high", {"includeThoughts": True, "thinkingLevel": "HIGH"}),
         ("gemini-3.5-flash", "none", {"includeThoughts": False, "thinkingLevel": "MINIMAL"}),
+        ("gemini-flash-latest", "low", {"includeThoughts": True, "thinkingLevel": "LOW"}),
     ],
 )
 def test_reasoning_effort_is_the_models_own_knob(model: str, effort: Any, expected: dict[str, Any]) -> None:

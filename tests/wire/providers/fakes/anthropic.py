@@ -41,11 +41,20 @@ class Messages:
             "role": "assistant",
             "model": self._model,
             "content": [],
+            "container": None,
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": {"input_tokens": 1, "output_tokens": 1},
+            "stop_details": None,
+            "usage": {
+                "input_tokens": 1,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "output_tokens": 1,
+                "service_tier": "standard",
+            },
         }
-        return _event("message_start", {"message": message})
+        return _event("message_start", {"message": message}) + _event("ping", {})
 
     def step(self, step: Step) -> bytes:
         if step.text is not None:
@@ -97,8 +106,9 @@ class Messages:
             "cache_creation_input_tokens": tokens.cache_write,
             "output_tokens": tokens.output,
             "output_tokens_details": {"thinking_tokens": tokens.reasoning},
+            "server_tool_use": None,
         }
-        delta = {"stop_reason": _STOPS[self._stop], "stop_sequence": None}
+        delta = {"stop_reason": _STOPS[self._stop], "stop_sequence": None, "stop_details": None, "container": None}
         return _event("message_delta", {"delta": delta, "usage": usage})
 
 

@@ -55,7 +55,8 @@ class ConverseStream:
         if step.stop is not None:
             return self._close() + _event("messageStop", {"stopReason": _STOPS[step.stop]})
         if step.usage is not None:
-            return _event("metadata", {"usage": _usage(step.usage), "metrics": {"latencyMs": 5}})
+            rest = {"metrics": {"latencyMs": 5}, "serviceTier": {"type": "default"}}
+            return _event("metadata", {"usage": _usage(step.usage), **rest})
         if step.fail is not None:
             name = _EXCEPTIONS.get(step.fail.status, "InternalServerException")
             return frame(

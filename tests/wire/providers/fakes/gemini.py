@@ -86,7 +86,9 @@ class GenerateContent:
         return self._chunk({"content": content, "index": 0})
 
     def _chunk(self, candidate: dict[str, Any]) -> bytes:
-        return self._event({"candidates": [candidate], "modelVersion": self._model, "responseId": "r1"})
+        ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}]
+        rated = {**candidate, "safetyRatings": ratings}
+        return self._event({"candidates": [rated], "modelVersion": self._model, "responseId": "r1"})
 
     @staticmethod
     def _event(payload: dict[str, Any]) -> bytes:
@@ -100,6 +102,7 @@ def _usage(tokens: Tokens) -> dict[str, Any]:
         "thoughtsTokenCount": tokens.reasoning,
         "cachedContentTokenCount": tokens.cached,
         "totalTokenCount": tokens.input + tokens.output,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.input}],
     }
 
 

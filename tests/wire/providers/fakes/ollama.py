@@ -57,7 +57,7 @@ class Chat:
         if not _is_json(arguments):
             # What the server says when the model wrote a call that it cannot read.
             return json.dumps({"error": f"error parsing tool call: raw='{arguments}'"}).encode() + b"\n"
-        function = {"name": first.name, "arguments": json.loads(arguments) if arguments else {}}
+        function = {"index": first.call, "name": first.name, "arguments": json.loads(arguments) if arguments else {}}
         return self._line({"content": "", "tool_calls": [{"function": function}]})
 
     def _line(self, message: dict[str, Any], **extra: Any) -> bytes:
@@ -72,7 +72,8 @@ class Chat:
 
     def _last(self, tokens: Tokens) -> bytes:
         reason = "length" if self._stop == "length" else "stop"
-        counts = {"prompt_eval_count": tokens.input, "eval_count": tokens.output, "total_duration": 5}
+        counts = {"prompt_eval_count": tokens.input, "eval_count": tokens.output}
+        counts |= dict.fromkeys(("total_duration", "load_duration", "prompt_eval_duration", "eval_duration"), 5)
         return self._line({"content": ""}, done=True, done_reason=reason, **counts)
 
 

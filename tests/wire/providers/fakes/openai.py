@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions over SSE."""
+"""OpenAI's Chat Completions over SSE, with what Azure and OpenAI send beside the answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.wire.providers.fakes.serving import Fake, Request, run
 from tests.wire.providers.scenario import Failure, Step, Tokens
+
+_SAFE = {"hate": {"filtered": False, "severity": "safe"}, "violence": {"filtered": False, "severity": "safe"}}
 
 
 class ChatCompletions:
@@ -17,7 +19,9 @@ class ChatCompletions:
         self._named: set[int] = set()
 
     def begin(self) -> bytes:
-        return self._chunk({"role": "assistant", "content": ""})
+        filtered = {"prompt_index": 0, "content_filter_results": _SAFE}
+        azure = {**self._envelope(), "id": "", "created": 0, "choices": [], "prompt_filter_results": [filtered]}
+        return self._event(azure) + self._chunk({"role": "assistant", "content": "", "refusal": None})
 
     def step(self, step: Step) -> bytes:
         if step.text is not None:
@@ -50,10 +54,18 @@ class ChatCompletions:
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return self._event({**self._envelope(), "choices": [choice]})
+        choice["content_filter_results"] = _SAFE if delta else {}
+        return self._event({**self._envelope(), "choices": [choice], "usage": None, "obfuscation": "kX3"})
 
     def _envelope(self) -> dict[str, Any]:
-        return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": self._model}
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": self._model,
+            "service_tier": "default",
+            "system_fingerprint": "fp_1",
+        }
 
     @staticmethod
     def _event(payload: dict[str, Any]) -> bytes:
