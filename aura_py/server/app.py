@@ -21,6 +21,7 @@ from aura_py.server.health import health
 from aura_py.server.info import info
 from aura_py.server.models import get_model, list_models
 from aura_py.server.outlet import BODY_SEND
+from aura_py.server.rejoin import rejoin
 from aura_py.server.responses import create_response, stored_response
 
 
@@ -43,6 +44,7 @@ def create_app(edge: Edge) -> Starlette:
         routes=[
             Route("/health", health, methods=["GET"]),
             Route("/aura/info", info, methods=["GET"]),
+            Route("/aura/runs/{run}", Endpoint(rejoin), methods=["GET"]),
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{agent_id:path}", get_model, methods=["GET"]),
             Route("/v1/chat/completions", Endpoint(chat_completions), methods=["POST"]),

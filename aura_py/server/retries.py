@@ -43,6 +43,7 @@ class _Entry:
     body: str
     keep: float
     """Seconds after the end of the response."""
+    stream: bool = False
 
 
 class Retries:
@@ -93,6 +94,19 @@ class Retries:
         self._entries[identity] = _Entry(tape, digest, KEYED_SECONDS if key else COUNTED_SECONDS)
         self._entries.move_to_end(identity)
         return Claim(tape, repeats=False)
+
+    def keep(self, run: str, principal: str | None, tape: Tape | None, *, stream: bool) -> Tape:
+        """A tape under the id of a run that outlives its client (CX-2); ``tape`` if it has one already."""
+        self._forget_old()
+        tape = tape or Tape(TAPE_BYTES, self._now)
+        self._entries[_digest("run", run, principal or "")] = _Entry(tape, "", KEYED_SECONDS, stream)
+        return tape
+
+    def kept(self, run: str, principal: str | None) -> tuple[Tape, bool] | None:
+        """The tape of a run and whether it is a stream; ``None`` when there is none for this caller."""
+        self._forget_old()
+        entry = self._entries.get(_digest("run", run, principal or ""))
+        return None if entry is None or entry.tape.discarded else (entry.tape, entry.stream)
 
     def _forget_old(self) -> None:
         """Drops what is over for long enough; while there is too much, ended responses go before running ones and,

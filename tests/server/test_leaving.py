@@ -110,3 +110,40 @@ async def test_an_answer_is_kept_from_its_end_on(directory: Path) -> None:
         assert one.body == first.received
         time[0] += KEYED_SECONDS
         assert (await rig.ask("POST", CHAT, body("slow", stream=True), KEY)).body != first.received
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("key", [{}, KEY])
+async def test_a_run_that_continues_is_rejoined_by_its_id(
+    directory: Path, path: str, stream: bool, key: dict[str, str]
+) -> None:
+    async with serving(directory) as rig:
+        async with rig.open("POST", path, {**body("slow", stream=stream), "input": "slow"}, key) as first:
+            await begin(rig, first)
+            run = rig.edge.services.engine.live[0]
+        place = f"/aura/runs/{run.context.request_id}"
+        async with rig.open("GET", place) as second:
+            with anyio.fail_after(20):
+                await second.finished.wait()
+        assert second.status == 200
+        assert b"three" in second.received
+        assert second.headers["x-request-id"] == run.context.request_id
+        assert second.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
+        assert (await rig.ask("GET", place + "/")).body == second.received
+
+
+async def test_an_answer_is_had_by_its_id_only_by_its_own_caller_and_while_it_is_kept(directory: Path) -> None:
+    (directory / "b.toml").write_text(agent_file("fleeting"))
+    async with serving(directory, api_keys="ann:k1,ben:k2", default_agent="ops") as rig:
+        ann, ben = {"x-api-key": "k1"}, {"x-api-key": "k2"}
+        reply = await rig.ask("POST", CHAT, body("hi", stream=True), ann)
+        place = f"/aura/runs/{reply.headers['x-request-id']}"
+        assert (await rig.ask("GET", place, headers=ann)).body == reply.body
+        assert (await rig.ask("GET", place, headers=ben)).status == 404
+        assert (await rig.ask("GET", place)).status == 401
+        assert (await rig.ask("GET", "/aura/runs/req_unknown", headers=ann)).error()["code"] == "not_found"
+        other = await rig.ask("POST", CHAT, {**body("hi", stream=True), "model": "fleeting"}, ann)
+        assert (await rig.ask("GET", f"/aura/runs/{other.headers['x-request-id']}", headers=ann)).status == 404
+        failed = await rig.ask("POST", CHAT, body("reject", stream=True), ann)
+        assert (await rig.ask("GET", f"/aura/runs/{failed.headers['x-request-id']}", headers=ann)).status == 404
