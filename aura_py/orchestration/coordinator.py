@@ -16,7 +16,7 @@ from aura_py.messages import Message, Part, TextPart, ToolCall, assistant
 from aura_py.orchestration.answer_stream import AnswerStream
 from aura_py.orchestration.deadline import Expired, within
 from aura_py.orchestration.decisions import Decision, DecisionSlot, Direct, Planned, decision_json
-from aura_py.orchestration.failures import TRANSIENT, AttemptTimeout, DepthExhausted, category_of, retry_wish
+from aura_py.orchestration.failures import TRANSIENT, AttemptTimeout, DepthExhausted, category_of, pause_before_retry
 from aura_py.orchestration.routing import PLAN, RESPOND, Routes, routing_tools
 from aura_py.orchestration.steps import PlanRefused, read_plan
 from aura_py.orchestration.surroundings import Surroundings
@@ -29,7 +29,6 @@ from aura_py.tools.toolset import Toolset
 logger = logging.getLogger(__name__)
 
 DEPTH = 6
-MAX_PAUSE = 8.0
 CROWDED = 0.8
 _UNKNOWN_HINT = "Workers and their tools are used through `create_plan`."
 _ONLY_TEXT = "You wrote text instead of calling a routing tool."
@@ -177,11 +176,9 @@ class Coordinator:
         )
 
     async def _pause(self, error: AuraError, number: int) -> bool:
-        wish = retry_wish(error)
         context = self._run.context
-        pause = min(MAX_PAUSE, 2.0 ** (number - 1)) * (0.75 + context.random.random() / 2) if wish is None else wish
-        left = self._run.time_left()
-        if left is not None and pause >= left:
+        pause = pause_before_retry(error, number, self._run.time_left(), context.random)
+        if pause is None:
             return False
         logger.info("planning call failed (%s); next attempt in %.1f s", error.message, pause)
         await context.clock.sleep(pause)

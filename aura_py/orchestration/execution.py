@@ -14,7 +14,7 @@ from aura_py.orchestration.failures import (
     DepthExhausted,
     WorkerUnavailable,
     category_of,
-    retry_wish,
+    pause_before_retry,
     stalled,
     told,
 )
@@ -180,9 +180,8 @@ class _Attempts:
         if attempt.recorder is not None and attempt.recorder.changed_something:
             return False
         context = self._run.context
-        pause = retry_wish(error) or (2.0**retries) * (0.75 + context.random.random() / 2)
-        left = self._run.time_left()
-        if left is not None and pause >= left:
+        pause = pause_before_retry(error, retries + 1, self._run.time_left(), context.random)
+        if pause is None:
             return False
         logger.info(
             "task %d: attempt %d failed (%s); next in %.1f s", self._task.id, attempt.number, error.message, pause

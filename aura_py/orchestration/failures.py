@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 from typing import Literal
 
 from aura_py.errors import (
@@ -36,6 +37,10 @@ TRANSIENT: frozenset[FailureCategory] = frozenset({"agent_timeout", "provider_ov
 
 PROVIDER: frozenset[FailureCategory] = frozenset({"provider_overloaded", "provider_auth_error", "provider_not_found"})
 """Nothing a new plan could mend; counts for the short-circuit of §15.2."""
+
+
+MAX_PAUSE = 60.0
+"""A provider that asks for more is not waited for."""
 
 
 class AttemptTimeout(RunTimeout):
@@ -118,9 +123,14 @@ def category_of_text(text: str) -> FailureCategory:
     return next((category for category, pattern in _TEXTS if pattern.search(lowered)), "agent_error")
 
 
-def retry_wish(error: BaseException) -> float | None:
-    """Seconds a provider asked to wait."""
-    return error.retry_after if isinstance(error, ProviderError) else None
+def pause_before_retry(error: BaseException, failed: int, left: float | None, random: Random) -> float | None:
+    """Seconds to wait before another try, after ``failed`` of them: what the provider asked for, else 1, 2, 4, 8.
+
+    ``None`` when it would be too long: for a person who waits, or for the seconds that are ``left``.
+    """
+    wish = error.retry_after if isinstance(error, ProviderError) else None
+    pause = min(8.0, 2.0 ** (failed - 1)) * (0.75 + random.random() / 2) if wish is None else wish
+    return None if pause > MAX_PAUSE or (left is not None and pause >= left) else pause
 
 
 def stalled(error: BaseException) -> bool:

@@ -28,6 +28,7 @@ import orjson
 from aura_py.events import Event, Notice
 from aura_py.messages import Json
 from aura_py.orchestration.naming import is_run_id, safe_artifact, session_component
+from aura_py.orchestration.shorten import ellipsis
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,6 +39,7 @@ LIVE_SECONDS = 60.0
 MAX_READ_BYTES = 8 * 1024 * 1024
 MAX_DIRECTORIES = 1000
 _PATIENCE_SECONDS = 2.0
+_SHOWN = 100
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -156,9 +158,9 @@ class RunDirectory:
             UnsafeName: The name or the run id cannot be one of ours.
         """
         if not safe_artifact(filename):
-            raise UnsafeName(f"`{filename}` is not the name of an artifact.")
+            raise UnsafeName(f"`{ellipsis(filename, _SHOWN)}` is not the name of an artifact.")
         if run_id is not None and run_id != "latest" and not is_run_id(run_id):
-            raise UnsafeName(f"`{run_id}` is not the id of a run.")
+            raise UnsafeName(f"`{ellipsis(run_id, _SHOWN)}` is not the id of a run.")
         path, session = self.path, self.session
         if path is None or session is None:
             return None

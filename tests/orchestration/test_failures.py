@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from aura_py import errors
@@ -10,6 +12,7 @@ from aura_py.orchestration.failures import (
     LoopDetected,
     category_of,
     category_of_text,
+    pause_before_retry,
     told,
 )
 
@@ -64,3 +67,18 @@ def test_a_body_without_a_status_is_read_in_the_order_of_the_table(text: str, ca
 def test_a_provider_s_raw_words_are_never_told() -> None:
     assert told(errors.ProviderError("It failed.", detail="sk-secret")) == "It failed."
     assert told(ValueError("sk-secret")) == "internal error (ValueError)"
+
+
+def test_a_retry_waits_as_the_provider_wishes_within_reason() -> None:
+    def pause(wish: float | None, failed: int = 1, left: float | None = None) -> float | None:
+        return pause_before_retry(errors.ProviderOverloaded("x", retry_after=wish), failed, left, Random(1))
+
+    assert pause(30.0) == 30.0
+    assert pause(0.0) == 0.0
+    assert pause(3600.0) is None
+    assert pause(30.0, left=30.0) is None
+    for failed, seconds in enumerate((1, 2, 4, 8, 8), start=1):
+        waited = pause(None, failed)
+        assert waited is not None
+        assert 0.75 * seconds <= waited <= 1.25 * seconds
+    assert pause(None, left=0.5) is None
