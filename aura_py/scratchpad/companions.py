@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
-from aura_py.scratchpad import addresses, formats
+from aura_py.scratchpad import addresses, formats, linear
 from aura_py.scratchpad.jsontext import JsonText, Node
-from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.pretty import pretty
 
 MOST = 20
 _LEAST_LINES = 10
 _DEEPEST = 3
 _EXAMINED = 200
-_LONG = re.compile(rb'\\n(?:[^\n]*?\\n){8}|"[ \t]*+(?:\\[nrt])*+[ \t]*+[\[{][^\n]*?\\"')
+_NINE_LINES = rb'\\n(?:(?:[^"\\\n]|\\[^n\n])*\\n){8}'
+_CONTAINER = rb'"[ \t]*(?:\\[nrt])*[ \t]*[\[{]'
+_WITH_STRINGS = rb'(?:[^"\\\n]|\\[^"\n])*\\"'
+_WITHOUT_STRINGS = rb'(?:[^"\\\n]|\\[nrt]){14,}[\]}](?:\\n)?"'
 _INTO = " → "
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -37,6 +40,12 @@ def extracts(text: JsonText) -> list[Extract]:
     return list(_named(_found(text, "$", 1)))
 
 
+@cache
+def _long() -> linear.Pattern:
+    """Finds a string of ten lines, or one that may be JSON of ten lines, whatever else the text holds."""
+    return linear.structure(b"%b|%b(?:%b|%b)" % (_NINE_LINES, _CONTAINER, _WITH_STRINGS, _WITHOUT_STRINGS))
+
+
 def _named(found: Iterator[Extract]) -> Iterator[Extract]:
     taken: set[str] = set()
     for number, extract in enumerate(found):
@@ -56,7 +65,7 @@ def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
         return
     at = 0
     for _ in range(_EXAMINED):
-        match = _LONG.search(data, at)
+        match = _long().search(data, at)
         if match is None:
             return
         line = data.rfind(b"\n", 0, match.start()) + 1
@@ -108,7 +117,7 @@ def _slug(path: str) -> str:
 
 
 def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
-    stripped = value.strip()
+
     slug = _slug(path)
     encoded = value.encode("utf-8", "replace")
     laid_out = pretty(encoded)
@@ -117,7 +126,7 @@ def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
         if lines < _LEAST_LINES:
             return None, None
         return Extract(path, slug, "json", "json", laid_out.decode("utf-8", "replace"), lines), JsonText(laid_out)
-    lines = stripped.count("\n") + 1
+    lines = value.count("\n") + (not value.endswith("\n"))
     if lines < _LEAST_LINES:
         return None, None
     if formats.records(encoded) is not None:
@@ -126,4 +135,4 @@ def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
     extension = {"markdown": "md", "fenced": "md", "csv": "csv", "xml": "xml", "yaml": "yaml"}.get(kind)
     if extension is None:
         return None, None
-    return Extract(path, slug, extension, "markdown" if extension == "md" else kind, value, len(split(value))), None
+    return Extract(path, slug, extension, "markdown" if extension == "md" else kind, value, lines), None

@@ -66,20 +66,20 @@ class Interception:
         text = outcome.text
         tokens = estimate(self._desk.counter, text)
         try:
-            draft = self._desk.store.draft(
+            file, message = self._desk.store.save(
                 text,
                 tool=invocation.tool.name,
                 arguments=summary(invocation.arguments),
                 tokens=lambda other: tokens if other is text else estimate(self._desk.counter, other),
+                describe=lambda saved: pointer(saved, self._desk.counter),
                 initiator=context.initiator,
                 task=context.task_id or 0,
                 attempt=context.attempt,
             )
-            message = self._desk.store.save(draft, lambda draft: pointer(draft, self._desk.counter))
         except (OSError, OutsideError) as error:
             return self._unsaved(outcome, invocation.tool.name, tokens, error)
         self._desk.budget.note_intercepted(tokens)
-        meta = {**outcome.meta, "parked": draft.record.file}
+        meta = {**outcome.meta, "parked": file}
         return replace(outcome, text=message, structured=None, meta=meta)
 
     def _unsaved(self, outcome: ToolOutcome, tool: str, tokens: int, error: Exception) -> ToolOutcome:

@@ -65,4 +65,4 @@ def split(text: str) -> list[str]:
     found = text.split("\n")
     if found[-1] == "":
         found.pop()
-    return [line[:-1] if line.endswith("\r") else line for line in found]
+    return found if "\r" not in text else [line[:-1] if line.endswith("\r") else line for line in found]

@@ -9,14 +9,14 @@ from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.lines import Lines
 from aura_py.scratchpad.outline import nodes, sections
 from aura_py.scratchpad.replies import Counter
-from aura_py.scratchpad.store import Draft, Record
+from aura_py.scratchpad.store import Record, Saved
 
 _PREVIEW_TOKENS = 300
 _PREVIEW_LINES = 40
 _LINE = 160
 
 
-def pointer(saved: Draft, counter: Counter) -> str:
+def pointer(saved: Saved, counter: Counter) -> str:
     """Deterministic: the same output from the same place gives the same bytes."""
     record = saved.record
     facts = f"~{record.tokens} tokens, {record.lines} lines, format={record.format}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from aura_py.scratchpad.documents import DOCUMENTS, Document
 from aura_py.scratchpad.jsontext import JsonText
 from aura_py.scratchpad.pretty import pretty
 
+_log = logging.getLogger(__name__)
 _INDEX = ".index"
 _UNSAFE = re.compile(r"[/\\: \x00-\x1f\x7f]")
 _LONGEST_STEM = 180
@@ -49,16 +51,12 @@ class Record:
 
 
 @dataclass(slots=True, frozen=True)
-class Draft:
-    """An output ready to be written, with its companions."""
+class Saved:
+    """A stored output, its text in memory, and its companions."""
 
     record: Record
     document: Document
-    parts: tuple[tuple[Record, bytes], ...]
-
-    @property
-    def companions(self) -> tuple[Record, ...]:
-        return tuple(record for record, _ in self.parts)
+    companions: tuple[Record, ...]
 
 
 class _Aside:
@@ -89,20 +87,24 @@ class Store:
         self.read_root = read_root
         self._records: dict[str, Record] = {}
 
-    def draft(
+    def save(
         self,
         text: str,
         *,
         tool: str,
         arguments: str,
         tokens: Callable[[str], int],
+        describe: Callable[[Saved], str],
         initiator: str = "",
         task: int = 0,
         attempt: int = 0,
-    ) -> Draft:
-        """Lays out a tool's output and finds its companions; nothing is written yet.
+    ) -> tuple[str, str]:
+        """Stores a tool's output with its companions. Gives the name of the file, and what ``describe`` says of it.
 
-        The same text from the same place is the same file.
+        The same text from the same place is the same file. A large one is written while it is looked at.
+
+        Raises:
+            OSError: Nothing usable was written.
         """
         text = formats.unwrapped(text)
         raw = text.encode("utf-8", "replace")
@@ -110,45 +112,38 @@ class Store:
             hashing = aside.begin(lambda: hashlib.sha256(raw).hexdigest())
             data = pretty(raw)
             digest = hashing()
-        kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
-        data = raw if data is None else data
-        document = Document(data, laid_out=kind == "json")
-        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
-        name = f"{stem}.{formats.EXTENSIONS[kind]}"
-        found = companions.extracts(JsonText(data)) if kind == "json" else []
-        names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
-        record = Record(
-            name, kind, document.lines.total, len(data), tokens(text), tool, arguments, digest,
-            laid_out=kind == "json", companions=tuple(names),
-        )  # fmt: skip
-        parts = []
-        for part, extract in zip(names, found, strict=True):
-            content = extract.text.encode("utf-8", "replace")
-            parts.append(
-                (
-                    Record(
-                        part, extract.format, extract.lines, len(content), tokens(extract.text), tool,
-                        parent=name, path=extract.path, laid_out=extract.format == "json",
-                    ),
-                    content,
-                )
+            kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
+            content = raw if data is None else data
+            stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
+            name = f"{stem}.{formats.EXTENSIONS[kind]}"
+            writing = aside.begin(lambda: self._put(name, content, digest))
+            document = Document(content, laid_out=kind == "json")
+            found = companions.extracts(JsonText(content)) if kind == "json" else []
+            names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
+            record = Record(
+                name, kind, document.lines.total, len(content), tokens(text), tool, arguments, digest,
+                laid_out=kind == "json", companions=tuple(names),
             )  # fmt: skip
-        return Draft(record, document, tuple(parts))
-
-    def save(self, draft: Draft, describe: Callable[[Draft], str]) -> str:
-        """Writes the draft, and describes it meanwhile.
-
-        Raises:
-            OSError: Nothing usable was written.
-        """
-        with _Aside(len(draft.document.data)) as aside:
-            writing = aside.begin(lambda: self._write(draft.record, draft.document.data))
-            for part, content in draft.parts:
-                self._write(part, content)
-            description = describe(draft)
+            parts = tuple(
+                Record(
+                    part, extract.format, extract.lines, len(extract.text.encode("utf-8", "replace")),
+                    tokens(extract.text), tool, digest=digest, parent=name, path=extract.path,
+                    laid_out=extract.format == "json",
+                )
+                for part, extract in zip(names, found, strict=True)
+            )  # fmt: skip
+            description = describe(Saved(record, document, parts))
             written = writing()
-        DOCUMENTS.keep(Path(os.path.realpath(self.directory)) / written.file, draft.document)
-        return description
+        try:
+            for part, extract in zip(parts, found, strict=True):
+                self._register(part, self._put(part.file, extract.text.encode("utf-8", "replace"), digest))
+            self._register(record, written)
+        except OSError:
+            # What no listing names, or names only in part, would fill the disk further.
+            self._discard((record, *parts))
+            raise
+        DOCUMENTS.keep(Path(os.path.realpath(self.directory)) / name, document)
+        return name, description
 
     def open(self, name: str) -> Document:
         """The text of a file under the read root. Raises ``OutsideError`` or ``OSError``."""
@@ -192,28 +187,38 @@ class Store:
         record = self.record(path.name)
         return record is not None and record.laid_out and record.mtime_ns == path.stat().st_mtime_ns
 
-    def _write(self, record: Record, data: bytes) -> Record:
-        path = self.directory / record.file
-        known = self.record(record.file)
-        if known is not None and replace(known, mtime_ns=0, arguments="") == replace(record, arguments=""):
+    def _put(self, name: str, data: bytes, digest: str) -> int:
+        """Writes a file, unless it is there already. Gives its time of modification."""
+        path = self.directory / name
+        known = self.record(name)
+        if known is not None and known.digest == digest:
             try:
                 facts = os.stat(path, follow_symlinks=False)
             except FileNotFoundError:
                 facts = None
-            if facts is not None and (facts.st_mtime_ns, facts.st_size) == (known.mtime_ns, known.bytes):
-                return known
+            if facts is not None and (facts.st_mtime_ns, facts.st_size) == (known.mtime_ns, len(data)):
+                return known.mtime_ns
         _write_whole(path, data)
-        record = replace(record, mtime_ns=path.stat().st_mtime_ns)
+        return path.stat().st_mtime_ns
+
+    def _register(self, record: Record, mtime_ns: int) -> None:
+        known = self.record(record.file)
+        if known is not None and known.mtime_ns == mtime_ns:
+            return
+        record = replace(record, mtime_ns=mtime_ns)
         index = self.directory / _INDEX
-        try:
-            index.mkdir(mode=0o700, exist_ok=True)
-            _write_whole(index / f"{record.file}.json", orjson.dumps(asdict(record)))
-        except OSError:
-            # A file that no listing names would only fill the disk further.
-            path.unlink(missing_ok=True)
-            raise
+        index.mkdir(mode=0o700, exist_ok=True)
+        _write_whole(index / f"{record.file}.json", orjson.dumps(asdict(record)))
         self._records[record.file] = record
-        return record
+
+    def _discard(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._records.pop(record.file, None)
+            for path in (self.directory / _INDEX / f"{record.file}.json", self.directory / record.file):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    _log.warning("`%s` could not be removed again: %s", path, error.strerror)
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from aura_py.events import ToolKind
-from aura_py.messages import Usage
+from aura_py.messages import Json, Usage
 from aura_py.tools.contract import failure, success
 from tests.scratchpad.rig import COUNTER, rig
 from tests.servers.outputs import boundary_json, deep_json, huge_numbers, large_json, nested_json
@@ -169,15 +169,17 @@ async def test_an_output_that_cannot_be_listed_is_not_kept_either(tmp_path: Path
 
 
 _FULL = """
-import resource, sys, anyio
+import json, resource, sys, anyio
 from pathlib import Path
 from tests.scratchpad.rig import rig
 async def main() -> None:
     with rig(Path(sys.argv[1])) as pad:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        outcome = await pad.through("word " * 100_000)
-        print(outcome.text.split(chr(10))[0])
-        print(sorted(path.name for path in Path(sys.argv[1]).iterdir()))
+        swelling = "[" * 60 + "1," * 300 + "1" + "]" * 60
+        for text in ("word " * 100_000, json.dumps({"a": "# Title" + chr(10) * 50, "b": swelling})):
+            outcome = await pad.through(text)
+            print(outcome.text.split(chr(10))[0])
+            print(sorted(path.name for path in Path(sys.argv[1]).rglob("*")))
 anyio.run(main)
 """
 
@@ -187,7 +189,34 @@ async def test_a_full_disk_is_told_and_leaves_no_debris(tmp_path: Path) -> None:
     result = await anyio.run_process(
         [sys.executable, "-X", "dev", "-c", _FULL, str(tmp_path / "pad")], env={**os.environ, "PYTHONPATH": os.getcwd()}
     )
-    said, files = result.stdout.decode().strip().split("\n")
-    assert "failed to save" in said
-    assert "File too large" in said
+    said, files, said_of_companions, files_then = result.stdout.decode().strip().split("\n")
+    for message in (said, said_of_companions):
+        assert "failed to save" in message
+        assert "File too large" in message
     assert files == "['.lock']"
+    assert files_then == "['.lock']"
+
+
+async def test_a_string_of_json_without_strings_gets_a_companion_too(tmp_path: Path) -> None:
+    with rig(tmp_path / "pad") as pad:
+        outcome = await pad.through(
+            json.dumps({"a": "[1,2,3,4,5,6,7,8]", "b": "\n[ [1, 2, 3],\n[4, 5, 6, 7, 8, 9]]\n", "c": "[1,2]"})
+        )
+        assert "extracted from key 'a'" in outcome.text
+        assert "extracted from key 'b'" in outcome.text
+        assert "extracted from key 'c'" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["line\n" * 8 + "x" * 3_000_000, ["[aaaaaaaaaaaaaaaaaaa"] * 150_000 + ["\\"], "\n[1 " * 600_000, "# T\n" * 700_000],
+    ids=["lines then one long", "brackets", "bracketed lines", "short lines"],
+)
+async def test_no_string_keeps_the_search_for_companions_long(tmp_path: Path, value: Json) -> None:
+    deep = value
+    for _ in range(70):
+        deep = [deep]
+    with rig(tmp_path / "pad", window=10**9) as pad, anyio.fail_after(30):
+        for content in (value, deep):
+            outcome = await pad.through(json.dumps({"a": content}))
+            assert outcome.text.startswith("[scratchpad: output saved to ")
