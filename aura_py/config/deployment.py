@@ -1,4 +1,7 @@
-"""Variables of features that belong to the deployment (``config.md`` §3.4): checked, and refused while not built."""
+"""Variables of features that belong to the deployment (``config.md`` §3.4): checked, and refused while not built.
+
+Those of OpenTelemetry are often set for all programs of a machine, so they get a warning.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ _STORES = {"memory": "memory", "redis": "redis", "valkey": "redis"}
 _REDIS_NUMBERS = ("AURA_SESSION_STORE_CONNECT_TIMEOUT_SECS", "AURA_SESSION_STORE_TASK_TTL_SECS")
 _SECRETS = ("AURA_HITL_WEBHOOK_SECRET", "AURA_HITL_WEBHOOK_SECRET_SECONDARY")
 _TOLERANCE = "AURA_HITL_WEBHOOK_TOLERANCE_SECS"
+_EXPORTERS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SHORTEST_SECRET = 32
 _LONGEST_TOLERANCE = 86_400
 
@@ -19,6 +23,16 @@ _LONGEST_TOLERANCE = 86_400
 def check(env: Mapping[str, str]) -> list[Diagnostic]:
     """What is wrong with the session store's and the webhook's variables."""
     return [*_session_store(env), *_webhook(env)]
+
+
+def unheeded(env: Mapping[str, str]) -> list[Diagnostic]:
+    """Warnings about variables that are common to many programs and that Aura does not heed yet."""
+    fix = "unset it for Aura, or ignore this"
+    return [
+        Diagnostic("WARN-ENV04", "warning", None, None, None, name, f"`{name}`: traces are not exported yet", fix)
+        for name in _EXPORTERS
+        if not is_blank(env.get(name))
+    ]
 
 
 def _session_store(env: Mapping[str, str]) -> list[Diagnostic]:

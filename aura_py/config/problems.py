@@ -109,6 +109,11 @@ class At:
         return self.file.key(self.path)
 
     @property
+    def header(self) -> str:
+        """The dotted path as a table's header says it: without the places of array entries."""
+        return self.file.key(tuple(step for step in self.path if isinstance(step, str)))
+
+    @property
     def table(self) -> str:
         """How a message names this table."""
         return f"[{self.key}]" if self.path else "the top level of the file"

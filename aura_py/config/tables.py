@@ -162,7 +162,7 @@ class Table(Kind):
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
-            return wrong_type(at, "a table", value, f"write `[{at.key}]`")
+            return wrong_type(at, "a table", value, f"write `[{at.header}]`")
         return self.shape.read(value, at)
 
     def schema(self) -> JsonSchema:
@@ -181,7 +181,7 @@ class TableMap(Kind):
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
-            return wrong_type(at, "a table of tables", value, f"write `[{at.key}.<name>]`")
+            return wrong_type(at, "a table of tables", value, f"write `[{at.header}.<name>]`")
         result: Tree = {}
         for name, item in value.items():
             entry = self.entry.read(item, at / name)
@@ -206,7 +206,7 @@ class TableList(Kind):
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, list):
-            return wrong_type(at, "an array of tables", value, f"write `[[{at.key}]]`")
+            return wrong_type(at, "an array of tables", value, f"write `[[{at.header}]]`")
         result: list[object] = []
         for index, item in enumerate(value):
             here = at / index
@@ -241,7 +241,7 @@ class Variant(Kind):
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
-            return wrong_type(at, "a table", value, f"write `[{at.key}]`")
+            return wrong_type(at, "a table", value, f"write `[{at.header}]`")
         word = value.get(self.tag)
         here = at / self.tag
         if word is None:

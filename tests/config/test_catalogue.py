@@ -24,6 +24,7 @@ ELSEWHERE = {
     "CFG-D06": "test_settings",
     "WARN-ENV01": "test_dotenv",
     "WARN-ENV03": "test_settings",
+    "WARN-ENV04": "test_settings",
 }
 
 

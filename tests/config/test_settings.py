@@ -82,6 +82,13 @@ def test_an_environment_only_toggle_with_another_word_keeps_its_default_and_warn
     assert [each.code for each in settings.warnings] == ["WARN-ENV03"]
 
 
+def test_an_exporter_of_traces_is_told_that_it_will_get_none() -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://s3cret@collector", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": " "}
+    (warning,) = ServerSettings.resolve({}, env).warnings
+    assert (warning.code, warning.key) == ("WARN-ENV04", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert "s3cret" not in warning.message
+
+
 def test_all_bad_values_are_reported_at_once() -> None:
     env = {"PORT": "x", "AURA_RELOAD": "maybe", "AURA_SESSION_STORE": "disk"}
     assert sorted(refused(env)) == ["CFG-D01", "CFG-D01", "CFG-D03"]

@@ -148,3 +148,8 @@ def test_a_near_miss_is_a_slip_of_the_finger(key: str, expected: str | None) -> 
 )
 def test_distance_counts_edits_up_to_the_limit(left: str, right: str, edits: int) -> None:
     assert distance(left, right, 2) == edits
+
+
+def test_a_remedy_names_tables_as_a_file_does() -> None:
+    text = AGENT + "[agent.llm]\nprovider = 'scripted'\nmodel = 'm'\n[[agent.llm.rules]]\ntool_calls = { name = 'a' }\n"
+    assert only(found(text)).fix == "write `[[agent.llm.rules.tool_calls]]`"
