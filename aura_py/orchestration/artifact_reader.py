@@ -8,6 +8,7 @@ from typing import Protocol
 import orjson
 
 from aura_py.messages import Json, JsonObject
+from aura_py.orchestration.naming import LATEST
 from aura_py.orchestration.rundir import RunDirectory, Stored, UnsafeName
 from aura_py.tokens import TokenCounter
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
@@ -90,7 +91,7 @@ class ArtifactReader:
 
     def _own(self, run_id: str) -> bool:
         path = self._run.path
-        return run_id == "latest" or (path is not None and run_id == path.name)
+        return run_id == LATEST or (path is not None and run_id == path.name)
 
     def _capped(self, text: str, *, complete: bool) -> str:
         if complete and not self._counter.exceeds(text, self._cap):

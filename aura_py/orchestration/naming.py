@@ -7,6 +7,9 @@ import re
 import uuid
 
 _ARTIFACT = re.compile(r"task-\d+-[a-z0-9-]+-iter-\d+(?:-a\d+)?-(?:result|[a-z0-9-]+-\d+-output)\.txt", re.ASCII)
+LATEST = "latest"
+SINGLE_AGENTS = "scratchpad"
+"""Where agents without a team keep theirs, beside the sessions of teams."""
 _DEVICES = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
 
@@ -62,7 +65,7 @@ def session_component(session_id: str) -> str:
     if (
         safe_component(session_id)
         and len(session_id.encode("utf-8", "surrogatepass")) <= 128
-        and session_id != "latest"
+        and session_id.lower() not in (LATEST, SINGLE_AGENTS)
     ):
         return session_id
     return "h_" + hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]

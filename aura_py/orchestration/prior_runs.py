@@ -12,7 +12,7 @@ import orjson
 
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES, Manifest, read_manifest
-from aura_py.orchestration.naming import is_uuid7
+from aura_py.orchestration.naming import LATEST, is_uuid7
 from aura_py.orchestration.rundir import MAX_DIRECTORIES
 from aura_py.orchestration.shorten import cut
 
@@ -45,7 +45,7 @@ def prior_runs(session: Path, current: str, viewer: Viewer, limit: int) -> tuple
     except OSError as error:
         logger.warning("session directory `%s` cannot be read: %s", session, error.strerror)
         return ()
-    names = sorted((n for n in names if n != "latest"), reverse=True)[:MAX_DIRECTORIES]
+    names = sorted((n for n in names if n != LATEST), reverse=True)[:MAX_DIRECTORIES]
     chronological = all(is_uuid7(name) for name in names)
     found: list[Manifest] = []
     parsed = 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aura_py.orchestration.naming import is_run_id
+from aura_py.orchestration.naming import SINGLE_AGENTS, is_run_id
 from aura_py.orchestration.rundir import MAX_DIRECTORIES, live
 
 logger = logging.getLogger(__name__)
@@ -53,10 +53,14 @@ def sweep_runs(memory_dir: Path, *, max_memory_mb: int, max_age_days: int, now: 
 
 def _runs(memory_dir: Path) -> Iterator[_Run]:
     for directory in _directories(memory_dir):
-        if is_run_id(directory.name):
-            yield _measured(directory)
-        else:
-            yield from (_measured(run) for run in _directories(directory) if is_run_id(run.name))
+        if directory.name == SINGLE_AGENTS:
+            continue
+        inner = _directories(directory)
+        of_a_session = [path for path in inner if is_run_id(path.name)]
+        if of_a_session:
+            yield from map(_measured, of_a_session)
+        elif is_run_id(directory.name) and (inner or (directory / "manifest.json").exists()):
+            yield _measured(directory)  # an empty one may be a session of that name that is just being made
 
 
 def _directories(parent: Path) -> list[Path]:

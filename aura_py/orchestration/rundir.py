@@ -27,7 +27,7 @@ import orjson
 
 from aura_py.events import Event, Notice
 from aura_py.messages import Json
-from aura_py.orchestration.naming import is_run_id, safe_artifact, session_component
+from aura_py.orchestration.naming import LATEST, is_run_id, safe_artifact, session_component
 from aura_py.orchestration.shorten import ellipsis
 
 logger = logging.getLogger(__name__)
@@ -159,12 +159,12 @@ class RunDirectory:
         """
         if not safe_artifact(filename):
             raise UnsafeName(f"`{ellipsis(filename, _SHOWN)}` is not the name of an artifact.")
-        if run_id is not None and run_id != "latest" and not is_run_id(run_id):
+        if run_id is not None and run_id != LATEST and not is_run_id(run_id):
             raise UnsafeName(f"`{ellipsis(run_id, _SHOWN)}` is not the id of a run.")
         path, session = self.path, self.session
         if path is None or session is None:
             return None
-        directory = path if run_id in (None, "latest", path.name) else session / str(run_id)
+        directory = path if run_id in (None, LATEST, path.name) else session / str(run_id)
         return await self._io(f"`{filename}`", lambda: _read_inside(session, directory.name, filename))
 
     async def read(self, read: Callable[[], T]) -> T | None:
@@ -227,7 +227,7 @@ def _open(session: Path, run_id: str) -> bool:
     temporary = session / f".latest-{uuid.uuid4().hex}"
     try:
         temporary.symlink_to(run_id, target_is_directory=True)
-        temporary.replace(session / "latest")
+        temporary.replace(session / LATEST)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         logger.debug("`latest` in `%s` is not set: %s", session, _reason(error))

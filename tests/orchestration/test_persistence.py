@@ -340,7 +340,7 @@ def test_names_are_made_as_specified() -> None:
 
 def test_an_unsafe_session_id_becomes_a_hash() -> None:
     assert session_component("cs_77") == "cs_77"
-    for bad in ("../x", "a/b", ".hidden", "latest", "x" * 200):
+    for bad in ("../x", "a/b", ".hidden", "latest", "Latest", "scratchpad", "x" * 200):
         assert re.fullmatch(r"h_[0-9a-f]{40}", session_component(bad))
 
 
@@ -533,6 +533,21 @@ async def test_old_and_surplus_runs_go_over_all_sessions(tmp_path: Path) -> None
     assert sweep_runs(tmp_path, max_memory_mb=1, max_age_days=0, now=now) == 2
     assert [(tmp_path / "b" / names[2]).exists(), (tmp_path / names[3]).exists()] == [False, True]
     assert (tmp_path / "b" / "notes").exists()
+
+
+def test_a_session_that_is_named_like_a_run_is_not_taken_for_one(tmp_path: Path) -> None:
+    session = tmp_path / "0b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62"
+    old, alive = (f"01900000-0000-7000-8000-00000000000{number}" for number in (1, 2))
+    for name in (old, alive):
+        _manifest(session, name)
+        os.utime(session / name / "manifest.json", (1, 1))
+    (session / alive / LOCK).touch()
+    (tmp_path / "scratchpad" / session.name / "run").mkdir(parents=True)
+    (tmp_path / "1b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62").mkdir()
+    assert sweep_runs(tmp_path, max_memory_mb=0, max_age_days=1) == 1
+    assert [path.name for path in session.iterdir()] == [alive]
+    assert (tmp_path / "scratchpad" / session.name / "run").exists()
+    assert (tmp_path / "1b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62").exists()
 
 
 async def test_a_run_sweeps_at_its_start_and_never_itself(tmp_path: Path) -> None:
