@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_ar
 from pydantic import BaseModel
 from typing_extensions import get_type_hints, is_typeddict
 
-
 _FAR = 9
 """A value of another kind is further from a member of a union than one with a wrong detail."""
 _REQUIRED: Any = Required
