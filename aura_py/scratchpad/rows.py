@@ -38,7 +38,7 @@ def columns(text: JsonText, array: Node, fields: list[tuple[Step, ...]]) -> Iter
         decoder = msgspec.json.Decoder(list[_struct([tuple(s.text for s in steps) for steps in fields])])  # type: ignore[misc]
     waypoints: list[tuple[int, int]] = []
     passed = 0
-    for start, piece in _pieces(text, array):
+    for start, piece in pieces(text, array):
         try:
             items = None if decoder is None else decoder.decode(piece)
         except (msgspec.MsgspecError, RecursionError):
@@ -136,15 +136,22 @@ def _slowly(piece: bytes, fields: list[tuple[Step, ...]]) -> list[list[Value]]:
     return found
 
 
-def _pieces(text: JsonText, array: Node) -> Iterator[tuple[int, bytes]]:
-    """The array as small arrays, each with the offset of its first element."""
+def pieces(
+    text: JsonText, array: Node, first: int | None = None, end: int | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """The array as small arrays, each with the offset of its first element.
+
+    ``first`` is where the element to begin with starts, ``end`` where the first one left out does; both in a block.
+    """
     data = text.data
-    start, end = array.start + 1, text.end(array) - 1
     margin = 2 * (array.depth + 1)
+    whole = text.end(array)
+    start = array.start + 1 if first is None else first - margin - 1
+    stop_all = whole - 1 if end is None or end >= whole else end - margin - 2
     between = re.compile(rb",\n {%d}(?! )" % margin)
     block = array.stop < 0 and data[start : start + 1] == b"\n"
-    while start < end:
-        cut = between.search(data, start + _PIECE, end) if block and end - start > _PIECE else None
-        stop = end if cut is None else cut.start()
+    while start < stop_all:
+        cut = between.search(data, start + _PIECE, stop_all) if block and stop_all - start > _PIECE else None
+        stop = stop_all if cut is None else cut.start()
         yield start + 1 + margin if block else start, b"[" + data[start:stop] + b"]"
         start = stop + 1

@@ -1,7 +1,8 @@
 """``item_schema``: which keys the items of an array have (§6.7).
 
 Items of one shape follow each other in long runs. The shape of the first item of a run becomes an automaton that
-swallows the whole run at once; so each item is looked at, and hardly any is parsed.
+swallows the whole run at once; so each item is looked at, and hardly any is parsed. Where shapes change all the time,
+whole pieces are read instead.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from aura_py.scratchpad import addresses, linear
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.jsontext import JsonText, Kind, Node
 from aura_py.scratchpad.locate import every, json_view, steps_of
+from aura_py.scratchpad.mixtures import DEEPEST, TRUNCATED, Mixture, UnreadableError
+from aura_py.scratchpad.pretty import pretty
 from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
+from aura_py.scratchpad.rows import pieces
 
-_DEEPEST = 32
-_TRUNCATED = "<...truncated>"
-_MOST_AUTOMATONS = 200
+_MOST_RUNS = 64
 _WORTH_A_THREAD = 4 << 20
 _VALUES: dict[Kind, bytes] = {
     "string": b'"[^\n]*',
@@ -151,12 +153,17 @@ def _run(text: JsonText, array: Node, tally: Tally, at: int, end: int) -> None:
     data, depth = text.data, array.depth + 1
     margin = b"\n" + b"  " * depth
     automatons: dict[bytes, linear.Pattern] = {}
+    runs = 0
     while at < end and data[at] not in b"]":
+        runs += 1
+        if runs > _MOST_RUNS:
+            _mixed(text, array, tally, at, end)
+            return
         node = Node(at, depth)
         keys: list[tuple[str, str]] = []
         shape = _shape(text, node, "", keys, 0)
         automaton = automatons.get(shape)
-        if automaton is None and len(automatons) < _MOST_AUTOMATONS:
+        if automaton is None:
             automaton = automatons[shape] = linear.structure(b"(?:" + shape + b",?\n *)+")
         run = automaton.match(data, at, end) if automaton is not None else None
         if run is None:
@@ -175,6 +182,23 @@ def _run(text: JsonText, array: Node, tally: Tally, at: int, end: int) -> None:
             times = data.count(b"\n", at, run.end())
         tally.add(keys, times)
         at = run.end()
+
+
+def _mixed(text: JsonText, array: Node, tally: Tally, at: int, end: int) -> None:
+    """The items from ``at`` on, where runs of one shape are too short to be worth their automatons."""
+    mixture = Mixture()
+    for _, piece in pieces(text, array, at, end):
+        try:
+            mixture.add(piece)
+        except UnreadableError:
+            laid_out = pretty(piece)
+            assert laid_out is not None  # a part of a valid array is a valid array
+            part = JsonText(laid_out)
+            _one_by_one(part, part.root, tally, 0, -1)
+    tally.items += mixture.items
+    for (key, kind), times in mixture.seen.items():
+        tally.present[key] += times
+        tally.types.setdefault(key, set()).add(kind)
 
 
 def _one_by_one(text: JsonText, array: Node, tally: Tally, first: int, last: int) -> None:
@@ -215,10 +239,10 @@ def _members(
     for name, child in text.children(node):
         dotted = f"{prefix}{addresses.join('$', str(name))[1:].removeprefix('.')}"
         kind = text.kind(child)
-        if level >= _DEEPEST:
-            if not keys or keys[-1][0] != _TRUNCATED:
-                keys.append((_TRUNCATED, "object"))
-            shape = _shape(text, child, "", [], level + 1) if level < _DEEPEST + 2 else b"[^\n]*"
+        if level >= DEEPEST:
+            if not keys or keys[-1][0] != TRUNCATED:
+                keys.append((TRUNCATED, "object"))
+            shape = _shape(text, child, "", [], level + 1) if level < DEEPEST + 2 else b"[^\n]*"
         else:
             keys.append((dotted, kind))
             shape = _shape(text, child, f"{dotted}.", keys, level + 1)
