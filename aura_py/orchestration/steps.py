@@ -14,6 +14,8 @@ from aura_py.orchestration.shorten import ellipsis
 
 MAX_NESTING = 2
 _MAX_FAULTS = 10
+_MAX_LEAVES = 1000
+"""Nobody reads on behind these."""
 _SHOWN = 60
 
 
@@ -75,7 +77,7 @@ class _Reader:
             return None
         found: list[Step] = []
         for index, item in enumerate(value):
-            if len(self.faults) >= _MAX_FAULTS:
+            if len(self.faults) >= _MAX_FAULTS or self.leaves > _MAX_LEAVES:
                 break
             step = self.step(item, f"{path}[{index}]", level)
             if step is not None:
@@ -83,6 +85,10 @@ class _Reader:
         return tuple(found)
 
     def _task(self, value: JsonObject, path: str) -> TaskStep | None:
+        self.leaves += 1
+        if self.leaves == _MAX_LEAVES + 1:
+            self._fault(f"the plan has more than {_MAX_LEAVES} tasks and at most {MAX_PLAN_TASKS} are allowed.")
+            return None
         text = value.get("task", value.get("description"))
         if not isinstance(text, str) or not text.strip():
             self._fault(f"`{path}.task` is blank; say what the worker is to do.")

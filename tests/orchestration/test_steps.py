@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +111,20 @@ def test_a_refusal_never_repeats_more_than_a_little_of_what_was_written() -> Non
     with pytest.raises(PlanRefused) as refused:
         read_plan({"goal": "g", "steps": steps}, query="q", workers=TEAM)
     assert len(str(refused.value)) < 500
+
+
+def test_a_plan_without_end_is_not_read_to_its_end() -> None:
+    class Steps(list[Json]):
+        read = 0
+
+        def __iter__(self) -> Iterator[Json]:
+            for item in super().__iter__():
+                Steps.read += 1
+                yield item
+
+    chain: Json = {"type": "chain", "steps": Steps([A] * 99)}
+    assert "more than 1000 tasks" in _refused([{"type": "parallel", "items": [chain] * 99}] * 99)
+    assert Steps.read < 1100
 
 
 @given(_JSON)
