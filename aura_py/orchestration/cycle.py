@@ -238,23 +238,23 @@ class Cycle:
             self._close_iteration(iteration, will_replan=False)
             closed.append(iteration)
 
-        call = PlanningCall(
-            phase="continue",
-            prompt=run.prompts.render(
-                "continuation",
-                now=_now(run),
-                report=report.text(),
-                final=final,
-                clarification_allowed=settings.allow_clarification,
-            ),
-            routes=Routes(plan=not final, clarify=settings.allow_clarification, after_iteration=True),
-            iteration=iteration,
-            query=self.query,
-            begin=begin,
-            brief=report.brief(),
-            final=final,
-        )
         try:
+            call = PlanningCall(
+                phase="continue",
+                prompt=run.prompts.render(
+                    "continuation",
+                    now=_now(run),
+                    report=report.text(),
+                    final=final,
+                    clarification_allowed=settings.allow_clarification,
+                ),
+                routes=Routes(plan=not final, clarify=settings.allow_clarification, after_iteration=True),
+                iteration=iteration,
+                query=self.query,
+                begin=begin,
+                brief=report.brief(),
+                final=final,
+            )
             decision = await self._timed(call)
         except AnswerBroken as broken:
             return await self._after_break(broken)

@@ -118,6 +118,16 @@ def test_a_prompt_that_would_fail_in_a_run_is_refused_with_its_line(
     assert why in fault
 
 
+async def test_a_report_that_cannot_be_told_costs_no_results(tmp_path: Path) -> None:
+    path = tmp_path / "own.j2"
+    path.write_text("{{ report }}{{ 1 / (0 if 'found it' in report else 1) }}")
+    rules = [coordinator("plan", plan(step("a"))), worker(submit("found it")), coordinator("continue", answer())]
+    async with stage() as scene:
+        told = await scene.run(config(rules, prompts={"continuation": path}))
+    assert told.text.startswith("The coordinator could not sum up the results: the prompt file of")
+    assert told.text.endswith("## Task 0: a\n\nfound it")
+
+
 async def test_an_author_s_prompt_is_used(tmp_path: Path) -> None:
     path = tmp_path / "own.j2"
     path.write_text("DO {{ task }} WITH {{ context }}")
