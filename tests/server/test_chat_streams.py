@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from aura_py.server import run_stream
 from tests.server.rig import Reply, Rig, serving
 
 
@@ -40,11 +41,15 @@ async def test_a_stream_says_what_the_json_answer_says(rig: Rig) -> None:
     assert reply.text.endswith("data: [DONE]\n\n")
 
 
-async def test_the_role_goes_out_within_a_second_although_the_model_is_silent(rig: Rig) -> None:
+async def test_the_role_goes_out_within_a_second_although_the_model_is_silent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_stream.PATIENCE < 1
+    monkeypatch.setattr(run_stream, "PATIENCE", 0.05)
     async with rig.open(
         "POST", "/v1/chat/completions", {"stream": True, "messages": [{"role": "user", "content": "slow"}]}
     ) as exchange:
-        await exchange.until('"role":"assistant"', seconds=1.25)
+        await exchange.until('"role":"assistant"')
         assert b"one" not in exchange.received
         await exchange.finished.wait()
     assert said(exchange.reply()) == "one two three"

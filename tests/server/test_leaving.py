@@ -27,7 +27,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 async def begin(rig: Rig, exchange: Exchange) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         while not rig.edge.services.engine.live:
             await anyio.lowlevel.checkpoint()
 
@@ -53,7 +53,7 @@ async def test_a_run_that_continues_comes_to_its_end_without_any_client(director
         async with rig.open("POST", CHAT, body("slow", stream=True), KEY) as first:
             await begin(rig, first)
             run = rig.edge.services.engine.live[0]
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             await run.closed()
         replayed = await rig.ask("POST", CHAT, body("slow", stream=True), KEY)
         assert replayed.headers["x-request-id"] == run.context.request_id
@@ -68,7 +68,7 @@ async def test_a_run_that_continues_still_has_its_limits(directory: Path) -> Non
             first.leave()
             await anyio.lowlevel.checkpoint()
             assert rig.edge.services.engine.live
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             await run.closed()
 
 
@@ -94,7 +94,7 @@ async def test_by_default_a_run_ends_with_its_client(rig: Rig, stream: bool) -> 
         await begin(rig, first)
         run = rig.edge.services.engine.live[0]
         first.leave()
-        with anyio.fail_after(1):
+        with anyio.fail_after(10):
             await run.closed()
 
 

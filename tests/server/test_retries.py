@@ -58,7 +58,7 @@ async def test_the_run_ends_when_the_last_follower_leaves(rig: Rig) -> None:
             await second.until_started()
             first.leave()
             run = rig.edge.services.engine.live[0]
-        with anyio.fail_after(2):
+        with anyio.fail_after(10):
             await run.closed()
 
 

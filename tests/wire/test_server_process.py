@@ -85,7 +85,7 @@ def test_a_drain_lets_runs_finish_then_ends_the_rest_with_an_error(start: StartS
 
 
 def _until_refused(client: httpx.Client, server: AuraServer) -> httpx.Response:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while True:
         answer = client.get(f"{server.url}/health")
         if answer.status_code == 503 or time.monotonic() > deadline:
@@ -125,7 +125,7 @@ def test_sighup_swaps_the_agents(tmp_path: Path) -> None:
 
 
 def _wait_for(server: AuraServer, path: str, text: str) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if text in httpx.get(f"{server.url}{path}").text:
             return True
@@ -173,7 +173,10 @@ def test_a_hundred_clients_that_leave_leave_nothing_behind(server: AuraServer) -
     before = _settled(process)
     crowd(50)
     crowd(50)
-    assert _settled(process) <= before
+    deadline = time.monotonic() + 30
+    while process.num_fds() > before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert process.num_fds() <= before
     assert process.children() == []
 
 

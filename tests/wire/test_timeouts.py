@@ -147,7 +147,7 @@ def test_a_timer_of_zero_lets_silence_last(unlimited: AuraServer, models: dict[s
     said: list[str] = []
 
     def listen() -> None:
-        with httpx.stream("POST", url, json=body(models[place].name), timeout=2) as reply:
+        with httpx.stream("POST", url, json=body(models[place].name), timeout=httpx.Timeout(30, read=5)) as reply:
             for part in reply.iter_text():
                 said.append(part)
 
