@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, fields, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from aura_py.agent.client_tools import offered
 from aura_py.agent.contract import Description, Turn
 from aura_py.agent.duplicates import DuplicateGuard
+from aura_py.agent.filters import FilterCheck
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
@@ -25,9 +25,7 @@ from aura_py.mcp import McpAttachment, McpPool
 from aura_py.tools.contract import Middleware, Tool
 from aura_py.tools.filesystem import filesystem_tools
 from aura_py.tools.runner import ToolRunner
-from aura_py.tools.toolset import Toolset, permitted, unmatched
-
-logger = logging.getLogger(__name__)
+from aura_py.tools.toolset import Toolset, permitted
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class Agent:
         self._model = model
         self._mcp = mcp
         self._reserved = reserved_names(config)
-        self._warned_filters = False
+        self._filters = FilterCheck(config)
 
     def describe(self) -> Description:
         model = self._model
@@ -120,7 +118,7 @@ class Agent:
         config, agent = self._config, self._config.agent
         discovered: tuple[Tool, ...] = attachment.tools if attachment is not None else ()
         mcp_tools = permitted(discovered, agent.mcp_filter)
-        self._warn_unmatched(discovered, attachment)
+        self._filters.see(attachment)
         tools: list[Tool] = list(mcp_tools)
         if config.tools.filesystem:
             tools += filesystem_tools(config.tools.filesystem_root)
@@ -180,16 +178,6 @@ class Agent:
                 )
         applies = bool(names) and (not isinstance(choice, NamedTool) or choice.name in names)
         return lambda number: choice if applies and number == 1 else "auto"
-
-    def _warn_unmatched(self, tools: tuple[Tool, ...], attachment: McpAttachment | None) -> None:
-        """``WARN-FI01``, once per agent and only when every server is there."""
-        if self._warned_filters or attachment is None:
-            return
-        if any(status.status != "connected" for status in attachment.statuses):
-            return
-        self._warned_filters = True
-        for pattern in unmatched(tools, self._config.agent.mcp_filter):
-            logger.warning("WARN-FI01 agent `%s`: `%s` in `mcp_filter` matches no tool", self._config.id, pattern)
 
 
 def _closing(result: LoopResult, parking: Parking | None) -> list[Event]:

@@ -59,7 +59,7 @@ def _skills(tree: Tree) -> Iterator[Path]:
 FEATURES: tuple[Unbuilt, ...] = (
     Unbuilt("searching vector stores", _table("vector_stores")),
     Unbuilt("approval of tool calls", _table("hitl")),
-    Unbuilt("skills", _skills),
+    Unbuilt("loading skills", _skills),
 )
 
 

@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from aura_py.agent.contract import Description, Turn
+from aura_py.agent.filters import FilterCheck
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopSpec
 from aura_py.agent.prompt import system_prompt
@@ -81,6 +82,7 @@ class Orchestrator:
         self._prompts = PromptLibrary(config.orchestration.prompts)
         self._model = model_for(config.agent.llm)
         self._team = Team(config, self._model, model_for)
+        self._filters = FilterCheck(config)
         self._swept: float | None = None
 
     def describe(self) -> Description:
@@ -145,6 +147,7 @@ class Orchestrator:
         try:
             if attachment is not None and attachment.statuses:
                 context.emit(McpStatus(attachment.statuses))
+            self._filters.see(attachment)
             return await self._with_files(turn, context, attachment, usage)
         finally:
             if attachment is not None:

@@ -92,9 +92,11 @@ async def test_an_empty_filter_means_no_tools() -> None:
 
 async def test_a_pattern_that_matches_nothing_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        await ask(config([{"say": "x"}], {"mock": MOCK}, mcp_filter=["mock_*", "serach_*"]), question())
-    assert "WARN-FI01" in caplog.text
-    assert "serach_*" in caplog.text
+        await ask(config([{"say": "x"}], {"mock": MOCK}, mcp_filter=["mock_*", "lits_files", "zzz*"]), question())
+    assert [record.getMessage() for record in caplog.records if "WARN-FI01" in record.getMessage()] == [
+        "WARN-FI01 agent `tester`: `lits_files` in `agent.mcp_filter` matches no tool; did you mean `list_files`?",
+        "WARN-FI01 agent `tester`: `zzz*` in `agent.mcp_filter` matches no tool",
+    ]
 
 
 async def test_a_missing_server_is_reported_and_the_model_is_told_while_the_agent_still_answers() -> None:

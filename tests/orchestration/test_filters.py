@@ -1,0 +1,26 @@
+"""`WARN-FI01` for workers (``config.md`` §17)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+
+from tests.orchestration.stage import answer, config, coordinator, stage
+
+
+async def test_a_workers_pattern_that_matches_nothing_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
+    mock = {"transport": "stdio", "cmd": [sys.executable, "-m", "tests.servers.mock"]}
+    workers = {"alpha": {"mcp_filter": ["mock_*", "lits_files"]}, "beta": {}}
+    settings = config([coordinator("plan", answer())], servers={"mock": mock}, workers=workers)
+    async with stage() as scene:
+        orchestrator = scene.orchestrator(settings)
+        with caplog.at_level(logging.WARNING):
+            for _ in range(2):
+                await scene.run(orchestrator)
+    told = [record.getMessage() for record in caplog.records if "WARN-FI01" in record.getMessage()]
+    assert told == [
+        "WARN-FI01 agent `team`: `lits_files` in `orchestration.worker.alpha.mcp_filter` matches no tool;"
+        " did you mean `list_files`?"
+    ]
