@@ -85,6 +85,12 @@ class Listing:
                 offers.append(Offer(tool, sanitize_schema(tool.schema, strict=strict)))
             except HopelessSchema as problem:
                 log.warning("tool `%s` of MCP server `%s` is left out: %s", tool.native_name, self._server, problem)
+            except RecursionError:
+                log.warning(
+                    "tool `%s` of MCP server `%s` is left out: its input schema never ends",
+                    tool.native_name,
+                    self._server,
+                )
         return offers
 
 

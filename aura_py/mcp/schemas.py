@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any
 
-Node: TypeAlias = dict[str, Any]
+from aura_py.mcp.keywords import Node, tidy
 
 DEEPEST = 100
 
@@ -14,6 +14,7 @@ _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSc
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLES = ("items", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else")
 _CONDITIONS = frozenset({"not", "if", "then", "else", "propertyNames", "dependentSchemas"})
+_COMBINED = frozenset({"allOf", "anyOf", "oneOf", "$ref"})
 _MERGEABLE = frozenset({"type", "properties", "required", "title", "description", "additionalProperties"})
 _NULL: Mapping[str, Any] = {"type": "null"}
 
@@ -100,13 +101,7 @@ def _slots(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Any
             for index in range(len(inner)):
                 yield inner, index
     for key in _SINGLES:
-        if key in skip or key not in node:
-            continue
-        inner = node[key]
-        if isinstance(inner, list):
-            for index in range(len(inner)):
-                yield inner, index
-        else:
+        if key in node and key not in skip:
             yield node, key
 
 
@@ -171,7 +166,7 @@ def _mend_root(root: Node) -> None:
         branches = root.get(key)
         if isinstance(branches, list):
             _flatten(root, key, [resolve(branch, root) for branch in branches if isinstance(branch, Mapping)])
-    for key in ("$schema", "const", "enum", "nullable"):
+    for key in ("$schema", "const", "enum", "not", "nullable"):
         root.pop(key, None)
     root["type"] = "object"
 
@@ -200,8 +195,8 @@ def _flatten(root: Node, key: str, branches: list[Mapping[str, Any]]) -> None:
 
 def _mend(node: Node, root: Node) -> None:
     """Removes what no provider would take: references that lead nowhere and keywords of the wrong kind."""
-    reference = node.get("$ref")
-    if reference is not None and (not isinstance(reference, str) or _target(reference, root) is None):
+    tidy(node)
+    if "$ref" in node and not (isinstance(node["$ref"], str) and _target(node["$ref"], root) is not None):
         del node["$ref"]
     for key in _MAPS:
         if key in node and not isinstance(node[key], dict):
@@ -211,10 +206,6 @@ def _mend(node: Node, root: Node) -> None:
             del node[key]
     if "required" in node:
         node["required"] = _strings(node["required"])
-    if "type" in node and not (isinstance(node["type"], str) or _strings(node["type"])):
-        del node["type"]
-    if "enum" in node and not isinstance(node["enum"], list):
-        del node["enum"]
     for container, key in _slots(node):
         if not isinstance(container[key], dict | bool):
             container[key] = {}
@@ -247,6 +238,8 @@ def _merge_all_of(node: Node, root: Node) -> None:
         del node["allOf"]
         node.update(branches[0])
         return
+    if any(_recurs(branch["$ref"], root) for branch in branches if isinstance(branch, dict) and "$ref" in branch):
+        return
     parts = [resolve(branch, root) for branch in branches if isinstance(branch, dict)]
     if len(parts) != len(branches) or not all(_plain_object(part) for part in parts):
         return
@@ -263,6 +256,21 @@ def _merge_all_of(node: Node, root: Node) -> None:
     node["properties"] = properties
     if required:
         node["required"] = list(dict.fromkeys(required))
+
+
+def _recurs(reference: str, root: Node) -> bool:
+    """Whether what is referred to refers to itself, so that merging copies of it would never end."""
+    seen, waiting = set[str](), [reference]
+    while waiting:
+        target = _target(waiting.pop(), root)
+        for node in _walk(dict(target)) if target is not None else ():
+            inner = node.get("$ref")
+            if inner == reference:
+                return True
+            if isinstance(inner, str) and inner not in seen:
+                seen.add(inner)
+                waiting.append(inner)
+    return False
 
 
 def _plain_object(part: Mapping[str, Any]) -> bool:
@@ -311,6 +319,9 @@ def _shape_objects(root: Node, *, strict: bool) -> None:
             node["type"] = "null"
         if node.get("type") == "object" and "properties" not in node:
             node["properties"] = {}
+        if "properties" in node and not (_COMBINED & node.keys()):
+            for name in node.get("required", ()):
+                node["properties"].setdefault(name, {})
         if strict and id(node) not in open_branches and not node.get("allOf"):
             _close(node)
 

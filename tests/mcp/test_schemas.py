@@ -14,6 +14,7 @@ from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
 
 Schema = dict[str, Any]
 NULL = {"type": "null"}
+TUPLE = {"type": "array", "prefixItems": [{}], "items": {"not": {}}}
 
 
 def strict(schema: Schema) -> Schema:
@@ -182,7 +183,7 @@ def test_definitions_and_tuples_are_rewritten_too() -> None:
     closed = {**of(x={"anyOf": [{"type": "string"}, NULL]}), "additionalProperties": False}
     assert cleaned["$defs"]["inner"] == closed
     assert cleaned["properties"]["b"]["prefixItems"] == [closed]
-    assert cleaned["properties"]["c"]["items"] == [closed]
+    assert cleaned["properties"]["c"] == {"type": "array", "prefixItems": [closed], "items": {}}
 
 
 def test_an_all_of_of_plain_objects_becomes_one_closed_object() -> None:
@@ -214,6 +215,21 @@ def test_a_const_null_becomes_the_null_type() -> None:
         ({"type": "string", "anyOf": []}, {"type": "string"}),
         ({"type": "array", "items": "string"}, {"type": "array", "items": {}}),
         ({"type": 5}, {}),
+        ({"type": "any"}, {}),
+        ({"type": ["STRING", "int"]}, {"type": ["string", "integer"]}),
+        ({"type": "array"}, {"type": "array", "items": {}}),
+        ({"type": "array", "items": [{}], "additionalItems": False}, TUPLE),
+        ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, {"type": "number", "exclusiveMinimum": 1}),
+        ({"maximum": 1, "exclusiveMaximum": False}, {"maximum": 1}),
+        ({"pattern": "(unclosed", "minLength": "5", "maxLength": -1, "format": 7}, {}),
+        ({"patternProperties": {"(": {}, "^x": {}}}, {"patternProperties": {"^x": {}}}),
+        ({"type": "string", "enum": [], "title": 3, "description": None}, {"type": "string"}),
+        ({"type": "string", "required": True}, {"type": "string", "required": []}),
+        ({"$id": "#here", "$anchor": "1 2", "multipleOf": 0}, {}),
+        (
+            {"type": "object", "properties": {}, "required": ["b"]},
+            {"type": "object", "properties": {"b": {}}, "required": ["b"]},
+        ),
     ],
 )
 def test_what_is_malformed_is_mended(broken: Schema, mended: Schema) -> None:
@@ -244,6 +260,12 @@ def test_a_schema_without_a_bottom_is_hopeless() -> None:
         loose(deep)
 
 
+def test_an_all_of_that_leads_back_to_itself_ends() -> None:
+    base = {"type": "object", "properties": {"child": {"allOf": [{"$ref": "#/$defs/base"}, of(z={})]}}}
+    schema = of(a={"allOf": [{"$ref": "#/$defs/base"}, of(y={})]}) | {"$defs": {"base": base}}
+    Draft202012Validator.check_schema(strict(schema))
+
+
 def test_recursive_schemas_survive() -> None:
     tree = {"type": "object", "properties": {"next": {"$ref": "#/$defs/tree"}}}
     cleaned = strict({**copy.deepcopy(tree), "$defs": {"tree": tree}})
@@ -252,7 +274,8 @@ def test_recursive_schemas_survive() -> None:
 
 KEYWORDS = (
     "type properties required items anyOf oneOf allOf $ref enum const $defs not additionalProperties prefixItems "
-    "patternProperties default description nullable"
+    "patternProperties default description nullable minimum exclusiveMinimum minItems pattern format $id $anchor "
+    "additionalItems examples uniqueItems dependentRequired definitions title"
 )
 keywords = st.sampled_from(KEYWORDS.split())
 leaves = (
@@ -274,6 +297,7 @@ def test_no_schema_breaks_the_sanitiser_and_twice_is_once(schema: Schema) -> Non
         assert cleaned["type"] == "object"
         assert isinstance(cleaned["properties"], dict)
         assert mode(cleaned) == cleaned
+        Draft202012Validator.check_schema(cleaned)
 
 
 values = st.fixed_dictionaries({"a": st.text(max_size=3)}, optional={"b": st.integers()})
