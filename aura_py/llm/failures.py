@@ -29,7 +29,8 @@ _OVERFLOW = re.compile(
     r"context[_ ]length|context window|maximum context|max context length|context limit|prompt is too long"
     r"|input is too long|input token count.{0,40}exceeds|prompt too long|too many input tokens"
     r"|maximum number of tokens|token limit|tokens exceeded|resulted in\b.*\btokens|context.*exceed|exceed.*context"
-    r"|reduce the length of",
+    r"|reduce the length of|longer than the maximum model length|maximum prompt length|input token count is"
+    r"|too many tokens:|`inputs`.{0,40}tokens|exceeds maximum allowed token",
     re.IGNORECASE | re.DOTALL,
 )
 _BAD_KEY = re.compile(r"api[_ ]?key[_ ]?(?:not[_ ]valid|invalid|expired)|invalid[_ ]api[_ ]key", re.IGNORECASE)
