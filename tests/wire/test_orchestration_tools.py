@@ -309,7 +309,7 @@ async def _until(url: str, path: str, key: str, value: object) -> None:
         with urllib.request.urlopen(url.removesuffix("/mcp") + path, timeout=5) as reply:
             return orjson.loads(reply.read())[key]
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while await anyio.to_thread.run_sync(ask) != value:  # noqa: ASYNC110  # the other process has no event to wait for
             await anyio.sleep(0.02)
 
