@@ -97,7 +97,7 @@ class Agent:
             parallel_tool_calls=turn.parallel_tool_calls if equipment.client_tools else None,
             client_tools=equipment.client_tools,
             tool_choice=self._choice(turn, equipment),
-            on_usage=parking.observe if parking is not None else lambda _usage: None,
+            on_usage=parking.observe if parking is not None else lambda _usage, _sent: None,
         )
         return Conversation(spec, messages, context)
 

@@ -95,7 +95,7 @@ class LoopSpec:
     last_turn_tools: tuple[str, ...] = ()
     last_turn_note: str = _LAST_TURN
     on_fragments: Callable[[Sequence[ToolCallFragment]], None] = lambda _fragments: None
-    on_usage: Callable[[Usage], None] = lambda _usage: None
+    on_usage: Callable[[Usage, Sequence[Message]], None] = lambda _usage, _sent: None
     serial: bool = False
     inactivity_timeout: float | None = None
     agent_id: str = "main"
@@ -250,7 +250,7 @@ class Conversation:
             result.answer = "".join(reply.text)
         if reply.thinking:
             result.reasoning = "".join([result.reasoning, *reply.thinking])
-        self._spec.on_usage(reply.usage)
+        self._spec.on_usage(reply.usage, self._messages)
         self._context.emit(ModelCallCompleted(reply.usage, tuple(call.id for call in reply.calls), self._spec.agent_id))
 
     def _estimated(self, reply: _Reply) -> Usage:

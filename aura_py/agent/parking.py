@@ -13,7 +13,7 @@ import orjson
 from aura_py.config.models import AgentConfig, ScratchpadSettings
 from aura_py.context import RunContext
 from aura_py.llm.contract import ChatModel, ToolSpec
-from aura_py.messages import Usage
+from aura_py.messages import Message, Usage
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import Middleware, Tool
 
@@ -83,8 +83,14 @@ class Parking:
         tokens = await anyio.to_thread.run_sync(lambda: sum(self._count(text) for text in sent))
         self._scratchpad.budget.seed(tokens)
 
-    def observe(self, usage: Usage) -> None:
-        self._scratchpad.budget.observe_turn(usage)
+    async def also_sent(self, tools: Sequence[Tool]) -> None:
+        """Counts tools that could be made only when this was open."""
+        schemas = [_schema(tool) for tool in tools]
+        await anyio.to_thread.run_sync(self._scratchpad.also_sent, schemas)
+
+    def observe(self, usage: Usage, sent: Sequence[Message]) -> None:
+        """Takes a turn's usage, and the conversation that the turn was called with."""
+        self._scratchpad.observe_turn(usage, sent)
 
     def usage(self) -> tuple[int, int]:
         """Tokens intercepted and tokens extracted."""

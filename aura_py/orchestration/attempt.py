@@ -180,7 +180,7 @@ class Attempt:
             done=lambda: equipment.slot.taken,
             last_turn_tools=(SUBMIT,),
             last_turn_note=_LAST_TURN,
-            on_usage=scratchpad.observe if scratchpad is not None else lambda _usage: None,
+            on_usage=scratchpad.observe if scratchpad is not None else lambda _usage, _sent: None,
             inactivity_timeout=float(timeouts.stream_inactivity_timeout_secs) or None,
             agent_id=self.worker_id,
             parent_agent_id="coordinator",
@@ -225,6 +225,7 @@ class Attempt:
         scratchpad = await worker_parking(run, profile, tools, base, limits=limits, iteration=self.iteration)
         if scratchpad is not None:
             tools += scratchpad.tools
+        counted = len(tools)
         if run.files.enabled:
             tools.append(self._artifacts(scratchpad).tool())
         tools.append(slot.tool())
@@ -232,6 +233,8 @@ class Attempt:
             probes = ToolRunner(Toolset(mcp_tools), (recorder.watch,))
             park = scratchpad.middleware if scratchpad is not None else None
             tools.append(Waiter(probes, park=park, ends=ends).tool())
+        if scratchpad is not None:
+            await scratchpad.also_sent(tools[counted:])
         depth = profile.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0)
         return _Equipment(
             system=system_prompt(base, (), [scratchpad.prompt if scratchpad is not None else None]),

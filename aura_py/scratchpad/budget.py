@@ -52,6 +52,12 @@ class Budget:
     def extracted(self) -> int:
         return self._extracted
 
+    def add_baseline(self, tokens: int) -> None:
+        """Adds what every model call sends beyond what the budget was made with."""
+        with self._lock:
+            self.baseline += tokens
+            self._used += tokens
+
     def seed(self, tokens: int) -> None:
         """Adds what is sent before the first turn: the query and the history, or a worker's task prompt."""
         with self._lock:
@@ -84,10 +90,13 @@ class Budget:
         with self._lock:
             self._used = max(self._used, min(self.usable, self._used + tokens))
 
-    def note_inline(self, tokens: int) -> None:
-        """An output went to the model unparked; the model will report it with its next turn."""
+    def admit_inline(self, tokens: int) -> bool:
+        """Whether an output may go to the model unparked. It counts until the model reports it with its next turn."""
         with self._lock:
+            if tokens > self.room:
+                return False
             self._inline += tokens
+            return True
 
     def note_intercepted(self, tokens: int) -> None:
         with self._lock:

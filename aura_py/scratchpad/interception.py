@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 _NEVER = frozenset({"skill", "scratchpad"})
 _OWN_RULE = frozenset({"read_artifact"})
 _EXACT = 1 << 17
+_AT_ONCE = 1 << 14
+_SHORT = 1 << 11
 _SAMPLES, _SAMPLE = 8, 4096
 
 
@@ -34,7 +36,7 @@ class Interception:
         if not outcome.ok or tool.kind in _NEVER or tool.name in _OWN_RULE or "parked" in outcome.meta:
             return outcome
         threshold = self._thresholds.get(tool.name, self._default)
-        if len(outcome.text) < _EXACT:
+        if len(outcome.text) < _AT_ONCE:
             return await self._handle(outcome, invocation, context, threshold)
         return await in_thread(self._decide, outcome, invocation, context, threshold, abandon=False)
 
@@ -54,24 +56,25 @@ class Interception:
         return self._park(outcome, invocation, context)
 
     def _is_too_large(self, text: str, threshold: int | None) -> bool:
-        counter, budget = self._desk.counter, self._desk.budget
-        if threshold is not None and (threshold <= 0 or counter.exceeds(text, threshold - 1)):
+        desk = self._desk
+        if threshold is not None and (threshold <= 0 or desk.plain.exceeds(text, threshold - 1)):
             return True
-        if counter.exceeds(text, budget.room):
-            return True
-        budget.note_inline(len(text) // 4)
-        return False
+        room = desk.budget.room
+        tokens = len(text) // 2 + 1
+        if len(text) > _SHORT or not text.isascii() or 4 * tokens > room:
+            tokens = desk.counter.count_up_to(text, room)
+        return not desk.budget.admit_inline(tokens)
 
     def _park(self, outcome: ToolOutcome, invocation: Invocation, context: CallContext) -> ToolOutcome:
         text = outcome.text
-        tokens = estimate(self._desk.counter, text)
+        tokens = estimate(self._desk.plain, text)
         try:
             file, message = self._desk.store.save(
                 text,
                 tool=invocation.tool.name,
                 arguments=summary(invocation.arguments),
-                tokens=lambda other: tokens if other is text else estimate(self._desk.counter, other),
-                describe=lambda saved: pointer(saved, self._desk.counter),
+                tokens=lambda other: tokens if other is text else estimate(self._desk.plain, other),
+                describe=lambda saved: pointer(saved, self._desk.plain),
                 initiator=context.initiator,
                 task=context.task_id or 0,
                 attempt=context.attempt,
@@ -88,12 +91,11 @@ class Interception:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         notice = f"[scratchpad: failed to save the output of '{tool}' (~{tokens} tokens): {reason}. "
         budget, counter, text = self._desk.budget, self._desk.counter, outcome.text
-        if not counter.exceeds(text, budget.room):
-            budget.note_inline(tokens)
+        if budget.admit_inline(counter.count_up_to(text, budget.room)):
             return replace(outcome, text=f"{notice}The whole output follows.]\n\n{text}")
         limit = max(0, min(budget.per_call, budget.room // 2))
         kept = prefix(counter, text, limit)
-        budget.note_inline(limit)
+        budget.admit_inline(limit)
         advice = "Retry, narrow the query, or go on without it.]"
         if not kept:
             return replace(outcome, text=f"{notice}{advice}", structured=None, meta={**outcome.meta, "cut": True})

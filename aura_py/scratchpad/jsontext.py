@@ -72,6 +72,7 @@ class JsonText:
         self._closers: dict[int, int] = {}
         self._waypoints: dict[int, list[tuple[int, int]]] = {}
         self._places: dict[int, array[int]] = {}
+        self._flat: dict[int, bool] = {}
 
     @cached_property
     def lines(self) -> Lines:
@@ -311,9 +312,14 @@ class JsonText:
 
     def _is_flat(self, node: Node, end: int) -> bool:
         """Whether every element of a block array stands on one line of its own."""
-        margin = b"\n" + b"  " * (node.depth + 1)
-        start, data = node.start, self.data
-        return data.find(margin + b"{\n", start, end) < 0 and data.find(margin + b"[\n", start, end) < 0
+        known = self._flat.get(node.start)
+        if known is None:
+            margin = b"\n" + b"  " * (node.depth + 1)
+            start, data = node.start, self.data
+            known = data.find(margin + b"{\n", start, end) < 0 and data.find(margin + b"[\n", start, end) < 0
+            if end - start > _LARGE:
+                self._flat[start] = known
+        return known
 
     def _following(self, end: int, margin: int) -> int | None:
         return end + 2 + margin if self.data[end : end + 1] == b"," else None

@@ -44,11 +44,15 @@ class SoftError(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Desk:
-    """What every exploration tool of one agent works with."""
+    """What every exploration tool of one agent works with.
+
+    ``counter`` follows what the model reports; ``plain`` never changes, so that equal outputs are treated equally.
+    """
 
     store: Store
     budget: Budget
     counter: Counter
+    plain: Counter
 
     def open(self, name: str) -> Document:
         return self.store.open(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -12,10 +12,11 @@ from pathlib import Path
 import orjson
 
 from aura_py.config.models import ScratchpadSettings
-from aura_py.messages import JsonObject
+from aura_py.messages import JsonObject, Message, Usage
 from aura_py.scratchpad import formats
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.budget import Budget
+from aura_py.scratchpad.calibration import Calibration
 from aura_py.scratchpad.confinement import OutsideError
 from aura_py.scratchpad.definitions import DEFINITIONS, Definition
 from aura_py.scratchpad.documents import DOCUMENTS
@@ -35,17 +36,23 @@ class Scratchpad:
     """Made by ``open`` for one request of an agent, or one attempt of a worker; ``close`` ends it.
 
     ``tools`` are offered to the model, ``middleware`` stands around every tool call, ``prompt`` is appended to the
-    system prompt; the budget is fed with ``seed`` before the first turn and ``observe_turn`` after each.
+    system prompt; the budget is fed with ``budget.seed`` before the first turn and ``observe_turn`` after each.
     """
 
     def __init__(
-        self, settings: ScratchpadSettings, desk: Desk, thresholds: Mapping[str, int], descriptor: int | None
+        self,
+        settings: ScratchpadSettings,
+        desk: Desk,
+        calibration: Calibration,
+        thresholds: Mapping[str, int],
+        descriptor: int | None,
     ) -> None:
         self.prompt = PROMPT
         self.tools: tuple[Tool, ...] = tuple(self._tool(definition) for definition in DEFINITIONS)
         self.middleware: Middleware = Interception(desk, thresholds, settings.default_min_tokens)
         self._settings = settings
         self._desk = desk
+        self._calibration = calibration
         self._descriptor = descriptor
 
     @classmethod
@@ -82,11 +89,22 @@ class Scratchpad:
             per_call=settings.max_extraction_tokens,
             baseline=own + sum(_counted(counter, text) for text in baseline),
         )
-        return cls(settings, Desk(Store(directory, read_root), budget, counter), thresholds, descriptor)
+        calibration = Calibration(counter)
+        desk = Desk(Store(directory, read_root), budget, calibration, counter)
+        return cls(settings, desk, calibration, thresholds, descriptor)
 
     @property
     def budget(self) -> Budget:
         return self._desk.budget
+
+    def observe_turn(self, usage: Usage, sent: Sequence[Message]) -> None:
+        """Takes the model's report of a turn, and the conversation it was called with: both set the budget right."""
+        self.budget.observe_turn(usage)
+        self._calibration.observe(usage, sent, prompt=self.budget.baseline)
+
+    def also_sent(self, texts: Iterable[str]) -> None:
+        """Adds to the baseline what became known only after ``open``."""
+        self.budget.add_baseline(sum(_counted(self._desk.plain, text) for text in texts))
 
     def usage(self) -> tuple[int, int]:
         """Tokens intercepted and tokens extracted."""
@@ -97,6 +115,7 @@ class Scratchpad:
         return await in_thread(self._offer, name, path, text, abandon=True)
 
     def _offer(self, name: str, path: Path, text: str) -> str:
+        self._calibration.settle()
         desk = self._desk
         tokens = desk.counter.count_up_to(text, desk.limit)
         if tokens <= desk.limit and self.budget.check_and_charge(tokens) is None:
@@ -116,7 +135,7 @@ class Scratchpad:
                 "it may be transient: try again]"
             )
         kind = "json" if document.json is not None else "markdown" if formats.is_markdown(text) else "text"
-        return artifact_pointer(name, reference, document, estimate(desk.counter, text), kind, desk.counter)
+        return artifact_pointer(name, reference, document, estimate(desk.plain, text), kind, desk.plain)
 
     def close(self) -> None:
         """Ends the use of the directory, and removes what retention says: all at 0 hours, the oldest over the size.
@@ -143,6 +162,7 @@ class Scratchpad:
         return BuiltinTool(definition.name, definition.description, definition.parameters, handler, "scratchpad")
 
     def _explore(self, definition: Definition, given: JsonObject) -> ToolOutcome:
+        self._calibration.settle()
         file = clipped(str(given.get("file")))
         try:
             return success(definition.explore(self._desk, Arguments(given, definition.known)))

@@ -67,7 +67,8 @@ def test_the_budget_is_never_negative_and_never_admits_more_than_it_says(
         elif kind == "turn":
             budget.observe_turn(Usage(tokens, 0))
         elif kind == "inline":
-            budget.note_inline(tokens)
+            room = budget.room
+            assert budget.admit_inline(tokens) == (tokens <= room)
         elif kind == "error":
             budget.charge_error(tokens)
         elif budget.check_and_charge(tokens) is None:
