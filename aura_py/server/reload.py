@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from aura_py.config.models import ScriptedLLM
+from aura_py.config.models import AgentConfig, ScriptedLLM
 from aura_py.errors import ConfigurationError
 from aura_py.run.catalog import Catalog
 from aura_py.server.edge import Edge
@@ -95,11 +95,8 @@ def _stats(edge: Edge) -> Iterator[tuple[str, int, int, int]]:
     paths: set[Path] = {root}
     if root.is_dir():
         paths.update(root.glob("*.toml"))
-    for served in edge.catalog.served:
-        paths.add(served.config.path)
-        llm = served.config.agent.llm
-        if isinstance(llm, ScriptedLLM) and llm.script is not None:
-            paths.add(llm.script)
+    for config in edge.catalog.configs:
+        paths.update(_files(config))
     if edge.settings.api_keys_file is not None:
         paths.add(edge.settings.api_keys_file)
     for path in sorted(paths):
@@ -110,3 +107,13 @@ def _stats(edge: Edge) -> Iterator[tuple[str, int, int, int]]:
         else:
             directory = path.is_dir()
             yield str(path), found.st_ino, 0 if directory else found.st_size, found.st_mtime_ns
+
+
+def _files(config: AgentConfig) -> Iterator[Path]:
+    """Everything that an agent was read from."""
+    yield config.path
+    yield from config.orchestration.prompts.values()
+    models = [config.agent.llm, *(worker.llm for worker in config.orchestration.worker.values() if worker.llm)]
+    for llm in (each for model in models for each in (model, *model.fallback)):
+        if isinstance(llm, ScriptedLLM) and llm.script is not None:
+            yield llm.script

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import pytest
 
 from aura_py.server.reload import Reloader
 from tests.server.rig import Rig, agent_file, serving
@@ -55,4 +56,31 @@ async def test_the_watcher_sees_a_request_to_reload_and_changes(agents: Path) ->
             while rig.edge.catalog is before:  # noqa: ASYNC110  # see above
                 await anyio.sleep(0.01)
             assert await ids(rig) == ["ops", "renamed"]
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("name", ["a.toml", "own.script.toml", "worker.script.toml", "spare.script.toml", "task.md.j2"])
+async def test_the_watcher_looks_at_every_file_that_a_reload_reads(tmp_path: Path, name: str) -> None:
+    script = '[[rules]]\nsay = "one"\n'
+    for each in ("own", "worker", "spare"):
+        (tmp_path / f"{each}.script.toml").write_text(script)
+    (tmp_path / "task.md.j2").write_text("Do {{ task }} with {{ context }}.\n")
+    llm = 'provider = "scripted"\nmodel = "demo"\nscript = "{}.script.toml"\n'
+    (tmp_path / "a.toml").write_text(
+        f'[agent]\nname = "team"\nsystem_prompt = "Be brief."\n[agent.llm]\n{llm.format("own")}'
+        f"[[agent.llm.fallback]]\n{llm.format('spare')}"
+        '[orchestration]\nenabled = true\n[orchestration.prompts]\ntask = "task.md.j2"\n'
+        '[orchestration.worker.w]\ndescription = "Works."\npreamble = "You work."\n'
+        f"[orchestration.worker.w.llm]\n{llm.format('worker')}"
+    )
+    async with serving(tmp_path / "a.toml", reload="on") as rig, anyio.create_task_group() as tasks:
+        before = rig.edge.catalog
+        tasks.start_soon(Reloader(rig.edge, interval=0.02).run)
+        with anyio.fail_after(20):
+            changes = 0
+            while rig.edge.catalog is before:
+                changes += 1
+                with (tmp_path / name).open("a") as file:
+                    file.write(f"{{# {changes} #}}" if name.endswith("j2") else f"# {changes}\n")
+                await anyio.sleep(0.2 * changes)  # it looks at a file that has come to rest
         tasks.cancel_scope.cancel()
