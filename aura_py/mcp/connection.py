@@ -13,6 +13,9 @@ from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
     UNSUPPORTED_PROTOCOL_VERSION,
     CallToolRequest,
     CallToolRequestParams,
@@ -39,6 +42,9 @@ Era = Literal["auto", "handshake"]
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
 _CLOSE_SECONDS = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_NEVER = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS, INVALID_REQUEST})
+"""Codes of a server that will not report changes to its list, however often it is asked."""
 
 
 class Connection:
@@ -253,14 +259,21 @@ class Connection:
         self._wake.set()
 
     async def _listen(self, session: ClientSession) -> None:
-        try:
-            async with listen(session, tools_list_changed=True) as changes:
-                # The list was read before the server promised to report changes.
-                self._list_changed()
-                async for _ in changes:
+        pause = _FIRST_PAUSE
+        while True:
+            began = anyio.current_time()
+            try:
+                async with listen(session, tools_list_changed=True) as changes:
+                    # The list was read before the server promised to report changes.
                     self._list_changed()
-        except (MCPError, SubscriptionLost, TimeoutError) as error:
-            log.debug("MCP server `%s` sends no list changes: %s", self.name, error)
+                    async for _ in changes:
+                        self._list_changed()
+            except (MCPError, SubscriptionLost, TimeoutError) as error:
+                log.debug("MCP server `%s` sends no list changes: %s", self.name, error)
+                if isinstance(error, MCPError) and error.code in _NEVER:
+                    return
+            pause = _FIRST_PAUSE if anyio.current_time() - began > pause else min(_LONGEST_PAUSE, pause * 2)
+            await anyio.sleep(pause)
 
     async def _on_message(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):

@@ -106,7 +106,7 @@ class ObservingClient(httpx2.AsyncClient):
             follow_redirects=False,
         )
         self.first_failure: HttpFailure | None = None
-        self.failures: dict[int | str, HttpFailure] = {}
+        self.failures: dict[int, HttpFailure] = {}
         self._answers = answers
         self._exchanges: dict[int | str, anyio.CancelScope | _Severable] = {}
         self._gets: deque[float] = deque(maxlen=_GETS)
@@ -184,9 +184,9 @@ class ObservingClient(httpx2.AsyncClient):
     ) -> None:
         if self.first_failure is None and request.method != "DELETE" and not (probe and failure.status):
             self.first_failure = failure
-        if message_id is not None:
+        if isinstance(message_id, int):
             self.failures[message_id] = failure
-        elif request.method == "POST":
+        elif message_id is None and request.method == "POST":
             log.debug("an MCP server did not take a notification: %s", failure)
 
 

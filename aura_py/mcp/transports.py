@@ -42,7 +42,7 @@ class Observed:
     def process_ended(self, how: str) -> None:
         self.ending = how
 
-    def take(self, message_id: int | str) -> HttpFailure | None:
+    def take(self, message_id: int) -> HttpFailure | None:
         """The HTTP failure of one request, which is then forgotten."""
         return self.client.failures.pop(message_id, None) if self.client else None
 

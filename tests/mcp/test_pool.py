@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
+import httpx2
 import psutil
 import pytest
 
@@ -17,7 +18,7 @@ from aura_py.config.models import McpServer
 from aura_py.mcp import McpPool
 from aura_py.mcp.pool import connection_key
 from aura_py.messages import JsonObject
-from tests.mcp.conftest import Calls, http_server, python_server, sse_server, tool
+from tests.mcp.conftest import Calls, http_server, python_server, running, sse_server, tool
 
 
 async def session_of(pool: McpPool, server: McpServer, headers: dict[str, str], calls: Calls) -> str:
@@ -112,6 +113,30 @@ async def test_a_changed_list_is_read_again(calls: Calls, module: str) -> None:
                     break
                 await anyio.sleep(0.02)
         await attachment.release()
+
+
+async def test_a_server_that_was_started_anew_is_asked_for_its_list_and_its_changes_again(calls: Calls) -> None:
+    async with McpPool(list_ttl=3600) as pool:
+        with running("changing", "--http", "0") as (url, _):
+            servers: dict[str, McpServer] = {"srv": http_server(url)}
+            attachment = await pool.attach(servers, headers={})
+            assert (await tool(attachment, "grow").call({"name": "first"}, calls.context())).ok
+            await listed(pool, servers, {"grow", "first"})
+        with running("changing", "--http", str(httpx2.URL(url).port)):
+            await listed(pool, servers, {"grow"})
+            assert (await tool(attachment, "grow").call({"name": "second"}, calls.context())).ok
+            await listed(pool, servers, {"grow", "second"})
+        await attachment.release()
+
+
+async def listed(pool: McpPool, servers: dict[str, McpServer], names: set[str]) -> None:
+    with anyio.fail_after(30):
+        while True:
+            attachment = await pool.attach(servers, headers={})
+            await attachment.release()
+            if {found.name for found in attachment.tools} == names:
+                return
+            await anyio.sleep(0.05)
 
 
 async def test_a_probe_sees_the_tools_of_this_moment(calls: Calls, mock_http: str) -> None:
