@@ -76,6 +76,8 @@ class _Anthropic:
         self._client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=address,
+            # The SDK sends the key as a bearer token only; many servers that speak this protocol know the older header.
+            default_headers={"x-api-key": key} if config.base_url else None,
             max_retries=0,
             timeout=timeout,
             http_client=anthropic.DefaultAioHttpClient(timeout=timeout),

@@ -399,6 +399,8 @@ async def test_the_key_is_sent_as_a_header_only(partner: Partner) -> None:
     await partner.ask("plain_text")
     (request,) = await partner.requests()
     assert providers.KEY in json.dumps(request["headers"])
+    if partner.provider == "anthropic":
+        assert request["headers"]["x-api-key"] in request["headers"]["authorization"]
     assert providers.KEY not in request["body"]
     assert providers.KEY not in request["path"]
 
