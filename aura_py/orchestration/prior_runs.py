@@ -13,7 +13,7 @@ import orjson
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES, Manifest, read_manifest
 from aura_py.orchestration.naming import LATEST, is_uuid7
-from aura_py.orchestration.rundir import MAX_DIRECTORIES
+from aura_py.orchestration.rundir import MAX_DIRECTORIES, read_plain
 from aura_py.orchestration.shorten import cut
 
 logger = logging.getLogger(__name__)
@@ -69,10 +69,11 @@ def visible_run(session: Path, run_id: str, viewer: Viewer) -> bool:
 
 def _load(path: Path) -> Manifest | None:
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
+        read = read_plain(path, MAX_MANIFEST_BYTES)
+        if read is not None and read[1] > MAX_MANIFEST_BYTES:
             logger.warning("manifest `%s` is larger than 1 MiB and is skipped", path)
             return None
-        manifest = read_manifest(orjson.loads(path.read_bytes()))
+        manifest = None if read is None else read_manifest(orjson.loads(read[0]))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -41,6 +41,8 @@ MAX_DIRECTORIES = 1000
 _PATIENCE_SECONDS = 2.0
 _SHOWN = 100
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_PLAIN = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
+"""Opens a file without waiting for anything and without following a link."""
 
 
 class UnsafeName(Exception):
@@ -184,8 +186,8 @@ class RunDirectory:
                 return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
         except TimeoutError as error:
             if error.errno is None:
-                self.path = None
                 self._degrade(what, f"the disk did not answer for {self._patience:g} s; nothing more is written")
+                self.path = None
             else:
                 self._degrade(what, _reason(error))
         except OSError as error:
@@ -303,12 +305,8 @@ def _read_inside(session: Path, run: str, filename: str) -> Stored | None:
         handles.append(os.open(session, os.O_RDONLY | os.O_DIRECTORY))
         for step in (run, "artifacts"):
             handles.append(os.open(step, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=handles[-1]))
-        descriptor = os.open(filename, os.O_RDONLY | os.O_NONBLOCK | _NOFOLLOW, dir_fd=handles[-1])
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            return Stored(file.read(MAX_READ_BYTES).decode("utf-8", "replace"), status.st_size)
+        read = _read(os.open(filename, _PLAIN, dir_fd=handles[-1]), MAX_READ_BYTES)
+        return None if read is None else Stored(read[0].decode("utf-8", "replace"), read[1])
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
             return None
@@ -316,3 +314,23 @@ def _read_inside(session: Path, run: str, filename: str) -> Stored | None:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def read_plain(path: Path, limit: int) -> tuple[bytes, int] | None:
+    """At most ``limit`` bytes of a regular file, and its size; ``None`` for anything else. Blocking.
+
+    Raises:
+        OSError: It is not there, is a link, or cannot be read.
+    """
+    return _read(os.open(path, _PLAIN), limit)
+
+
+def _read(descriptor: int, limit: int) -> tuple[bytes, int] | None:
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit), status.st_size
+    finally:
+        os.close(descriptor)

@@ -510,6 +510,44 @@ def test_directories_without_a_manifest_never_crowd_out_runs(tmp_path: Path) -> 
     assert [m.run_id for m in prior_runs(tmp_path, "x", Viewer(None, "team"), 3)] == ["a-run"]
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"{",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        b"x" * 2_000_000,
+        b'{"run_id": "r", "timestamp": 1}',
+        b'{"run_id": "r", "timestamp": "0001-01-01T00:00:00-14:00", "task_summaries": {"a": 1}, "schema_version": 99}',
+        b'{"run_id": "r", "timestamp": "9999-12-31T23:59:59+14:00", "task_summaries": [{"status": ["x"], "error": {},'
+        b' "artifacts": [{"filename": null}], "tool_trace": [1, {"tool": {}}], "worker": 5}], "goal": ["x"]}',
+        "fifo",
+        "directory",
+        "link",
+    ],
+)
+async def test_whatever_stands_in_an_earlier_run_s_manifest_the_next_run_goes_on(
+    tmp_path: Path, left: bytes | str
+) -> None:
+    settings = config(PLAIN, memory_dir=tmp_path, artifacts={"session_history_turns": 9})
+    await play(settings, session="s")
+    broken = tmp_path / "s" / "01900000-0000-7000-8000-000000000001" / "manifest.json"
+    broken.parent.mkdir()
+    if isinstance(left, bytes):
+        broken.write_bytes(left)
+    elif left == "fifo":
+        os.mkfifo(broken)
+    elif left == "directory":
+        broken.mkdir()
+    else:
+        broken.symlink_to(run_of(tmp_path / "s") / "manifest.json")
+    told = await play(settings, session="s")
+    assert told.text == "all done"
+    assert not told.all(Notice)
+    assert "Goal: the goal" in told.asked("coordinator")[0].messages[0].text
+
+
 def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
     old = read_manifest({"run_id": "r", "timestamp": "2026-01-01T00:00:00", "goal": "g", "status": "odd"})
     assert old is not None
