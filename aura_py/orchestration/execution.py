@@ -262,7 +262,7 @@ def context_of(plan: Plan, task: Task) -> str:
         if ancestor.status == "complete" and ancestor.structured is not None
     ]
     if lines:
-        blocks.append("Earlier steps, in short:\n" + "\n".join(lines))
+        blocks.append("Earlier steps, in short:\n" + fence("\n".join(lines), "summaries"))
     return "\n\n---\n\n".join(blocks)
 
 

@@ -58,13 +58,13 @@ class Report:
     def brief(self) -> str:
         """The outcome line that replaces this report when the conversation grows too long."""
         done = len(self.plan.having("complete"))
-        lines = [f"Iteration {self.iteration}: {self.plan.goal}: {done} of {len(self.plan)} tasks succeeded."]
-        lines += [
+        outcome = f"Iteration {self.iteration}: {self.plan.goal}: {done} of {len(self.plan)} tasks succeeded."
+        lines = [
             f"- task {task.id}: {task.structured.summary}"
             for task in self.plan.having("complete")
             if task.structured is not None
         ]
-        return "\n".join(lines)
+        return f"{outcome}\n{fence(chr(10).join(lines), 'summaries')}" if lines else outcome
 
     def execution_summary(self) -> str:
         """One line per task."""
@@ -106,7 +106,7 @@ class Report:
             if artifact.kind == "tool_output"
         ]
         if self.show_reasoning and trace.calls:
-            lines.append(f"    tools: {_chain(trace)}")
+            lines.append(_chain(trace))
         return "\n".join(lines)
 
     def _blocked(self) -> str:
@@ -126,7 +126,7 @@ class Report:
             block = f"Task {task.id}: {task.description}: failed [{task.category}]\n{indent(error)}"
             trace = self.traces.of(self.iteration, task.id)
             if trace.calls:
-                block += f"\n    tools: {_chain(trace)}"
+                block += f"\n{_chain(trace)}"
             blocks.append(block)
         return "## Failed\n\n" + "\n\n".join(blocks) if blocks else ""
 
@@ -175,7 +175,7 @@ def _body(task: Task) -> str:
 
 
 def _chain(trace: TaskTrace) -> str:
-    return " → ".join(_link(call) for call in trace.calls)
+    return indent(fence(" → ".join(_link(call) for call in trace.calls), "tools"))
 
 
 def _link(call: CallRecord) -> str:
