@@ -73,6 +73,22 @@ def test_the_helper_accumulates_the_same_answer(client: openai.OpenAI, events: b
     assert final.usage.completion_tokens == 4
 
 
+@pytest.mark.parametrize("model", ["ops", "dev"])
+def test_an_sdk_that_checks_every_field_finds_nothing_amiss(server: AuraServer, model: str) -> None:
+    with openai.OpenAI(
+        base_url=f"{server.url}/v1", api_key="none", max_retries=0, _strict_response_validation=True
+    ) as strict:
+        assert model in [each.id for each in strict.models.list()]
+        assert strict.models.retrieve(model).id == model
+        for text in ("hi", "use it", "cut"):
+            whole = strict.chat.completions.create(model=model, messages=say(text), tools=[TOOL])
+            assert whole.choices[0].message.role == "assistant"
+            with strict.chat.completions.create(
+                model=model, messages=say(text), tools=[TOOL], stream=True, stream_options={"include_usage": True}
+            ) as stream:
+                assert [chunk.usage for chunk in stream if chunk.usage]
+
+
 def test_a_client_tool_goes_through_the_helper_and_back(client: openai.OpenAI) -> None:
     with client.chat.completions.stream(model="dev", messages=say("use it"), tools=[TOOL]) as stream:
         final = stream.get_final_completion()
