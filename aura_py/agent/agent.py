@@ -19,7 +19,7 @@ from aura_py.agent.reserved import reserved_names
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
 from aura_py.errors import RequestError
-from aura_py.events import Event, McpStatus, RunFinished, ScratchpadUsage, SessionInfo
+from aura_py.events import Event, McpStatus, RunFinished, ScratchpadUsage, SessionInfo, TextDelta
 from aura_py.llm.contract import CallInfo, ChatModel, NamedTool, Sampling, ToolChoice, ToolSpec
 from aura_py.mcp import McpAttachment, McpPool
 from aura_py.tools.contract import Middleware, Tool
@@ -80,6 +80,10 @@ class Agent:
             async with aclosing(conversation.run()) as events:
                 async for batch in events:
                     yield batch
+            left = _left_undone(conversation.result)
+            if left is not None:
+                conversation.result.answer = left
+                yield [TextDelta(left)]
             yield _closing(conversation.result, equipment.parking)
 
     async def _conversation(self, turn: Turn, context: RunContext, equipment: _Equipment) -> Conversation:
@@ -178,6 +182,15 @@ class Agent:
                 )
         applies = bool(names) and (not isinstance(choice, NamedTool) or choice.name in names)
         return lambda number: choice if applies and number == 1 else "auto"
+
+
+def _left_undone(result: LoopResult) -> str | None:
+    """What a caller is told when the last turn, without tools, brought no answer."""
+    if not result.turn_limit or result.conversation[-1].text.strip():
+        return None
+    wanted = ", ".join(f"`{name}`" for name in dict.fromkeys(result.withheld))
+    undone = f" It still wanted to call {wanted}." if wanted else ""
+    return f"The model used all {result.turns} turns of this request and gave no answer at the end.{undone}"
 
 
 def _closing(result: LoopResult, parking: Parking | None) -> list[Event]:

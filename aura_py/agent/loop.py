@@ -109,7 +109,8 @@ class LoopSpec:
 @dataclass(slots=True)
 class LoopResult:
     """What a loop came to. ``answer`` is the text of the last turn that produced text; ``conversation`` everything
-    after the system prompt, tool results included. ``decided`` says that ``done`` ended the loop."""
+    after the system prompt, tool results included. ``decided`` says that ``done`` ended the loop. ``withheld`` are
+    the tools that the model wanted on the last turn, when there were none any more."""
 
     answer: str = ""
     reasoning: str = ""
@@ -118,6 +119,7 @@ class LoopResult:
     turn_limit: bool = False
     decided: bool = False
     turns: int = 0
+    withheld: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     conversation: tuple[Message, ...] = ()
 
@@ -167,10 +169,11 @@ class Conversation:
                     self._account(turn, reply)
                 if not reply.calls:
                     self._messages.append(assistant("".join(reply.text), (), tuple(reply.blocks)))
-                    result.finish_reason = reply.finish
+                    finish = "stop" if reply.finish == "tool_calls" else reply.finish  # there are none to answer
+                    result.finish_reason = finish
                     if turn == self._limit and not self._spec.last_turn_tools and turn > 1:
                         result.turn_limit = True
-                        result.finish_reason = "length" if reply.finish == "stop" else reply.finish
+                        result.finish_reason = "length" if finish == "stop" else finish
                     return
                 await self._answer(turn, reply)
                 if result.client_calls:
@@ -240,6 +243,7 @@ class Conversation:
     def _account(self, turn: int, reply: _Reply) -> None:
         result = self.result
         if turn == self._limit:
+            result.withheld = tuple(c.name for c in reply.calls if c.name not in self._spec.last_turn_tools)
             reply.calls = [call for call in reply.calls if call.name in self._spec.last_turn_tools]
         if not reply.answered:
             return

@@ -184,3 +184,12 @@ async def test_a_built_in_name_is_reserved_only_while_its_feature_is_on(enabled:
     names = end(await ask(file, question())).answer.split()
     assert ("mock_list_files" in names) is enabled
     assert "list_files" in names
+
+
+async def test_a_last_turn_without_an_answer_says_what_was_left_undone() -> None:
+    events = await ask(config([ECHO], {"mock": MOCK}, turn_depth=0), question())
+    said = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert said == (
+        "The model used all 2 turns of this request and gave no answer at the end. It still wanted to call `mock_tool`."
+    )
+    assert (end(events).answer, end(events).turn_limit, end(events).finish_reason) == (said, True, "length")
