@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from aura_py.config.models import LLM
 
 FIRST_SECONDS: Final = 10.0
-"""The first cool-down; each trial that fails doubles it."""
-LONGEST_SECONDS: Final = 120.0
+"""The first cool-down, unless the failure itself took longer; each trial that fails doubles it."""
+LONGEST_SECONDS: Final = 300.0
 LONGEST_WISH_SECONDS: Final = 600.0
 """A provider that asks for more than this is tried again nevertheless."""
 
@@ -50,15 +50,17 @@ class Circuit:
         finally:
             self._trials -= 1
 
-    def failed(self, asked: int, now: float, wish: float | None) -> float | None:
+    def failed(self, asked: int, now: float, *, waited: float, wish: float | None) -> float | None:
         """Begins a cool-down and returns its length; ``None`` for a call that began before others learned the same.
 
-        ``wish`` is what the provider asked for.
+        ``waited`` is how long the failure took: what was dear is not tried again soon. ``wish`` is what the provider
+        asked for.
         """
         if asked != self._failures:
             return None
         self._failures += 1
-        seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** (self._failures - 1))
+        # Doubling has an end long before a float has one.
+        seconds = min(LONGEST_SECONDS, max(FIRST_SECONDS, waited) * 2.0 ** min(self._failures - 1, 16))
         if wish is not None:
             seconds = min(LONGEST_WISH_SECONDS, wish)
         self._until = now + seconds

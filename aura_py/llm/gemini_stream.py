@@ -74,6 +74,8 @@ class GeminiStream(SseStreamReader):
                     self._part(part, out)
             stop = candidate.get("finishReason")
             if stop:
+                if stop == "MISSING_THOUGHT_SIGNATURE":
+                    raise self.asked.status(400, f"{stop}: {candidate.get('finishMessage', '')}")
                 if stop in _MISFIRES:
                     raise self.asked.status(500, f"{stop}: {candidate.get('finishMessage', '')}")
                 self._stop = stop

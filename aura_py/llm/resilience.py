@@ -141,12 +141,13 @@ class ResilientModel:
         self, link: _Link, request: ChatRequest, *, last: bool
     ) -> tuple[list[Delta], AsyncGenerator[list[Delta], None]]:
         """What :meth:`_attempts` gives; the link's circuit learns from it."""
+        began = self._clock.monotonic()
         with link.circuit.asking() as asked:
             try:
                 begun = await self._attempts(link.model, request, last=last)
             except _BeforeAnything as failed:
                 if _helps_elsewhere(failed.error):
-                    self._cool(link, asked, failed.error)
+                    self._cool(link, asked, began, failed.error)
                 else:
                     link.circuit.answered()
                 raise
@@ -159,8 +160,9 @@ class ResilientModel:
             )
         return begun
 
-    def _cool(self, link: _Link, asked: int, error: ProviderError | RunTimeout) -> None:
-        seconds = link.circuit.failed(asked, self._clock.monotonic(), _wish(error))
+    def _cool(self, link: _Link, asked: int, began: float, error: ProviderError | RunTimeout) -> None:
+        now = self._clock.monotonic()
+        seconds = link.circuit.failed(asked, now, waited=now - began, wish=_wish(error))
         if seconds and len(self._chain) > 1:
             _log.warning(
                 "Agent `%s`: provider `%s`, model `%s`, is asked after the others of its chain for %.0f s.",

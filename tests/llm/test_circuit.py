@@ -85,14 +85,36 @@ async def test_each_trial_that_fails_doubles_the_cool_down_up_to_a_limit() -> No
     chain = Chain(Says((GONE,)), Says(answer("second")))
     await chain.ask()
     seconds = FIRST_SECONDS
-    for _ in range(6):
+    for _ in range(7):
         chain.clock.passed += seconds * 0.9
         await chain.ask()
         chain.clock.passed += seconds * 0.2
         await chain.ask()
         seconds = min(LONGEST_SECONDS, seconds * 2)
     assert seconds == LONGEST_SECONDS
-    assert chain.asked() == [7, 13]
+    assert chain.asked() == [8, 15]
+
+
+def test_a_model_may_be_dead_for_weeks() -> None:
+    circuit = Circuit()
+    for failures in range(2000):
+        assert circuit.failed(failures, failures * LONGEST_SECONDS, waited=1, wish=None)
+    assert circuit.failed(2000, 1e9, waited=1, wish=None) == LONGEST_SECONDS
+
+
+async def test_a_failure_that_took_long_is_not_tried_again_soon() -> None:
+    chain = Chain(Says((lambda: pass_(90), GONE)), Says(answer("second")))
+
+    def pass_(seconds: float) -> None:
+        chain.clock.passed += seconds
+
+    await chain.ask()
+    pass_(80)
+    await chain.ask()
+    assert chain.asked() == [1, 2]
+    pass_(20)
+    await chain.ask()
+    assert chain.asked() == [1, 1]
 
 
 async def test_an_answer_forgets_the_failures_before_it() -> None:

@@ -446,6 +446,11 @@ def test_gemini_s_call_that_it_could_not_read_is_an_error_and_not_an_empty_answe
     assert type(failure) is ProviderOverloaded
 
 
+def test_gemini_s_complaint_about_a_signature_is_an_error_that_would_come_again() -> None:
+    _, failure = gemini(sse({"candidates": [{"finishReason": "MISSING_THOUGHT_SIGNATURE", "finishMessage": "x"}]}))
+    assert type(failure) is ProviderRejected
+
+
 def test_gemini_s_stream_that_ends_without_a_reason_was_cut() -> None:
     deltas, failure = gemini(sse(candidate({"text": "so"})))
     assert text_of(deltas) == "so"
