@@ -19,6 +19,7 @@ _HEADER = re.compile(r"#{1,6}[ \t]")
 _FENCE = re.compile(rb"^[ \t]*(```+|~~~+)[ \t]*([A-Za-z0-9_+-]*)[^\n]*\n", re.MULTILINE)
 _YAML_LINE = re.compile(r"(?:- )*(?:[\w.\-/ ]+|\"[^\"]*\"|'[^']*'):(?:\s|$)|- \S|#|---$|\.\.\.$")
 _LEADING = 50
+_HEAD = 1 << 12
 
 
 def is_markdown(text: str) -> bool:
@@ -59,24 +60,31 @@ def records(data: bytes) -> tuple[bytes, list[int] | None] | None:
     first = text[: text.find(b"\n")].rstrip()
     if first[-1:] not in (b"}", b"]"):
         return None
-    numbers: list[int] | None = None
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
-    if b"\n\n" in text or re.search(rb"\n[ \t]+\n", text) is not None or not data.startswith(first):
-        lead = data.count(b"\n", 0, data.find(first))
-        numbered = [(number, line) for number, line in enumerate(text.split(b"\n"), lead + 1) if line.strip()]
-        numbers = [number for number, _ in numbered]
-        text = b"\n".join(line for _, line in numbered)
-    array = b"[\n  " + text.replace(b"\n", b",\n  ") + b"\n]"
+    array = _array(text)
+    if array is not None and data.startswith(first):
+        return array, None
+    if array is None and b"\n\n" not in text and re.search(rb"\n[ \t]+\n", text) is None:
+        return None
+    lead = data.count(b"\n", 0, data.find(first))
+    numbered = [(number, line) for number, line in enumerate(text.split(b"\n"), lead + 1) if line.strip()]
+    array = _array(b"\n".join(line for _, line in numbered))
+    return None if array is None else (array, [number for number, _ in numbered])
+
+
+def _array(lines: bytes) -> bytes | None:
+    """Lines of a record each as an array; an empty line among them makes none."""
+    array = b"[\n  " + lines.replace(b"\n", b",\n  ") + b"\n]"
     try:
         found = msgspec.json.decode(array, type=list[msgspec.Raw]) if len(array) < 1 << 20 else None
         if found is None:
             msgspec.json.decode(array, type=msgspec.Raw)
-        elif len(found) != text.count(b"\n") + 1:
+        elif len(found) != lines.count(b"\n") + 1:
             return None
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return array, numbers
+    return array
 
 
 def fenced(data: bytes) -> tuple[int, int] | None:
@@ -85,15 +93,23 @@ def fenced(data: bytes) -> tuple[int, int] | None:
         language = opening[2].lower()
         if language not in (b"", b"json", b"jsonc", b"json5", b"javascript"):
             continue
-        closing = re.compile(rb"^[ \t]*" + re.escape(opening[1]) + rb"[ \t]*$", re.MULTILINE).search(
-            data, opening.end()
-        )
-        end = closing.start() if closing is not None else len(data)
-        body = data[opening.end() : end].strip()
-        main = 2 * len(body) >= len(data.strip()) or not is_markdown(data[: 1 << 16].decode("utf-8", "replace"))
+        end = _closing(data, opening[1], opening.end())
+        body = data[opening.end() : opening.end() + _HEAD].lstrip()
+        main = 2 * (end - opening.end()) >= len(data) or not is_markdown(data[: 1 << 16].decode("utf-8", "replace"))
         if body[:1] in (b"{", b"[") and main:
             return opening.end(), end
     return None
+
+
+def _closing(data: bytes, fence: bytes, at: int) -> int:
+    """Where the line that closes a fenced block begins; the end of the text when none does."""
+    while (found := data.find(fence, at)) >= 0:
+        begin = data.rfind(b"\n", 0, found) + 1
+        stop = data.find(b"\n", found)
+        at = stop = len(data) if stop < 0 else stop
+        if not data[begin:found].strip() and not data[found:stop].strip().strip(fence[:1]):
+            return begin
+    return len(data)
 
 
 def is_xml(text: str) -> bool:

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     rb"|(?P<scalar>-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|true|false|null)"
     rb"|(?P<mark>[\[\]{},:]))"
 )
+_REST = re.compile(rb"[ \t\r\n]*+")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|.)", re.DOTALL)
 _MOST_ESCAPES = 300_000
@@ -144,6 +145,6 @@ def _lay_out(text: bytes, breaks: list[int] | None = None) -> bytes | None:
                 expect = "colon" if is_key else "next"
         if expect == "next" and not stack:
             break
-    if expect != "next" or stack or text[at:].strip(_SPACE):
+    if expect != "next" or stack or _REST.fullmatch(text, at) is None:
         return None
     return b"".join(out)

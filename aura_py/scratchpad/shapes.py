@@ -7,6 +7,7 @@ whole pieces are read instead.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
 from aura_py.scratchpad.rows import pieces
 
 _MOST_RUNS = 64
+_HOLDS = re.compile(rb"[\[{]")
 _WORTH_A_THREAD = 4 << 20
 _VALUES: dict[Kind, bytes] = {
     "string": b'"[^\n]*',
@@ -34,6 +36,17 @@ _VALUES: dict[Kind, bytes] = {
 
 _TALLIES: WeakKeyDictionary[JsonText, dict[int, Tally]] = WeakKeyDictionary()
 """Of large arrays as a whole, by their offset, so that a second look costs nothing (S-17)."""
+
+
+_STRING = rb'"(?:[^"\\\n]|\\.)*"'
+_INLINE: dict[Kind, bytes] = {
+    "string": _STRING,
+    "number": rb"[-0-9][-+.0-9eE]*",
+    "bool": rb"(?:true|false)",
+    "null": rb"null",
+    "array": rb"\[(?:[^\"\[\]{}\n]|" + _STRING + rb")*\]",
+}
+"""Values inside one line, arrays as long as they hold no containers."""
 
 
 @dataclass(slots=True)
@@ -214,27 +227,31 @@ def _shape(text: JsonText, node: Node, prefix: str, keys: list[tuple[str, str]],
     """A pattern for all values of this one's shape; its keys are appended to ``keys``."""
     kind = text.kind(node)
     if kind not in ("object", "array"):
-        return _VALUES[kind]
+        return _VALUES[kind] if node.stop < 0 else _INLINE[kind]
     data = text.data
     block = node.stop < 0 and data[node.start + 1 : node.start + 2] == b"\n"
     inner = rb"\n {%d}" % (2 * (node.depth + 1))
     close = rb"\n {%d}" % (2 * node.depth)
     if kind == "array":
-        return rb"\[(?:" + inner + rb"[^\n]*)+" + close + rb"\]" if block else rb"\[[^\n]+"
+        if block:
+            return rb"\[(?:" + inner + rb"[^\n]*)+" + close + rb"\]"
+        raw = text.raw(node)
+        return rb"\[[^\n]+" if node.stop < 0 else _literally(raw) if _HOLDS.search(raw, 1) else _INLINE[kind]
     if not block:
-        if text.raw(node) == b"{}":
-            return rb"\{\}"
-        # The keys of an object on one line are not in the pattern, so each such item stands for itself.
-        _members(text, node, prefix, keys, level)
-        return _literally(text.raw(node))
-    parts = [_literally(name) + rb": " + shape for name, shape in _members(text, node, prefix, keys, level)]
+        written: list[bytes] = []
+        at = node.start
+        for _, shape, child in _members(text, node, prefix, keys, level):
+            written += (_literally(data[at : child.start]), shape)
+            at = text.end(child)
+        return b"".join(written) + _literally(data[at : text.end(node)])
+    parts = [_literally(name) + rb": " + shape for name, shape, _ in _members(text, node, prefix, keys, level)]
     return rb"\{" + rb",?".join(inner + part for part in parts) + close + rb"\}"
 
 
 def _members(
     text: JsonText, node: Node, prefix: str, keys: list[tuple[str, str]], level: int
-) -> list[tuple[bytes, bytes]]:
-    found: list[tuple[bytes, bytes]] = []
+) -> list[tuple[bytes, bytes, Node]]:
+    found: list[tuple[bytes, bytes, Node]] = []
     data = text.data
     for name, child in text.children(node):
         dotted = f"{prefix}{addresses.join('$', str(name))[1:].removeprefix('.')}"
@@ -248,7 +265,7 @@ def _members(
             shape = _shape(text, child, f"{dotted}.", keys, level + 1)
         key_start = data.rfind(b"\n", 0, child.start) + 1 if child.stop < 0 else child.start
         key = data[key_start : child.start].strip().removesuffix(b":").rstrip()
-        found.append((key, shape))
+        found.append((key, shape, child))
     return found
 
 

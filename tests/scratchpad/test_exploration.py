@@ -404,3 +404,10 @@ async def test_sums_beyond_every_number_are_null_and_whole_numbers_stay_exact(pa
     assert body == [
         {"sum(a)": None, "max(a)": None, "min(a)": 1, "Avg(b)": 1.25, "sum(c)": 10**400, "avg(c)": None, "count": 3}
     ]
+
+
+@pytest.mark.parametrize("end", ["\n```\nand words", "\n  ````  \n", "", "\n```json\nstill inside"])
+async def test_a_fenced_block_ends_where_its_fence_stands_alone(pad: Rig, end: str) -> None:
+    file = await pad.park('```json\n{"a": "``` no fence",\n "b": [1]}' + end)
+    outcome = await pad.explore("get_in", file=file, path="$.b[0]")
+    assert outcome.ok == (end != "\n```json\nstill inside")

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_py.scratchpad import addresses
+from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.mixtures import Mixture, UnreadableError
+from aura_py.scratchpad.shapes import Tally, count
 
 _scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(-1e9, 1e9), st.text(max_size=4))
 _keys = st.one_of(st.sampled_from(["a", "b", "a.b", "", 'q"', "b\\", "\n", "é"]), st.text(max_size=3))
@@ -62,3 +64,20 @@ def test_a_piece_that_cannot_be_read_is_refused_whole(piece: bytes) -> None:
     with pytest.raises(UnreadableError):
         mixture.add(piece)
     assert (mixture.items, mixture.seen) == (1, {("a", "number"): 1})
+
+
+@given(st.lists(st.dictionaries(_keys, _values, max_size=4), min_size=2, max_size=80))
+@settings(max_examples=80, deadline=None)
+def test_records_on_lines_of_their_own_are_counted_like_any_items(items: list[dict[str, Any]]) -> None:
+    for written in (json.dumps, lambda item: json.dumps(item, separators=(",", ":"))):
+        view = Document("\n".join(map(written, items * 2)).encode()).json
+        assert view is not None
+        tally = Tally()
+        count(view.text, view.text.root, tally, 0, -1)
+        assert tally.items == 2 * len(items)
+        wanted = counted(items * 2)
+        assert {(key, kind) for key, kinds in tally.types.items() for kind in kinds} == set(wanted)
+        present: Counter[str] = Counter()
+        for (key, _), times in wanted.items():
+            present[key] += times
+        assert tally.present == present
