@@ -167,7 +167,7 @@ async def test_what_a_full_disk_cut_off_is_named_where_it_was_kept(
     def full(*_arguments: object, **_more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("aura_py.scratchpad.store.Store.draft", full)
+    monkeypatch.setattr("aura_py.scratchpad.store.Store.save", full)
     async with stage() as scene:
         told = await scene.run(settings, session="s")
     seen = told.asked("worker")[1].messages[-1].text
