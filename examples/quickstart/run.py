@@ -59,7 +59,7 @@ def main() -> int:
     port = _port()
     if port is None:
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     # Groups of their own: Ctrl-C reaches this process only, which then stops both in order.
     desk = subprocess.Popen(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,10 @@ from aura_py.llm.contract import (
 from aura_py.messages import JsonObject, system, user
 from tests.wire.providers.local_model import WINDOW
 
-pytest.importorskip("xllamacpp", reason="llama.cpp has no wheel for this platform")
+try:
+    import_module("xllamacpp")
+except ImportError as error:
+    pytest.skip(f"llama.cpp cannot be loaded here: {error}", allow_module_level=True)
 
 _ROOT = Path(__file__).parents[3]
 

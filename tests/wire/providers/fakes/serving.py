@@ -258,9 +258,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 async def _serve(fake: Fake) -> None:
     server = await asyncio.start_server(_Server(fake).connection, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
-    parent = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    async with server:
-        await parent
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    server.close()  # its connections end with the process
 
 
 def run(fake: Fake) -> None:
