@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,7 +74,7 @@ def build_body(
         ]
         body["tools"][-1]["cache_control"] = _CACHE
     body.update(additional_params)
-    _suit_thinking(body, turns)
+    claude.suit_thinking(body, turns, PROVIDER)
     if request.tools:
         _choose(body, request.tool_choice, request.parallel_tool_calls)
     return body
@@ -125,23 +124,6 @@ def _choose(body: Body, choice: ToolChoice, parallel: bool | None) -> None:
 def _thinks(body: Body) -> bool:
     thinking = body.get("thinking")
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
-
-
-def _suit_thinking(body: Body, turns: Sequence[Turn]) -> None:
-    """Switches a budget of thinking off while the calls being answered were made without thinking.
-
-    The API wants each of those messages to begin with a thinking block, and one made elsewhere has none.
-    """
-    thinking = body.get("thinking")
-    if not (isinstance(thinking, dict) and thinking.get("type") == "enabled"):
-        return
-    for turn in reversed(turns):
-        if turn.role == "user":
-            if any(message.role == "user" for message in turn.messages):
-                return
-        elif any(m.tool_calls and not any(r.provider == PROVIDER for r in m.reasoning) for m in turn.messages):
-            body["thinking"] = {"type": "disabled"}
-            return
 
 
 def _content(turn: Turn, asked: Asked) -> list[Body]:

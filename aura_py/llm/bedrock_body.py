@@ -80,6 +80,7 @@ def build_body(
     if inference:
         body["inferenceConfig"] = inference
     fields.update(additional_params)
+    claude.suit_thinking(fields, turns, PROVIDER)
     if fields:
         body["additionalModelRequestFields"] = fields
     if offered:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from aura_py.errors import ConfigurationError
 from aura_py.llm.contract import ReasoningEffort, Sampling
 from aura_py.llm.failures import Asked
-from aura_py.messages import JsonObject
+from aura_py.llm.turns import Turn
+from aura_py.messages import JsonObject, Reasoning
 
 if TYPE_CHECKING:
     from aura_py.config.models import AnthropicLLM, BedrockLLM
@@ -128,6 +130,27 @@ def effort_fields(model: str, effort: ReasoningEffort, max_tokens: int) -> JsonO
     if budget is None:
         raise ValueError(f"thinking needs `max_tokens` of {2 * _MIN_BUDGET} or more")
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def suit_thinking(fields: dict[str, Any], turns: Sequence[Turn], provider: str) -> None:
+    """Switches a budget of thinking off while the calls being answered were made without thinking.
+
+    The API wants each of those messages to begin with a thinking block, and one made elsewhere has none.
+    """
+    thinking = fields.get("thinking")
+    if not (isinstance(thinking, Mapping) and thinking.get("type") == "enabled"):
+        return
+    for turn in reversed(turns):
+        if turn.role == "user":
+            if any(message.role == "user" for message in turn.messages):
+                return
+        elif any(m.tool_calls and not any(_returns(r, provider) for r in m.reasoning) for m in turn.messages):
+            fields["thinking"] = {"type": "disabled"}
+            return
+
+
+def _returns(reasoning: Reasoning, provider: str) -> bool:
+    return reasoning.provider == provider and bool(reasoning.opaque)
 
 
 def takes_cache_points(model: str) -> bool:

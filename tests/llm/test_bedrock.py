@@ -126,6 +126,13 @@ def test_an_effort_for_a_model_without_a_knob_is_refused() -> None:
         body(sampled(reasoning_effort="high"), "meta.llama3-1-70b-instruct-v1:0")
 
 
+def test_a_budget_is_dropped_while_calls_made_without_thinking_are_answered() -> None:
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+    for reasoning, kind in (((), "disabled"), ((Reasoning("hm", "bedrock", {"signature": "s"}),), "enabled")):
+        sent = body(ask(*after_a_call(*reasoning), tools=(WEATHER,)), additional_params=thinking)
+        assert sent["additionalModelRequestFields"]["thinking"]["type"] == kind
+
+
 def test_signed_reasoning_goes_back_before_the_call_and_unsigned_does_not() -> None:
     signed = Reasoning("hm", "bedrock", {"signature": "s"})
     unsigned = Reasoning("hm", "bedrock")
