@@ -256,3 +256,11 @@ async def test_no_client_writes_lines_of_its_own_into_the_log(
     assert reply.status == 200
     assert "all is lost" in caplog.text
     assert not any(set("\n\r\x1b") & set(record.getMessage()) for record in caplog.records)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_a_model_of_absurd_length_is_nobody_and_is_not_repeated(rig: Rig, path: str) -> None:
+    asked = {"model": "x" * 100_000, "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
+    reply = await rig.ask("POST", path, asked)
+    assert (reply.status, reply.error()["code"], reply.error()["param"]) == (404, "model_not_found", "model")
+    assert len(reply.body) < 1000

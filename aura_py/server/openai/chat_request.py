@@ -32,7 +32,7 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
     attached: list[UnsupportedContent] = []
     return ChatCall(
         body=body,
-        model=fields.text(body, "model"),
+        model=fields.model(body),
         stream=fields.flag(body, "stream") or False,
         messages=parse_messages(fields.array(body, "messages"), with_tools=given is not None, attached=attached),
         tools=client_tools(given),

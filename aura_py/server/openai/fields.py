@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Final, cast
 
-from aura_py.errors import RequestError
+from aura_py.errors import ModelNotFound, RequestError
 from aura_py.messages import JsonObject
+
+_LONGEST_MODEL: Final = 1024
 
 
 def wrong(param: str, expected: str) -> RequestError:
@@ -23,6 +25,15 @@ def text(body: Mapping[str, object], key: str, *, param: str | None = None) -> s
     if value is None or isinstance(value, str):
         return value
     raise wrong(param or key, "a string")
+
+
+def model(body: Mapping[str, object]) -> str | None:
+    """``model``, which every chunk of a stream repeats; a name of absurd length is nobody's."""
+    value = text(body, "model")
+    if value is not None and len(value) > _LONGEST_MODEL:
+        message = f"The model `{value[:64]}…` does not exist or you do not have access to it."
+        raise ModelNotFound(message, param="model")
+    return value
 
 
 def flag(body: Mapping[str, object], key: str) -> bool | None:

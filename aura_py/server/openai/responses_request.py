@@ -33,7 +33,7 @@ def parse_responses(body: Mapping[str, object]) -> Call:
     attached: list[UnsupportedContent] = []
     return Call(
         body=renamed,
-        model=fields.text(body, "model"),
+        model=fields.model(body),
         stream=fields.flag(body, "stream") or False,
         messages=_messages(body, attached),
         tools=client_tools(given),
