@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from aura_py.config.models import AgentConfig
+from aura_py.errors import RunCancelled
 from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished, TaskCompleted, TaskStarted
 from aura_py.orchestration import rundir
 from aura_py.orchestration.manifest import read_manifest
@@ -571,6 +572,27 @@ async def test_old_and_surplus_runs_go_over_all_sessions(tmp_path: Path) -> None
     assert sweep_runs(tmp_path, max_memory_mb=1, max_age_days=0, now=now) == 2
     assert [(tmp_path / "b" / names[2]).exists(), (tmp_path / names[3]).exists()] == [False, True]
     assert (tmp_path / "b" / "notes").exists()
+
+
+async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rundir, "HEARTBEAT_SECONDS", 0.01)
+    rules = [coordinator("plan", hang=True)]
+
+    def locks() -> list[Path]:
+        return list(tmp_path.glob("s/*-*/run.lock"))
+
+    async with stage() as scene:
+        run = scene.start(config(rules, memory_dir=tmp_path), session="s")
+        with anyio.fail_after(60):
+            while not locks():  # noqa: ASYNC110  # files have no event to wait for
+                await anyio.sleep(0.01)
+            (lock,) = locks()
+            os.utime(lock, (1, 1))
+            while not rundir.live(lock.parent):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        run.cancel(RunCancelled("The client has gone."))
+        await run.closed()
+    assert not locks()
 
 
 def test_a_session_that_is_named_like_a_run_is_not_taken_for_one(tmp_path: Path) -> None:
