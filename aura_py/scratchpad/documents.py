@@ -79,13 +79,13 @@ def _records(data: bytes) -> JsonView | None:
     if found is None:
         return None
     array, numbers = found
-    last = array.count(b"\n") - 1
+    text = JsonText(array)
 
     def file_line(line: int) -> int:
-        record = min(max(line - 1, 1), last)
+        record = min(max(line - 1, 1), text.lines.total - 2)
         return record if numbers is None else numbers[record - 1]
 
-    return JsonView(JsonText(array), file_line)
+    return JsonView(text, file_line)
 
 
 def _fenced(data: bytes) -> JsonView | None:

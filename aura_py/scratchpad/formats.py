@@ -75,7 +75,7 @@ def records(data: bytes) -> tuple[bytes, list[int] | None] | None:
 
 def _array(lines: bytes) -> bytes | None:
     """Lines of a record each as an array; an empty line among them makes none."""
-    array = b"[\n  " + lines.replace(b"\n", b",\n  ") + b"\n]"
+    array = b"".join((b"[\n  ", lines.replace(b"\n", b",\n  "), b"\n]"))
     try:
         found = msgspec.json.decode(array, type=list[msgspec.Raw]) if len(array) < 1 << 20 else None
         if found is None:
