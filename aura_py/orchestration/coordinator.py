@@ -56,11 +56,12 @@ class PlanningCall:
 
 
 class Undecided(Exception):
-    """All attempts ended without a decision. ``transient`` is set when only a failing provider is to blame."""
+    """All attempts ended without a decision. ``transient`` is how the provider failed in the last one, and
+    ``answered`` says that it had not failed in all of them."""
 
-    def __init__(self, transient: AuraError | None) -> None:
+    def __init__(self, transient: AuraError | None, *, answered: bool) -> None:
         super().__init__("no routing decision was made")
-        self.transient = transient
+        self.transient, self.answered = transient, answered
 
 
 class AnswerBroken(Exception):
@@ -130,7 +131,7 @@ class Coordinator:
                 return decision
             failure = None
             reasons = attempt.slot.faults or [_ONLY_TEXT]
-        raise Undecided(failure)
+        raise Undecided(failure, answered=reasons is not None)
 
     # --- conversation ----------------------------------------------------------------------------------------------
 

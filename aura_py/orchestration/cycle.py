@@ -123,7 +123,7 @@ class Cycle:
         except AnswerBroken as broken:
             raise broken.error from broken
         except Undecided as undecided:
-            if undecided.transient is not None:
+            if undecided.transient is not None and not undecided.answered:
                 raise _planning_failed(undecided.transient) from undecided
             logger.warning("no routing decision was made; the request becomes one task")
             text = f"Execute: {ellipsis(self.query, _FALLBACK_QUERY)}"

@@ -302,6 +302,13 @@ CELLS = [
     ),
     Cell(
         "P",
+        "no decision, then transient errors",
+        [coordinator("plan", call=1), coordinator("plan", error=OVERLOADED), WORKS, FINISH],
+        f"info plan {TASK} {AFTER_ONE}",
+        check=converted("Execute: "),
+    ),
+    Cell(
+        "P",
         "stalled calls only",
         [coordinator("plan", hang=True)],
         "info error",

@@ -76,6 +76,22 @@ async def test_a_worker_sees_its_task_and_its_dependencies_results_and_nothing_e
     assert "result one" in prompt_of(second)
 
 
+async def test_two_tasks_of_one_worker_share_no_guard_and_no_submission() -> None:
+    look = call("list_directory", path=".")
+    told = await play(
+        coordinator("plan", plan(parallel(step("left"), step("right")))),
+        worker(look, call=1),
+        worker(look, call=2),
+        worker(submit("found {{ user[:60] }}")),
+    )
+    results = [event.result for event in sorted(told.all(TaskCompleted), key=lambda event: event.task_id)]
+    assert ["left" in result for result in results] == [True, False]
+    assert ["right" in result for result in results] == [False, True]
+    seen = [message.text for request in told.asked("worker") for message in request.messages if message.role == "tool"]
+    assert len(seen) == 6
+    assert not [text for text in seen if "DUPLICATE_CALL" in text]
+
+
 async def test_indirect_ancestors_come_as_one_line_each() -> None:
     told = await play(
         coordinator("plan", plan(step("one"), step("two"), step("three"))),
