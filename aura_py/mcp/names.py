@@ -50,33 +50,39 @@ def names_of_server(natives: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=1024)
 def resolve_collisions(
     servers: tuple[tuple[str, tuple[str, ...]], ...], reserved: frozenset[str] = frozenset()
-) -> tuple[tuple[str, ...], ...]:
+) -> tuple[tuple[str | None, ...], ...]:
     """Final names for the tools of several servers, given as ``(server name, public names)`` in file order.
 
-    ``reserved`` names (built-in tools) win over every server; then the first server in file order keeps the bare
-    name, and a loser is offered as ``<server>_<tool>`` (``WARN-MCP03``, logged once for the same set of names).
+    A tool with a ``reserved`` name (of a built-in tool) is offered as ``<server>_<tool>``. Of two servers' tools with
+    one name the first in file order has it, and ``None`` stands for the other (``WARN-MCP03``, logged once for the
+    same set of names).
     """
     owners: dict[str, str | None] = dict.fromkeys(reserved)
-    resolved: list[list[str]] = []
-    losers: list[tuple[int, int, str, str]] = []
+    resolved: list[list[str | None]] = []
+    prefixed: list[tuple[int, int, str, str]] = []
     for row, (server, names) in enumerate(servers):
         resolved.append(list(names))
         for column, name in enumerate(names):
-            if name in owners:
-                losers.append((row, column, server, name))
-            else:
-                owners[name] = server
-    for row, column, server, name in losers:
+            winner = owners.setdefault(name, server)
+            if winner is None:
+                prefixed.append((row, column, server, name))
+            elif winner != server:
+                resolved[row][column] = None
+                log.warning(
+                    "WARN-MCP03: tool `%s` of MCP server `%s` is left out, because MCP server `%s` comes first and has "
+                    "one of that name; rename one of them or leave out a server",
+                    name,
+                    server,
+                    winner,
+                )
+    for row, column, server, name in prefixed:
         other = sanitize_name(f"{server}_{name}")
         if other in owners:
             other = with_hash(other, f"{server}\n{name}")
-        winner = owners[name]
         log.warning(
-            "WARN-MCP03: tool `%s` of MCP server `%s` has the name of %s and is offered as `%s`; "
-            "rename one of them or leave it out with `mcp_filter`",
+            "WARN-MCP03: tool `%s` of MCP server `%s` has the name of a built-in tool and is offered as `%s`",
             name,
             server,
-            "a built-in tool" if winner is None else f"a tool of MCP server `{winner}`",
             other,
         )
         owners[other] = server

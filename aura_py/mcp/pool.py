@@ -314,5 +314,6 @@ def _bind(
         tools.extend(
             McpTool(name, offer.parameters, lease.name, offer.tool, send)
             for name, offer in zip(public, offered.tools, strict=True)
+            if name is not None
         )
     return tools

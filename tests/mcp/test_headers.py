@@ -56,9 +56,9 @@ async def test_resolved_headers_travel_on_every_transport(calls: Calls, mock_htt
         "sse": sse_server(mock_sse, **settings),
     }
     async with McpPool() as pool:
-        attachment = await pool.attach(servers, headers={"x-in": "Token t", "x-other": "hidden"})
-        for name in ("echo_headers", "sse_echo_headers"):
-            seen = json.loads((await tool(attachment, name).call({}, calls.context())).text)
+        for name, server in servers.items():
+            attachment = await pool.attach({name: server}, headers={"x-in": "Token t", "x-other": "hidden"})
+            seen = json.loads((await tool(attachment, "echo_headers").call({}, calls.context())).text)
             assert (seen["x-static"], seen["x-out"]) == ("s", "Token t")
             assert "x-other" not in seen
-        await attachment.release()
+            await attachment.release()

@@ -53,9 +53,9 @@ def test_every_name_is_legal_distinct_and_independent_of_order(natives: list[str
     )
 
 
-def test_the_first_server_keeps_the_name_and_the_loser_stays_reachable(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_server_keeps_the_name_and_the_warning_names_both(caplog: pytest.LogCaptureFixture) -> None:
     names = resolve_collisions((("logs", ("search", "tail")), ("web docs", ("search", "fetch"))))
-    assert names == (("search", "tail"), ("web_docs_search", "fetch"))
+    assert names == (("search", "tail"), (None, "fetch"))
     assert "WARN-MCP03" in caplog.text
     assert "`logs`" in caplog.text
     assert "`web docs`" in caplog.text
@@ -67,16 +67,15 @@ def test_built_in_names_are_never_taken() -> None:
     )
 
 
-def test_a_loser_does_not_take_a_name_from_a_third_tool() -> None:
-    names = resolve_collisions((("a", ("x",)), ("b", ("x",)), ("c", ("b_x",))))
-    assert names[0] == ("x",)
-    assert names[2] == ("b_x",)
-    assert names[1][0].startswith("b_x_")
+def test_a_prefixed_tool_does_not_take_the_name_of_another() -> None:
+    names = resolve_collisions((("b", ("x",)), ("c", ("b_x", "x"))), frozenset({"x"}))
+    assert names[1] == ("b_x", "c_x")
+    assert (names[0][0] or "").startswith("b_x_")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from(["x", "a_x", "b_x"]), unique=True))))
 def test_names_of_all_servers_never_meet(servers: list[tuple[str, list[str]]]) -> None:
     named = [(f"{name}{index}", tuple(tools)) for index, (name, tools) in enumerate(servers)]
-    resolved = [name for names in resolve_collisions(tuple(named), frozenset({"x"})) for name in names]
+    resolved = [name for names in resolve_collisions(tuple(named), frozenset({"x"})) for name in names if name]
     assert len(set(resolved)) == len(resolved)
     assert "x" not in resolved

@@ -108,10 +108,12 @@ async def test_stdio_servers_inherit_the_environment_unless_told_otherwise(
             "open": python_server("legacy", env={"OWN": "1"}),
             "closed": python_server("legacy", env={"OWN": "2"}, inherit_env=False),
         }
-        attachment = await pool.attach(servers, headers={})
-        opened = json.loads((await tool(attachment, "environment").call({}, calls.context())).text)
-        closed = json.loads((await tool(attachment, "closed_environment").call({}, calls.context())).text)
-        await attachment.release()
+        seen: dict[str, dict[str, str]] = {}
+        for name, server in servers.items():
+            attachment = await pool.attach({name: server}, headers={})
+            seen[name] = json.loads((await tool(attachment, "environment").call({}, calls.context())).text)
+            await attachment.release()
+        opened, closed = seen["open"], seen["closed"]
         assert (opened["OWN"], opened["INHERITED"]) == ("1", "yes")
         assert closed["OWN"] == "2"
         assert "INHERITED" not in closed
