@@ -579,7 +579,7 @@ async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: p
     rules = [coordinator("plan", hang=True)]
 
     def locks() -> list[Path]:
-        return list(tmp_path.glob("s/*-*/run.lock"))
+        return list(tmp_path.glob("s/0*-*/run.lock"))
 
     async with stage() as scene:
         run = scene.start(config(rules, memory_dir=tmp_path), session="s")
