@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -107,13 +108,17 @@ def _new_client(base_url: str, api_key: str) -> AsyncOpenAI:
     from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
 
     timeout = Timeout(None, connect=_CONNECT_SECONDS)
-    return AsyncOpenAI(
+    client = AsyncOpenAI(
         api_key=api_key,
         base_url=base_url,
         max_retries=0,
         timeout=timeout,
         http_client=DefaultAioHttpClient(timeout=timeout),
     )
+    if urlsplit(base_url).hostname != "api.openai.com":
+        # The SDK takes them from the environment; an account at OpenAI is nobody else's business.
+        client.organization = client.project = None
+    return client
 
 
 def _was_stale(error: BaseException) -> bool:

@@ -405,6 +405,16 @@ async def test_the_key_is_sent_as_a_header_only(partner: Partner) -> None:
     assert providers.KEY not in request["path"]
 
 
+async def test_what_the_environment_holds_for_others_is_not_sent(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_AUTH_TOKEN", "OLLAMA_API_KEY"):
+        monkeypatch.setenv(name, "somebody-elses")
+    await partner.ask("plain_text")
+    (request,) = await partner.requests()
+    assert "somebody-elses" not in json.dumps(request["headers"])
+
+
 # --- the end of an answer ------------------------------------------------------------------------------------------
 
 
