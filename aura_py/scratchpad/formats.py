@@ -20,6 +20,7 @@ _FENCE = re.compile(rb"^[ \t]*(```+|~~~+)[ \t]*([A-Za-z0-9_+-]*)[^\n]*\n", re.MU
 _YAML_LINE = re.compile(r"(?:- )*(?:[\w.\-/ ]+|\"[^\"]*\"|'[^']*'):(?:\s|$)|- \S|#|---$|\.\.\.$")
 _LEADING = 50
 _HEAD = 1 << 12
+_WIDE = 300
 
 
 def is_markdown(text: str) -> bool:
@@ -142,7 +143,7 @@ def csv_delimiter(text: str) -> str | None:
 
 def is_yaml(text: str) -> bool:
     """Whether the first lines read like YAML mappings or lists: most of them are ``key:``, ``- item`` or deeper."""
-    lines = [line for line in text[: 1 << 14].split("\n")[:_LEADING] if line.strip()]
+    lines = [line[:_WIDE] for line in text[: 1 << 14].split("\n")[:_LEADING] if line.strip()]
     if len(lines) < 3:
         return False
     top = [line for line in lines if not line.startswith((" ", "\t"))]

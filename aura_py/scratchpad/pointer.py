@@ -22,7 +22,7 @@ def pointer(saved: Saved, counter: Counter) -> str:
     facts = f"~{record.tokens} tokens, {record.lines} lines, format={record.format}"
     parts = [
         f"[scratchpad: output saved to '{record.file}' ({facts})]",
-        _explore(record.file),
+        _explore(record.file, record.format),
         preview(saved.document, record.format, counter),
     ]
     parts.extend(_companion(part) for part in saved.companions)
@@ -32,19 +32,20 @@ def pointer(saved: Saved, counter: Counter) -> str:
 def artifact_pointer(name: str, reference: str, document: Document, tokens: int, kind: str, counter: Counter) -> str:
     facts = f"~{tokens} tokens, {document.lines.total} lines, format={kind}"
     headline = f"[artifact '{name}' is too large to be shown whole (file='{reference}', {facts})]"
-    return "\n\n".join(part for part in (headline, _explore(reference), preview(document, kind, counter)) if part)
+    return "\n\n".join(part for part in (headline, _explore(reference, kind), preview(document, kind, counter)) if part)
 
 
-def _explore(file: str) -> str:
+def _explore(file: str, kind: str) -> str:
+    paths = "" if kind == "json" else " (for NDJSON and fenced JSON)"
     return "\n".join(
         (
             "The full output does not fit the context window. Read only what you need of it:",
             f'- schema(file="{file}"): its structure, with paths and line numbers',
-            f'- item_schema(file="{file}", path="…"): the keys of the items of an array',
+            f'- item_schema(file="{file}", path="…"): the keys of the items of an array{paths}',
             f'- head(file="{file}", lines=50): the first lines',
             f'- grep(file="{file}", pattern="…"): lines that match',
-            f'- get_in(file="{file}", path="…"): one value; offset and limit page through long texts',
-            f'- iterate_over(file="{file}", path="…", fields="…"): chosen fields of all items, filtered and sorted',
+            f'- get_in(file="{file}", path="…"): one value; offset and limit page through long texts{paths}',
+            f'- iterate_over(file="{file}", path="…", fields="…"): fields of all items, filtered and sorted{paths}',
             f'- slice(file="{file}", start=1, end=50): a range of lines',
         )
     )

@@ -54,6 +54,7 @@ class Scratchpad:
         self._desk = desk
         self._calibration = calibration
         self._descriptor = descriptor
+        self._errors = 0
 
     @classmethod
     def open(
@@ -147,6 +148,16 @@ class Scratchpad:
         os.close(self._descriptor)
         self._descriptor = None
         store = self._desk.store
+        files = store.files
+        if files or self._errors:
+            _log.info(
+                "scratchpad `%s`: %d files of %d bytes stored (%d tokens), %d tokens read back, %d calls failed",
+                store.directory,
+                len(files),
+                sum(files.values()),
+                *self.usage(),
+                self._errors,
+            )
         if store.read_root != store.directory:
             return
         DOCUMENTS.forget(Path(os.path.realpath(store.directory)))
@@ -167,6 +178,7 @@ class Scratchpad:
         try:
             return success(definition.explore(self._desk, Arguments(given, definition.known)))
         except SoftError as error:
+            self._errors += 1
             text = soft(error.fields)
             self.budget.charge_error(self._desk.counter.count(text))
             return success(text)
@@ -177,6 +189,7 @@ class Scratchpad:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             text = f"I/O error: `{file}` cannot be read ({reason}); list_files() names the stored files"
+        self._errors += 1
         self.budget.charge_error(self._desk.counter.count(text))
         return failure(text, outcome="tool_error")
 

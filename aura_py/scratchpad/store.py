@@ -85,6 +85,8 @@ class Store:
     def __init__(self, directory: Path, read_root: Path) -> None:
         self.directory = directory
         self.read_root = read_root
+        self.files: dict[str, int] = {}
+        """What this agent has stored, with the bytes of each."""
         self._records: dict[str, Record] = {}
 
     def save(
@@ -202,6 +204,7 @@ class Store:
         return path.stat().st_mtime_ns
 
     def _register(self, record: Record, mtime_ns: int) -> None:
+        self.files[record.file] = record.bytes
         known = self.record(record.file)
         if known is not None and known.mtime_ns == mtime_ns:
             return
@@ -214,6 +217,7 @@ class Store:
     def _discard(self, records: Iterable[Record]) -> None:
         for record in records:
             self._records.pop(record.file, None)
+            self.files.pop(record.file, None)
             for path in (self.directory / _INDEX / f"{record.file}.json", self.directory / record.file):
                 try:
                     path.unlink(missing_ok=True)

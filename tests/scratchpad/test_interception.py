@@ -220,3 +220,19 @@ async def test_no_string_keeps_the_search_for_companions_long(tmp_path: Path, va
         for content in (value, deep):
             outcome = await pad.through(json.dumps({"a": content}))
             assert outcome.text.startswith("[scratchpad: output saved to ")
+
+
+async def test_what_was_stored_and_what_failed_is_logged_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "aura_py.scratchpad")
+    with rig(tmp_path / "pad") as pad:
+        file = await pad.park("word " * 100)
+        await pad.park("word " * 100)
+        await pad.explore("get_in", file=file, path="a")
+        await pad.explore("head", file="nothing")
+    assert "1 files of 500 bytes stored" in caplog.text
+    assert "2 calls failed" in caplog.text
+    with rig(tmp_path / "other"):
+        caplog.clear()
+    assert not caplog.records
