@@ -252,9 +252,9 @@ async def _readable(request: httpx2.Request, message_id: int | str, response: ht
             problem = "the server answered the request with `202 Accepted`, which promises no answer"
         elif kind == "text/event-stream":
             return response
-        elif kind != "application/json":
+        elif not kind.startswith("application/json"):
             problem = f"unexpected content type `{kind[:100]}`" if kind else "unexpected answer without a content type"
-    elif kind != "application/json":
+    elif not kind.startswith("application/json"):
         return response
     if problem is None:
         content = await _content(response)
