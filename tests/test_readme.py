@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -110,7 +111,7 @@ def test_the_toml_block_is_an_agent(tmp_path: Path) -> None:
 def test_the_aura_commands_work(quickstart: tuple[int, str]) -> None:
     checked, asked = blocks("sh", ".venv/bin/aura").strip().splitlines()
     for command, expected in ((checked, "agents, no problems"), (asked, "contain `frozen`")):
-        command = command.replace(".venv/bin/aura", f"{sys.executable} -m aura_py")
+        command = command.replace(".venv/bin/aura", f"{shlex.quote(sys.executable)} -m aura_py")
         environment = {"QUICKSTART_PYTHON": sys.executable}
         ended = subprocess.run(
             ["bash", "-c", command],

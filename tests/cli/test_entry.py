@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_wrong_usage_is_status_2_and_one_clear_message(
 
 
 def test_a_reader_that_leaves_is_no_reason_for_a_traceback() -> None:
-    command = f"{sys.executable} -m aura_py schema | head -c 20"
+    command = f"{shlex.quote(sys.executable)} -m aura_py schema | head -c 20"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert len(ended.stdout) == 20
     assert ended.stderr == ""
@@ -83,7 +84,7 @@ rules = [{ say = "→ {{ user }}" }]
 
 def shell(line: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     (cwd / "agent.toml").write_text(AGENT)
-    command = line.replace("aura", f"{sys.executable} -m aura_py")
+    command = line.replace("aura", f"{shlex.quote(sys.executable)} -m aura_py")
     return subprocess.run(
         ["bash", "-c", command], cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=90, check=False
     )
