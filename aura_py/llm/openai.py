@@ -30,7 +30,6 @@ CAPABILITIES: Final = Capabilities(
 PROVIDER: Final = "openai"
 _ADDRESS = "https://api.openai.com/v1"
 _REASONING_KEYS = ("reasoning_content", "reasoning")
-_DRAIN_SECONDS = 0.05
 
 
 class ChatCompletionsModel:
@@ -87,7 +86,7 @@ class ChatCompletionsModel:
                 if events.junk and not chat.finished:
                     raise self._asked.garbage(events.junk.decode(errors="replace"))
                 yield [*deltas, *chat.end()]
-                await drain(chunks, _DRAIN_SECONDS)
+                await drain(chunks)
             except OversizedEvent as error:
                 raise self._asked.garbage("an event without an end", error) from error
             except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:

@@ -14,7 +14,7 @@ from aura_py.llm.contract import Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.sse import OversizedEvent, SseReader
 
-_DRAIN_SECONDS = 1.0
+_DRAIN_SECONDS = 0.05
 
 
 class StreamReader(Protocol):
