@@ -64,7 +64,13 @@ def grep(desk: Desk, arguments: Arguments) -> str:
     room = desk.most_characters
     try:
         for file in files:
-            document = desk.open(file)
+            try:
+                document = desk.open(file)
+            except OSError as error:
+                if file == name:
+                    raise
+                note += f", without {file} ({error.strerror or type(error).__name__})"
+                continue
             lines += document.lines.total
             regions = _regions(document, compiled, context, most - matches, start, deadline)
             for position, region in enumerate(regions):

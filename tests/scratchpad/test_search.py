@@ -124,3 +124,14 @@ async def test_a_second_look_does_not_parse_again(pad: Rig, tmp_path: Path) -> N
     after = store.open(file)
     assert after is before
     assert after.json is view
+
+
+async def test_a_file_that_has_gone_does_not_keep_the_others_from_being_searched(pad: Rig) -> None:
+    gone, kept = await pad.park("needle one"), await pad.park("needle two")
+    (pad.directory / gone).unlink()
+    text = await pad.read("grep", file=".", pattern="needle")
+    assert "needle two" in text
+    assert f"without {gone} (No such file or directory)" in text
+    assert f"without {gone}" in await pad.read("grep", file="*", pattern="nothing like it")
+    assert not (await pad.explore("grep", file=gone, pattern="needle")).ok
+    assert kept in {path.name for path in pad.directory.iterdir()}
