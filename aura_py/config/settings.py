@@ -252,6 +252,15 @@ class ServerSettings(BaseSettings):
             secret=True,
         ),
     )
+    responses_tools: Literal["function_call", "mcp_call"] = _setting(
+        "function_call",
+        Setting(
+            "AURA_RESPONSES_TOOLS",
+            "",
+            "`function_call` or `mcp_call`",
+            "The items that show Aura's own tools in `/v1/responses`; the AI SDK and LangChain.js need `mcp_call`.",
+        ),
+    )
     strict_requests: Boolean = _switch(
         False,
         "AURA_STRICT_REQUESTS",

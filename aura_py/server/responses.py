@@ -36,7 +36,14 @@ async def create_response(request: Request) -> ASGIApp:
             debug_errors=settings.debug_provider_errors,
         )
         metadata = {**call.metadata, "chat_session_id": run.context.session_id}
-        return _ResponsesForm(ResponsesEncoder(shape, created=int(time.time()), metadata=metadata, known_ids=known_ids))
+        encoder = ResponsesEncoder(
+            shape,
+            created=int(time.time()),
+            metadata=metadata,
+            known_ids=known_ids,
+            mcp_calls=settings.responses_tools == "mcp_call",
+        )
+        return _ResponsesForm(encoder)
 
     return respond(request, call, body, form)
 

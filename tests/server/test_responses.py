@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,9 +20,10 @@ from aura_py.events import (
     ToolRequested,
 )
 from aura_py.messages import Usage
+from aura_py.server.openai.responses_request import parse_responses
 from aura_py.server.sse import StreamShape
 from aura_py.server.sse.responses import ResponsesEncoder
-from tests.server.rig import Reply, Rig
+from tests.server.rig import Reply, Rig, serving
 
 TOOL = {"type": "function", "name": "read_file", "parameters": {"type": "object"}}
 
@@ -65,7 +67,7 @@ async def test_a_streamed_response_has_the_order_that_clients_follow(rig: Rig) -
     assert said == final["output"][1]["content"][0]["text"] == "You said hi"
     assert final["usage"] == {
         "input_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 2},
+        "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
         "output_tokens": 4,
         "output_tokens_details": {"reasoning_tokens": 1},
         "total_tokens": 14,
@@ -108,6 +110,37 @@ def test_a_tool_that_aura_ran_is_a_call_paired_with_its_output() -> None:
     assert [item["type"] for item in output] == ["message", "function_call", "function_call_output", "message"]
     assert output[1]["call_id"] == output[2]["call_id"] == "c1"
     assert (output[1]["status"], output[2]["output"]) == ("completed", "91%")
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_tool_that_aura_ran_may_be_one_item_of_a_server(ok: bool) -> None:
+    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s"), created=1, metadata={}, mcp_calls=True)
+    ended = ToolCompleted("c1", "disk", "mcp", 5, ok=ok, result="91%" if ok else None, error=None if ok else "no disk")
+    batch: list[Event] = [
+        ToolRequested("c1", "disk", '{"host":"db1"}', {"host": "db1"}, "mcp"),
+        ended,
+        ToolRequested("c2", "yours", "{}", {}, "client"),
+        RunFinished("tool_calls", Usage(1, 2), Usage(1, 2)),
+    ]
+    seen = events((encoder.opening() + encoder.encode(batch)).decode())
+    ours, theirs = seen[-1]["response"]["output"]
+    assert (ours["type"], ours["name"], ours["arguments"]) == ("mcp_call", "disk", '{"host":"db1"}')
+    outcome = ("completed", "91%", None) if ok else ("failed", None, "no disk")
+    assert (ours["status"], ours["output"], ours["error"]) == outcome
+    assert (theirs["type"], theirs["call_id"]) == ("function_call", "c2")
+
+
+async def test_such_an_item_comes_back_as_history(agents: Path) -> None:
+    async with serving(agents, default_agent="ops", responses_tools="mcp_call") as rig:
+        first = await rig.ask("POST", "/v1/responses", {"model": "ops", "input": "list"})
+        output = first.json()["output"]
+        assert [item["type"] for item in output] == ["message", "mcp_call", "message"]
+        again = [{"role": "user", "content": "list"}, *output, {"role": "user", "content": "hi"}]
+    _, asked, result, said, _ = parse_responses({"model": "ops", "input": again}).messages
+    (call,) = asked.tool_calls
+    assert (asked.role, asked.text, call.name, call.id) == ("assistant", "Looking.", "list_directory", output[1]["id"])
+    assert (result.role, result.tool_call_id, result.text) == ("tool", call.id, output[1]["error"])
+    assert said.role == "assistant"
 
 
 def test_tools_of_workers_are_calls_paired_with_their_output_and_the_coordinators_stay_inside() -> None:

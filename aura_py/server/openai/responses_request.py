@@ -105,6 +105,8 @@ def _converted(items: Sequence[object], attached: list[UnsupportedContent]) -> t
         elif kind == "function_call_output":
             output = content_parts(item.get("output"), param=f"{place}.output", attached=[])
             kept.append(Message("tool", output or (TextPart(""),), tool_call_id=_required(item, "call_id", place)))
+        elif kind == "mcp_call":
+            _add_finished_call(kept, item, place)
         elif kind == "item_reference":
             raise _unsupported(
                 place,
@@ -144,6 +146,14 @@ def _add_call(kept: list[Message], item: dict[str, object], place: str) -> None:
         kept[-1] = replace(kept[-1], tool_calls=(*kept[-1].tool_calls, call))
     else:
         kept.append(Message("assistant", (), (call,)))
+
+
+def _add_finished_call(kept: list[Message], item: dict[str, object], place: str) -> None:
+    """A call that Aura ran in an earlier turn, with its result."""
+    identity = _required(item, "id", place)
+    _add_call(kept, {**item, "call_id": identity}, place)
+    result = item.get("output") or item.get("error") or ""
+    kept.append(Message("tool", content_parts(result, param=f"{place}.output", attached=[]), tool_call_id=identity))
 
 
 def _required(item: dict[str, object], key: str, place: str) -> str:

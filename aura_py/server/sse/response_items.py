@@ -46,10 +46,25 @@ def function_call_output(identity: str, call_id: str, output: str, *, ok: bool) 
     return {"id": identity, "type": "function_call_output", "status": status, "call_id": call_id, "output": output}
 
 
+def mcp_call(identity: str, name: str, arguments: str, output: str, *, ok: bool) -> Item:
+    """A tool of a server that the caller's platform called: clients show it and never run it."""
+    return {
+        "id": identity,
+        "type": "mcp_call",
+        "status": "completed" if ok else "failed",
+        "approval_request_id": None,
+        "server_label": "aura",
+        "name": name,
+        "arguments": arguments,
+        "output": output if ok else None,
+        "error": None if ok else output,
+    }
+
+
 def usage(total: Usage) -> Item:
     return {
         "input_tokens": total.input,
-        "input_tokens_details": {"cached_tokens": total.cached},
+        "input_tokens_details": {"cached_tokens": total.cached, "cache_write_tokens": total.cache_write},
         "output_tokens": total.output,
         "output_tokens_details": {"reasoning_tokens": total.reasoning},
         "total_tokens": total.total,

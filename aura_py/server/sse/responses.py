@@ -41,7 +41,10 @@ class _Open:
 
 
 class ResponsesEncoder:
-    """Encodes one response. ``response`` is the whole object as it stands; after the run's end it is the final one."""
+    """Encodes one response. ``response`` is the whole object as it stands; after the run's end it is the final one.
+
+    ``mcp_calls`` shows a tool that Aura ran as one ``mcp_call`` item instead of RP-3's pair of items.
+    """
 
     content_type = "text/event-stream; charset=utf-8"
     cache_control = "no-cache, no-transform"
@@ -49,9 +52,16 @@ class ResponsesEncoder:
     steady_heartbeat = False
 
     def __init__(
-        self, shape: StreamShape, *, created: int, metadata: dict[str, str], known_ids: Iterable[str] = ()
+        self,
+        shape: StreamShape,
+        *,
+        created: int,
+        metadata: dict[str, str],
+        known_ids: Iterable[str] = (),
+        mcp_calls: bool = False,
     ) -> None:
         self._shape = shape
+        self._mcp_calls = mcp_calls
         self._output: list[items.Item] = []
         self.response = items.response(items.item_id("resp"), created, shape.model, metadata)
         self.response["output"] = self._output
@@ -188,6 +198,9 @@ class ResponsesEncoder:
         self._close(out)
         result = cut(event.result or "", self._shape.result_limit) if event.ok else cut(event.error or "", ERROR_BYTES)
         arguments = object_text(request.arguments)
+        if self._mcp_calls:
+            self._whole(items.mcp_call(items.item_id("mcp"), event.name, arguments, result, ok=event.ok), out)
+            return
         self._whole(items.function_call(items.item_id("fc"), event.call_id, event.name, arguments, done=True), out)
         self._whole(items.function_call_output(items.item_id("fco"), event.call_id, result, ok=event.ok), out)
 

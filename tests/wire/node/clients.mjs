@@ -78,7 +78,7 @@ async function aiSdkOver(provider) {
   });
   for await (const part of result.fullStream) {
     if (part.type === "text-delta") seen.text += part.text;
-    if (part.type === "tool-call") seen.calls.push({ name: part.toolName, arguments: JSON.stringify(part.input) });
+    if (part.type === "tool-call" && !part.providerExecuted) seen.calls.push({ name: part.toolName, arguments: JSON.stringify(part.input) });
     if (part.type === "error") seen.error = String(part.error?.message ?? part.error);
     if (part.type === "finish") {
       seen.finish = { "tool-calls": "tool_calls" }[part.finishReason] ?? part.finishReason;
