@@ -57,7 +57,7 @@ def test_items_with_keys_of_their_own_are_counted_too() -> None:
     assert mixture.seen == counted([item for piece in pieces for item in piece])
 
 
-@pytest.mark.parametrize("piece", [b"[1e400]", b"[" * 2000 + b"]" * 2000])
+@pytest.mark.parametrize("piece", [b"[1e400]", b"[" * 100_000 + b"]" * 100_000])
 def test_a_piece_that_cannot_be_read_is_refused_whole(piece: bytes) -> None:
     mixture = Mixture()
     mixture.add(b'[{"a": 1}]')
