@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.names import names_of_server
+from aura_py.mcp.properties import rename_properties
 from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
 from aura_py.messages import Json, JsonObject
 from aura_py.tools.contract import Annotations
@@ -43,10 +44,11 @@ class ServerTool:
 
 @dataclass(slots=True, frozen=True)
 class Offer:
-    """A tool with the parameters shown to models."""
+    """A tool with the parameters shown to models. ``renamed``: the server's names of properties that have others."""
 
     tool: ServerTool
     parameters: JsonObject
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
@@ -82,7 +84,9 @@ class Listing:
         offers: list[Offer] = []
         for tool in self.tools:
             try:
-                offers.append(Offer(tool, sanitize_schema(tool.schema, strict=strict)))
+                parameters = sanitize_schema(tool.schema, strict=strict)
+                renamed = rename_properties(parameters)
+                offers.append(Offer(tool, parameters, renamed))
             except HopelessSchema as problem:
                 log.warning("tool `%s` of MCP server `%s` is left out: %s", tool.native_name, self._server, problem)
             except RecursionError:

@@ -312,7 +312,7 @@ def _bind(
     for lease, offered, public in zip(leases, offers, names, strict=True):
         send = partial(call_tool, attachment, lease)
         tools.extend(
-            McpTool(name, offer.parameters, lease.name, offer.tool, send)
+            McpTool(name, offer.parameters, lease.name, offer.tool, send, offer.renamed)
             for name, offer in zip(public, offered.tools, strict=True)
             if name is not None
         )

@@ -35,13 +35,13 @@ def sanitize_schema(schema: Node, *, strict: bool) -> Node:
     _check_depth(schema)
     root = copy.deepcopy(schema)
     _mend_root(root)
-    for node in _walk(root):
+    for node in schemas_in(root):
         _mend(node, root)
     _replace_booleans(root)
     if strict:
-        for node in _walk(root, skip=_CONDITIONS):
+        for node in schemas_in(root, skip=_CONDITIONS):
             _merge_all_of(node, root)
-        for node in reversed(list(_walk(root, skip=_CONDITIONS))):
+        for node in reversed(list(schemas_in(root, skip=_CONDITIONS))):
             _require_all(node, root)
     _shape_objects(root, strict=strict)
     return root
@@ -105,13 +105,13 @@ def _slots(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Any
             yield node, key
 
 
-def _walk(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[Node]:
+def schemas_in(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[Node]:
     """``node`` and every schema object below it, parents first."""
     yield node
     for container, key in _slots(node, skip):
         child = container[key]
         if isinstance(child, dict):
-            yield from _walk(child, skip)
+            yield from schemas_in(child, skip)
 
 
 def _check_depth(schema: Node) -> None:
@@ -218,7 +218,7 @@ def _strings(value: Any) -> list[str]:
 def _replace_booleans(root: Node) -> None:
     """R1. ``additionalProperties`` and conditions are not schema positions for this rule."""
     skip = _CONDITIONS | {"additionalProperties", "contains"}
-    for node in _walk(root):
+    for node in schemas_in(root):
         for container, key in _slots(node, frozenset(skip)):
             if container[key] is True:
                 container[key] = {}
@@ -263,7 +263,7 @@ def _recurs(reference: str, root: Node) -> bool:
     seen, waiting = set[str](), [reference]
     while waiting:
         target = _target(waiting.pop(), root)
-        for node in _walk(dict(target)) if target is not None else ():
+        for node in schemas_in(dict(target)) if target is not None else ():
             inner = node.get("$ref")
             if inner == reference:
                 return True
@@ -310,7 +310,7 @@ def _nullable(schema: Any, root: Node) -> Any:
 
 def _shape_objects(root: Node, *, strict: bool) -> None:
     open_branches: set[int] = set()
-    for node in list(_walk(root, skip=_CONDITIONS)):
+    for node in list(schemas_in(root, skip=_CONDITIONS)):
         for branch in node.get("allOf", ()):
             open_branches.add(id(branch))
         if "const" in node and node["const"] is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from aura_py.mcp.arguments import drop_nulls
 from aura_py.mcp.discovery import ServerTool
+from aura_py.mcp.properties import restored
 from aura_py.messages import JsonObject
 from aura_py.tools.contract import Annotations, CallContext, ToolOutcome, failure
 
@@ -23,6 +24,8 @@ class McpTool:
     source: str
     origin: ServerTool = field(repr=False)
     send: Send = field(repr=False)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The server's names of parameters that models know by another one."""
 
     @property
     def native_name(self) -> str:
@@ -42,6 +45,8 @@ class McpTool:
 
     async def call(self, arguments: JsonObject, context: CallContext) -> ToolOutcome:
         """Checks the arguments against the server's own schema, then calls the server."""
+        if self.renamed:
+            arguments = restored(arguments, self.renamed)
         kept = drop_nulls(arguments, self.origin.schema)
         problem = self.origin.check.problem(kept)
         if problem is not None:

@@ -17,6 +17,7 @@ from mcp_types import (
     TextContent,
     TextResourceContents,
 )
+from pydantic import BaseModel, Field
 
 from tests.servers.serving import serve
 
@@ -51,6 +52,19 @@ def kinds() -> dict[str, list[ContentBlock]]:
 def show(kind: str) -> Any:
     """Content of one kind."""
     return CallToolResult(content=kinds()[kind])
+
+
+class Query(BaseModel):
+    """Names as OData has them."""
+
+    top: int = Field(alias="$top")
+    rule: str = Field("all", alias="$filter")
+
+
+@server.tool(structured_output=False)
+def query(options: Query) -> str:
+    """So many of those that fit."""
+    return f"{options.top} of {options.rule}"
 
 
 @server.tool(structured_output=False)

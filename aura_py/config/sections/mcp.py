@@ -109,7 +109,7 @@ MCP = Table(
         models.Mcp,
         {
             "servers": Key(TableMap(_SERVER, _server_names), "One entry per server, connected in file order."),
-            "sanitize_schemas": Key(Flag(), "Rewrite tool schemas for strict function calling."),
+            "sanitize_schemas": Key(Flag(), "Rewrite tool schemas so that every provider takes them."),
         },
         "Servers whose tools the agent may use.",
         misplaced={
