@@ -28,6 +28,8 @@ class Diagnostic:
     key: str
     message: str
     fix: str = ""
+    agent: str = ""
+    """The effective id of the file's agent, once that is known."""
 
     def as_dict(self) -> dict[str, str | int | None]:
         """The object of ``aura check --json``."""
@@ -98,7 +100,8 @@ def _block(each: Diagnostic) -> str:
         numbers = [str(number) for number in (each.line, each.column) if number is not None]
         place = " " + ":".join([str(each.file), *numbers])
     key = f"  {each.key}" if each.key else ""
-    lines = [f"{each.severity}[{each.code}]{place}{key}"]
+    agent = f" (agent `{each.agent}`)" if each.agent else ""
+    lines = [f"{each.severity}[{each.code}]{place}{agent}{key}"]
     lines += [f"  {line}" for line in each.message.splitlines()]
     for number, line in enumerate(each.fix.splitlines()):
         lines.append(f"  {'     ' if number else 'fix: '}{line}")

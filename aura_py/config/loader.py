@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,9 @@ def load(
     diagnostics = in_order([*general, *(found for each in files for found in each.problems.diagnostics)])
     if errors(diagnostics):
         raise InvalidConfiguration(diagnostics)
-    return Loaded(tuple(agent for agent in agents if agent is not None), diagnostics)
+    built = tuple(agent for agent in agents if agent is not None)
+    ids: dict[Path | None, str] = {agent.path: agent.id for agent in built}
+    return Loaded(built, tuple(replace(each, agent=ids.get(each.file, "")) for each in diagnostics))
 
 
 def _examine(

@@ -141,6 +141,13 @@ def test_a_block_names_place_key_reason_and_remedy() -> None:
     assert render([Diagnostic("WARN-X01", "warning", None, None, None, "", "Odd.")]) == "warning[WARN-X01]\n  Odd."
 
 
+def test_a_warning_names_the_file_and_the_agents_effective_id(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(AGENT.replace("Help.", "") + 'alias = "oncall"\n' + LLM)
+    (warning,) = load(path, env=ENV).warnings
+    assert render([warning]).startswith(f"warning[WARN-AG01] {path}:{warning.line}:{warning.column} (agent `oncall`)  ")
+
+
 def test_json_has_the_fields_that_checks_read() -> None:
     (each,) = json.loads(render_json(found(AGENT + "turn_depth = -1\n" + LLM)))
     assert set(each) == {"code", "file", "line", "column", "key", "message", "fix", "severity"}
