@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -174,3 +175,30 @@ def test_no_json_raises_anything_but_a_provider_s_error(chunks: list[Any]) -> No
         return
     assert isinstance(deltas[-1], Finish)
     assert all(delta.text for delta in deltas if isinstance(delta, Text))
+
+
+_odd = st.sampled_from([None, "", "x", "é\n", 0, False, True, [], ["a"], {}, {"text": "y"}, [{"text": "z"}]])
+_delta = st.dictionaries(
+    st.sampled_from(["content", "role", "refusal", "tool_calls", "reasoning", "reasoning_content", "audio"]), _odd
+)
+_choice = st.fixed_dictionaries(
+    {}, optional={"delta": st.one_of(_delta, _odd), "message": _delta, "finish_reason": _odd, "logprobs": _odd}
+)
+_chunk = st.fixed_dictionaries(
+    {}, optional={"choices": st.one_of(st.lists(_choice, max_size=2), _odd), "usage": _odd, "error": _odd, "id": _odd}
+)
+
+
+@given(st.lists(_chunk, max_size=4))
+def test_the_short_way_reads_what_the_long_way_reads(chunks: list[Any]) -> None:
+    class Thorough(ChatStream):
+        def _read(self, payloads: Iterable[bytes], deltas: list[Delta]) -> None:
+            for payload in payloads:
+                self._any(payload, deltas)
+
+    told = []
+    for kind in (ChatStream, Thorough):
+        stream = kind(ASKED)
+        deltas = stream.read(map(orjson.dumps, chunks))
+        told.append((deltas, type(stream.failure), stream.finished))
+    assert told[0] == told[1]
