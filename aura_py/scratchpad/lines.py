@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
-_BLOCK = 1 << 12
+_BLOCK = 1 << 15
 
 
 class Lines:

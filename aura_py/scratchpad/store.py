@@ -9,10 +9,8 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self, TypeVar
 
 import msgspec
 import orjson
@@ -27,8 +25,6 @@ _log = logging.getLogger(__name__)
 _INDEX = ".index"
 _UNSAFE = re.compile(r"[/\\: \x00-\x1f\x7f]")
 _LONGEST_STEM = 180
-_WORTH_A_THREAD = 1 << 20
-_T = TypeVar("_T")
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,26 +55,6 @@ class Saved:
     companions: tuple[Record, ...]
 
 
-class _Aside:
-    """Runs one piece of work beside the caller's when the text is large enough to be worth a thread."""
-
-    def __init__(self, size: int) -> None:
-        self._pool = ThreadPoolExecutor(1) if size > _WORTH_A_THREAD else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def begin(self, work: Callable[[], _T]) -> Callable[[], _T]:
-        if self._pool is not None:
-            return self._pool.submit(work).result
-        done = work()
-        return lambda: done
-
-
 class Store:
     """The write directory and the read root of one agent. Methods block: call them in a thread."""
 
@@ -103,40 +79,37 @@ class Store:
     ) -> tuple[str, str]:
         """Stores a tool's output with its companions. Gives the name of the file, and what ``describe`` says of it.
 
-        The same text from the same place is the same file. A large one is written while it is looked at.
+        The same text from the same place is the same file.
 
         Raises:
             OSError: Nothing usable was written.
         """
         text = formats.unwrapped(text)
         raw = text.encode("utf-8", "replace")
-        with _Aside(len(raw)) as aside:
-            hashing = aside.begin(lambda: hashlib.sha256(raw).hexdigest())
-            data = pretty(raw)
-            digest = hashing()
-            kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
-            content = raw if data is None else data
-            stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
-            name = f"{stem}.{formats.EXTENSIONS[kind]}"
-            writing = aside.begin(lambda: self._put(name, content, digest))
-            document = Document(content, laid_out=kind == "json")
-            found = companions.extracts(JsonText(content)) if kind == "json" else []
-            names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
-            record = Record(
-                name, kind, document.lines.total, len(content), tokens(text), tool, arguments, digest,
-                laid_out=kind == "json", companions=tuple(names),
-            )  # fmt: skip
-            parts = tuple(
-                Record(
-                    part, extract.format, extract.lines, len(extract.text.encode("utf-8", "replace")),
-                    tokens(extract.text), tool, digest=digest, parent=name, path=extract.path,
-                    laid_out=extract.format == "json",
-                )
-                for part, extract in zip(names, found, strict=True)
-            )  # fmt: skip
-            description = describe(Saved(record, document, parts))
-            written = writing()
+        digest = hashlib.sha256(raw).hexdigest()
+        data = pretty(raw)
+        kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
+        content = raw if data is None else data
+        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
+        name = f"{stem}.{formats.EXTENSIONS[kind]}"
+        document = Document(content, laid_out=kind == "json")
+        found = companions.extracts(JsonText(content)) if kind == "json" else []
+        names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
+        record = Record(
+            name, kind, document.lines.total, len(content), tokens(text), tool, arguments, digest,
+            laid_out=kind == "json", companions=tuple(names),
+        )  # fmt: skip
+        parts = tuple(
+            Record(
+                part, extract.format, extract.lines, len(extract.text.encode("utf-8", "replace")),
+                tokens(extract.text), tool, digest=digest, parent=name, path=extract.path,
+                laid_out=extract.format == "json",
+            )
+            for part, extract in zip(names, found, strict=True)
+        )  # fmt: skip
+        description = describe(Saved(record, document, parts))
         try:
+            written = self._put(name, content, digest)
             for part, extract in zip(parts, found, strict=True):
                 self._register(part, self._put(part.file, extract.text.encode("utf-8", "replace"), digest))
             self._register(record, written)
