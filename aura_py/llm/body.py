@@ -21,9 +21,9 @@ class GatheredBody:
     """The pieces of an aiohttp body; what follows a piece within some ten milliseconds is read with the next one.
 
     Each piece costs a wake-up of everything between the socket and the client, which is most of what a token costs.
-    The more bodies are open, the longer is gathered, so that a process with many streams has some eight hundred wake-ups a
-    second instead of one for each token; it ends where an eye could see it. The first piece after a silence and the
-    end of the body wait for nothing.
+    The more bodies are open, the longer is gathered, so that a process with many streams has some eight hundred
+    wake-ups a second instead of one for each token; it ends where an eye could see it. The first piece after a silence
+    and the end of the body wait for nothing.
     """
 
     _open: ClassVar[WeakSet[GatheredBody]] = WeakSet()
