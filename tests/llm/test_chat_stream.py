@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -200,5 +201,5 @@ def test_the_short_way_reads_what_the_long_way_reads(chunks: list[Any]) -> None:
     for kind in (ChatStream, Thorough):
         stream = kind(ASKED)
         deltas = stream.read(map(orjson.dumps, chunks))
-        told.append((deltas, type(stream.failure), stream.finished))
+        told.append((re.sub("call_[0-9a-f]{24}", "call_new", repr(deltas)), type(stream.failure), stream.finished))
     assert told[0] == told[1]
