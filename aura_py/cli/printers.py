@@ -34,6 +34,8 @@ from aura_py.messages import Json, Usage
 from aura_py.server.sse.chat import options_text
 
 _SHOWN_ARGUMENTS = 160
+# One event stays one line for readers that split where `str.splitlines` does.
+_ONE_LINE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"})
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 End = RunFinished | RunFailed
@@ -250,5 +252,5 @@ def _plain(value: object) -> Json:
 
 
 def _print_line(value: Json) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False).translate(_ONE_LINE) + "\n")
     sys.stdout.flush()

@@ -34,7 +34,8 @@ class ChatCollector:
         for call in end.client_calls:
             self._add_call(call)
         text = end.answer + options_text(self._options) if self._options else end.answer
-        message: dict[str, object] = {"role": "assistant", "content": text or (None if self._calls else "")}
+        content = text or (None if self._calls else "")
+        message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
         if end.reasoning and self._shape.reasoning:
             message[self._shape.reasoning_field] = end.reasoning
         if self._calls:
@@ -46,7 +47,7 @@ class ChatCollector:
                 "object": "chat.completion",
                 "created": self._created,
                 "model": self._shape.model,
-                "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+                "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
                 "usage": usage_object(end.usage),
                 "metadata": {"chat_session_id": self._shape.session_id},
             }

@@ -1,4 +1,4 @@
-"""``GET /v1/models`` and ``GET /v1/models/{id}`` (``http-api.md`` §7, ``clients.md`` §2)."""
+"""``GET /v1/models`` and ``GET /v1/models/{id}``."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def _model(request: Request, served: Served) -> dict[str, object]:
     created = agent.created_at // 1000 if agent.created_at is not None else edge_of(request).loaded_at
     model: dict[str, object] = {
         "id": served.id,
+        "name": agent.name,
         "object": "model",
         "created": created,
         "owned_by": agent.model_owner or agent.llm.provider,

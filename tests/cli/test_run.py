@@ -150,6 +150,12 @@ def test_events_are_one_line_each_in_order(agents: Path) -> None:
     assert lines[-1]["data"]["answer"] == "There are 3 files."
 
 
+def test_separators_that_only_some_readers_take_for_line_ends_do_not_split_an_event(agents: Path) -> None:
+    ended = aura("run", "--config", agent(agents), "--output", "events", "a\u2028b\u2029c\x85d")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert lines[-1]["data"]["answer"] == "You said: a\u2028b\u2029c\x85d"
+
+
 @pytest.mark.parametrize(
     ("question", "status", "stdout"),
     [

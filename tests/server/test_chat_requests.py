@@ -138,7 +138,13 @@ async def test_the_whole_body_of_an_answer_is_as_documented(rig: Rig) -> None:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "You said hi", "reasoning_content": "Thinking."},
+                "message": {
+                    "role": "assistant",
+                    "content": "You said hi",
+                    "refusal": None,
+                    "reasoning_content": "Thinking.",
+                },
+                "logprobs": None,
                 "finish_reason": "stop",
             }
         ],

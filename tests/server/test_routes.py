@@ -13,8 +13,9 @@ async def test_models_are_listed_in_load_order_without_hidden_ones(rig: Rig) -> 
     body = (await rig.ask("GET", "/v1/models")).json()
     assert body["object"] == "list"
     assert [model["id"] for model in body["data"]] == ["ops", "team/dev helper"]
+    assert [model["name"] for model in body["data"]] == ["ops", "dev/helper"]
     for model in body["data"]:
-        assert set(model) == {"id", "object", "created", "owned_by"}
+        assert set(model) == {"id", "name", "object", "created", "owned_by"}
         assert (model["object"], model["owned_by"], type(model["created"])) == ("model", "scripted", int)
 
 

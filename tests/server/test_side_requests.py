@@ -16,7 +16,7 @@ OPEN_WEB_UI = '### Task:\nGenerate a title.\n### Output:\nJSON format: { "title"
 async def test_a_title_for_open_web_ui_is_bare_json_from_one_call_without_thinking(rig: Rig) -> None:
     reply = await rig.chat(OPEN_WEB_UI)
     message = reply.json()["choices"][0]["message"]
-    assert message == {"role": "assistant", "content": '{"title": "Ports"}'}
+    assert message == {"role": "assistant", "content": '{"title": "Ports"}', "refusal": None}
 
 
 async def test_a_side_request_may_stream_when_its_header_says_so(rig: Rig) -> None:

@@ -28,6 +28,7 @@ from aura_py.messages import Json, ToolCall, Usage
 from aura_py.server.sse import ChatEncoder, EventChannel, StreamShape
 
 TEXT = st.text(st.characters(), min_size=1, max_size=12) | st.just("\ud83d") | st.just("x" * 9000) | st.just("€" * 3000)
+TEXT |= st.just("a\u2028b\u2029c\x85d")
 IDS = st.sampled_from(["call_1", "call_2", "call_3", "call_0"])
 KINDS = st.sampled_from(["mcp", "client", "scratchpad", "filesystem"])
 JSON = st.recursive(
@@ -79,7 +80,7 @@ BATCHES = st.lists(st.lists(EVENTS, min_size=1, max_size=4), max_size=6)
 
 
 def _frames(raw: bytes) -> list[dict[str, object]]:
-    assert b"\r" not in raw
+    assert raw.decode().splitlines() == raw.decode().split("\n")[:-1]
     parts = raw.split(b"\n\n")
     assert parts.pop() == b""
     assert parts.pop() == b"data: [DONE]"
