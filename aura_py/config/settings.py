@@ -252,13 +252,13 @@ class ServerSettings(BaseSettings):
             secret=True,
         ),
     )
-    responses_tools: Literal["function_call", "mcp_call"] = _setting(
-        "function_call",
+    responses_tools: Literal["mcp_call", "function_call"] = _setting(
+        "mcp_call",
         Setting(
             "AURA_RESPONSES_TOOLS",
             "",
-            "`function_call` or `mcp_call`",
-            "The items that show Aura's own tools in `/v1/responses`; the AI SDK and LangChain.js need `mcp_call`.",
+            "`mcp_call` or `function_call`",
+            "The items that show Aura's own tools in `/v1/responses`; frameworks run a `function_call` themselves.",
         ),
     )
     strict_requests: Boolean = _switch(

@@ -1,4 +1,4 @@
-"""``POST /v1/responses`` (``clients.md`` §9)."""
+"""``POST /v1/responses``."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ async def create_response(request: Request) -> ASGIApp:
             shape,
             created=int(time.time()),
             metadata=metadata,
+            request=call.body,
+            temperature=served.config.agent.llm.temperature,
             known_ids=known_ids,
-            mcp_calls=settings.responses_tools == "mcp_call",
+            tools=settings.responses_tools,
         )
         return _ResponsesForm(encoder)
 

@@ -1,13 +1,14 @@
-"""The Responses API (``clients.md`` §9)."""
+"""The Responses API."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
 
+from aura_py.errors import AuraError, ContextOverflow, ProviderOverloaded, RunTimeout
 from aura_py.events import (
     ClarificationNeeded,
     Event,
@@ -94,8 +95,13 @@ async def test_a_client_function_is_called_and_its_output_continues(rig: Rig) ->
     assert second["output"][-1]["content"][0]["text"] == "It says port=9000"
 
 
-def test_a_tool_that_aura_ran_is_a_call_paired_with_its_output() -> None:
-    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s"), created=1, metadata={})
+def encoder_of(tools: Literal["mcp_call", "function_call"] = "mcp_call", result_limit: int = 1000) -> ResponsesEncoder:
+    shape = StreamShape(model="ops", session_id="s", result_limit=result_limit)
+    return ResponsesEncoder(shape, created=1, metadata={}, tools=tools)
+
+
+def test_a_tool_that_aura_ran_may_be_a_call_paired_with_its_output_in_parts() -> None:
+    encoder = encoder_of("function_call")
     batch: list[Event] = [
         TextDelta("Looking."),
         ToolRequested("c1", "disk", '{"host":"db1"}', {"host": "db1"}, "mcp"),
@@ -109,12 +115,12 @@ def test_a_tool_that_aura_ran_is_a_call_paired_with_its_output() -> None:
     output = seen[-1]["response"]["output"]
     assert [item["type"] for item in output] == ["message", "function_call", "function_call_output", "message"]
     assert output[1]["call_id"] == output[2]["call_id"] == "c1"
-    assert (output[1]["status"], output[2]["output"]) == ("completed", "91%")
+    assert (output[1]["status"], output[2]["output"]) == ("completed", [{"type": "input_text", "text": "91%"}])
 
 
 @pytest.mark.parametrize("ok", [True, False])
-def test_a_tool_that_aura_ran_may_be_one_item_of_a_server(ok: bool) -> None:
-    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s"), created=1, metadata={}, mcp_calls=True)
+def test_a_tool_that_aura_ran_is_one_item_of_a_server(ok: bool) -> None:
+    encoder = encoder_of()
     ended = ToolCompleted("c1", "disk", "mcp", 5, ok=ok, result="91%" if ok else None, error=None if ok else "no disk")
     batch: list[Event] = [
         ToolRequested("c1", "disk", '{"host":"db1"}', {"host": "db1"}, "mcp"),
@@ -125,13 +131,65 @@ def test_a_tool_that_aura_ran_may_be_one_item_of_a_server(ok: bool) -> None:
     seen = events((encoder.opening() + encoder.encode(batch)).decode())
     ours, theirs = seen[-1]["response"]["output"]
     assert (ours["type"], ours["name"], ours["arguments"]) == ("mcp_call", "disk", '{"host":"db1"}')
-    outcome = ("completed", "91%", None) if ok else ("failed", None, "no disk")
+    failure = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": "no disk"}]}
+    outcome = ("completed", "91%", None) if ok else ("failed", None, failure)
     assert (ours["status"], ours["output"], ours["error"]) == outcome
     assert (theirs["type"], theirs["call_id"]) == ("function_call", "c2")
+    first = [event for event in seen if event.get("output_index") == 0]
+    assert [event["type"].removeprefix("response.") for event in first] == [
+        "output_item.added",
+        "mcp_call.in_progress",
+        "mcp_call_arguments.delta",
+        "mcp_call_arguments.done",
+        "mcp_call.completed" if ok else "mcp_call.failed",
+        "output_item.done",
+    ]
+    assert (first[0]["item"]["arguments"], first[0]["item"]["status"]) == ("", "in_progress")
+    assert first[2]["delta"] == first[3]["arguments"] == '{"host":"db1"}'
+
+
+def test_calls_that_run_at_the_same_time_keep_their_own_items() -> None:
+    encoder = encoder_of()
+    batch: list[Event] = [
+        ToolRequested("c1", "disk", "{}", {}, "mcp"),
+        ToolRequested("c2", "ping", "{}", {}, "mcp"),
+        ToolCompleted("c2", "ping", "mcp", 5, ok=True, result="pong"),
+        ToolCompleted("c1", "disk", "mcp", 5, ok=True, result="91%"),
+        TextDelta("Well."),
+        RunFinished("stop", Usage(1, 2), Usage(1, 2)),
+    ]
+    output = events((encoder.opening() + encoder.encode(batch)).decode())[-1]["response"]["output"]
+    assert [item.get("name") for item in output] == ["disk", "ping", None]
+    assert [item.get("output") for item in output] == ["91%", "pong", None]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        RunFinished("length", Usage(1, 2), Usage(1, 2)),
+        RunFailed(ProviderOverloaded("x", provider_status=429)),
+        RunFailed(ContextOverflow("x")),
+        RunFailed(RunTimeout("x")),
+    ],
+)
+def test_what_was_being_written_when_the_answer_was_cut_is_incomplete(end: RunFinished | RunFailed) -> None:
+    encoder = encoder_of()
+    batch: list[Event] = [TextDelta("Looking."), ToolRequested("c1", "disk", "{}", {}, "mcp"), TextDelta("Ha"), end]
+    seen = events((encoder.opening() + encoder.encode(batch)).decode())
+    response = seen[-1]["response"]
+    assert [item["status"] for item in response["output"]] == ["completed", "incomplete", "incomplete"]
+    assert response["completed_at"] is None
+    assert [event["item"] for event in seen if event["type"] == "response.output_item.done"][1:] == [
+        response["output"][2],
+        response["output"][1],
+    ]
+    codes: dict[type[AuraError], str] = {ProviderOverloaded: "rate_limit_exceeded", ContextOverflow: "invalid_prompt"}
+    if isinstance(end, RunFailed):
+        assert response["error"]["code"] == codes.get(type(end.error), "server_error")
 
 
 async def test_such_an_item_comes_back_as_history(agents: Path) -> None:
-    async with serving(agents, default_agent="ops", responses_tools="mcp_call") as rig:
+    async with serving(agents, default_agent="ops") as rig:
         first = await rig.ask("POST", "/v1/responses", {"model": "ops", "input": "list"})
         output = first.json()["output"]
         assert [item["type"] for item in output] == ["message", "mcp_call", "message"]
@@ -139,12 +197,24 @@ async def test_such_an_item_comes_back_as_history(agents: Path) -> None:
     _, asked, result, said, _ = parse_responses({"model": "ops", "input": again}).messages
     (call,) = asked.tool_calls
     assert (asked.role, asked.text, call.name, call.id) == ("assistant", "Looking.", "list_directory", output[1]["id"])
-    assert (result.role, result.tool_call_id, result.text) == ("tool", call.id, output[1]["error"])
+    assert (result.role, result.tool_call_id, result.text) == (
+        "tool",
+        call.id,
+        output[1]["error"]["content"][0]["text"],
+    )
     assert said.role == "assistant"
 
 
-def test_tools_of_workers_are_calls_paired_with_their_output_and_the_coordinators_stay_inside() -> None:
-    encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s", result_limit=20), created=1, metadata={})
+def test_a_call_whose_result_the_client_did_not_keep_has_none_in_history() -> None:
+    """As pydantic-ai sends them."""
+    call = {"type": "mcp_call", "id": "mcp_1", "name": "disk", "arguments": "{}", "output": None, "error": None}
+    again = [{"role": "user", "content": "a"}, call, {"role": "user", "content": "b"}]
+    messages = parse_responses({"model": "ops", "input": again}).messages
+    assert [message.role for message in messages] == ["user", "assistant", "user"]
+
+
+def test_tools_of_workers_are_shown_and_the_coordinators_stay_inside() -> None:
+    encoder = encoder_of(result_limit=20)
     batch: list[Event] = [
         OrchestratorToolStarted("c0", "create_plan", "orchestration", "main", {"goal": "x"}),
         OrchestratorToolCompleted("c0", "create_plan", "orchestration", "main", True, 1, "ok"),
@@ -159,17 +229,14 @@ def test_tools_of_workers_are_calls_paired_with_their_output_and_the_coordinator
         RunFinished("stop", Usage(1, 2), Usage(1, 2)),
     ]
     output = events((encoder.opening() + encoder.encode(batch)).decode())[-1]["response"]["output"]
-    assert [(item["type"], item.get("call_id")) for item in output] == [
-        ("function_call", "c2"),
-        ("function_call_output", "c2"),
-        ("function_call", "c1"),
-        ("function_call_output", "c1"),
+    assert [(item["type"], item.get("name")) for item in output] == [
+        ("mcp_call", "disk"),
+        ("mcp_call", "ping"),
         ("message", None),
     ]
-    assert (output[0]["arguments"], output[1]["status"], output[1]["output"]) == ("{}", "incomplete", "no route")
-    assert output[2]["arguments"] == '{"host":"db1"}'
-    assert output[3]["output"] == "91% 91% 91% 91% 91% ... [truncated]"
-    assert output[4]["content"][0]["text"] == "Which disk?\n\n- sda\n- sdb"
+    assert (output[0]["arguments"], output[0]["output"]) == ('{"host":"db1"}', "91% 91% 91% 91% 91% ... [truncated]")
+    assert (output[1]["arguments"], output[1]["status"]) == ("{}", "failed")
+    assert output[2]["content"][0]["text"] == "Which disk?\n\n- sda\n- sdb"
 
 
 async def test_a_wish_to_store_is_answered_with_what_is_true(rig: Rig) -> None:
@@ -215,6 +282,4 @@ async def test_what_cannot_be_served_is_400(rig: Rig, body: dict[str, object]) -
 
 def test_the_encoder_survives_an_end_without_a_beginning() -> None:
     encoder = ResponsesEncoder(StreamShape(model="ops", session_id="s"), created=1, metadata={})
-    from aura_py.errors import AuraError
-
     assert events(encoder.encode([RunFailed(AuraError("x"))]).decode())[-1]["response"]["status"] == "failed"

@@ -149,11 +149,16 @@ def _add_call(kept: list[Message], item: dict[str, object], place: str) -> None:
 
 
 def _add_finished_call(kept: list[Message], item: dict[str, object], place: str) -> None:
-    """A call that Aura ran in an earlier turn, with its result."""
+    """A call that Aura ran in an earlier turn, with its result if the client kept it."""
     identity = _required(item, "id", place)
     _add_call(kept, {**item, "call_id": identity}, place)
-    result = item.get("output") or item.get("error") or ""
-    kept.append(Message("tool", content_parts(result, param=f"{place}.output", attached=[]), tool_call_id=identity))
+    result = item.get("output")
+    if result is None:
+        result = item.get("error")
+    if isinstance(result, dict):
+        result = result.get("content") or result.get("message")
+    if result is not None:
+        kept.append(Message("tool", content_parts(result, param=f"{place}.output", attached=[]), tool_call_id=identity))
 
 
 def _required(item: dict[str, object], key: str, place: str) -> str:
