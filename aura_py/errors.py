@@ -176,7 +176,10 @@ class ServerUnavailable(RunError):
 
 
 class ProviderError(RunError):
-    """A model provider failed. ``provider_status`` is its HTTP status, ``retry_after`` its wish in seconds."""
+    """A model provider failed. ``provider_status`` is its HTTP status, ``retry_after`` its wish in seconds.
+
+    ``parameters`` are those of the request that its words name, as Chat Completions calls them.
+    """
 
     status = 502
     type = "upstream_error"
@@ -190,10 +193,12 @@ class ProviderError(RunError):
         detail: str | None = None,
         provider_status: int | None = None,
         retry_after: float | None = None,
+        parameters: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(message, detail=detail)
         self.provider_status = provider_status
         self.retry_after = retry_after
+        self.parameters = parameters
 
 
 class ProviderAuthError(ProviderError):

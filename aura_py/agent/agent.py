@@ -49,6 +49,7 @@ class Agent:
         self._mcp = mcp
         self._reserved = reserved_names(config)
         self._filters = FilterCheck(config)
+        self._may_choose = "tool_choice" in config.agent.request_overrides
 
     def describe(self) -> Description:
         model = self._model
@@ -66,7 +67,8 @@ class Agent:
         model = self._model
         yield [SessionInfo(f"{model.provider}/{model.model}", model.context_window)]
         async with AsyncExitStack() as open_things:
-            equipment = _Equipment(Toolset(), (), (), "", 0, None)
+            # A side request is one model call, whatever comes of it.
+            equipment = _Equipment(Toolset(), (), (), "", -1, None)
             if not turn.side:
                 attachment = await self._attach(context)
                 if attachment is not None:
@@ -89,6 +91,8 @@ class Agent:
     async def _conversation(self, turn: Turn, context: RunContext, equipment: _Equipment) -> Conversation:
         parking = equipment.parking
         messages = repaired(turn.messages)
+        sampling = turn.sampling if turn.side else self._sampling(turn)
+        choice, chosen = self._choice(turn, equipment)
         if parking is not None:
             await parking.seed(message.text for message in messages)
         spec = LoopSpec(
@@ -97,10 +101,11 @@ class Agent:
             runner=ToolRunner(equipment.toolset, equipment.stages),
             turn_depth=equipment.turn_depth,
             info=CallInfo("side" if turn.side else "agent", self._config.agent.name),
-            sampling=turn.sampling if turn.side else self._sampling(turn),
+            sampling=sampling,
             parallel_tool_calls=turn.parallel_tool_calls if equipment.client_tools else None,
             client_tools=equipment.client_tools,
-            tool_choice=self._choice(turn, equipment),
+            tool_choice=choice,
+            from_caller=frozenset() if turn.side else _given(sampling) | chosen,
             on_usage=parking.observe if parking is not None else lambda _usage, _sent: None,
         )
         return Conversation(spec, messages, context)
@@ -135,6 +140,10 @@ class Agent:
             patterns=agent.client_tool_filter,
             taken={tool.name for tool in tools},
         )
+        if turn.allowed_tools is not None:
+            client_tools = tuple(tool for tool in client_tools if tool.name in turn.allowed_tools)
+            if self._may_choose:
+                tools = [tool for tool in tools if tool.name in turn.allowed_tools]
         parking = await agent_parking(config, self._model, tools, base, client_tools, context)
         if parking is not None:
             tools += parking.tools
@@ -166,14 +175,16 @@ class Agent:
         kept = {f.name: getattr(asked, f.name) for f in fields(Sampling) if f.name in allowed}
         return replace(Sampling(), **kept)
 
-    def _choice(self, turn: Turn, equipment: _Equipment) -> Callable[[int], ToolChoice]:
-        """The caller's ``tool_choice`` concerns the first turn, and the agent's own tools only if the file allows it.
+    def _choice(self, turn: Turn, equipment: _Equipment) -> tuple[Callable[[int], ToolChoice], frozenset[str]]:
+        """The caller's ``tool_choice`` by turn, and its name if it was given.
+
+        It concerns the first turn, and the agent's own tools only if the file allows it.
 
         Raises:
             RequestError: It names a tool that there is not.
         """
         choice, names = turn.tool_choice, {tool.name for tool in equipment.client_tools}
-        if "tool_choice" in self._config.agent.request_overrides and not turn.side:
+        if self._may_choose and not turn.side:
             names |= {tool.name for tool in equipment.toolset}
             if isinstance(choice, NamedTool) and choice.name not in names:
                 raise RequestError(
@@ -181,7 +192,12 @@ class Agent:
                     param="tool_choice",
                 )
         applies = bool(names) and (not isinstance(choice, NamedTool) or choice.name in names)
-        return lambda number: choice if applies and number == 1 else "auto"
+        given = frozenset({"tool_choice"}) if applies and choice != "auto" else frozenset[str]()
+        return lambda number: choice if applies and number == 1 else "auto", given
+
+
+def _given(sampling: Sampling) -> frozenset[str]:
+    return frozenset(f.name for f in fields(Sampling) if getattr(sampling, f.name) not in (None, ()))
 
 
 def _left_undone(result: LoopResult) -> str | None:

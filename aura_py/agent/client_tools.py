@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import orjson
 
 from aura_py.agent.contract import ClientTool
 from aura_py.globs import Glob
 from aura_py.llm.contract import ToolSpec
-from aura_py.messages import JsonObject
+from aura_py.messages import JsonObject, ToolCall
+from aura_py.tools.runner import parse_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -36,3 +41,16 @@ def offered(
             tool.name, ToolSpec(tool.name, tool.description, tool.parameters or _NO_PARAMETERS, tool.strict)
         )
     return tuple(kept.values())
+
+
+def readable(call: ToolCall) -> ToolCall | None:
+    """``call`` with arguments that are the text of an object, or ``None``: a client is never handed a guess."""
+    parsed = parse_arguments(call.arguments)
+    if not isinstance(parsed, str):
+        written = call.arguments.lstrip().startswith("{")
+        return call if written else replace(call, arguments=orjson.dumps(parsed).decode())
+    try:
+        value = json.loads(call.arguments)  # NaN and lone surrogates, which some models write
+    except (ValueError, RecursionError):
+        return None
+    return call if isinstance(value, dict) else None

@@ -28,12 +28,14 @@ class Turn:
 
     ``messages`` is the conversation in its original order, without the agent's own system prompt; it ends with the
     user's message or, when the caller answers tool calls, with tool results. ``side`` marks a chat UI's side request
-    (title, tags): one model call without tools, under ``instructions`` instead of the agent's prompt.
+    (title, tags): one model call without tools and without the agent's prompt. ``allowed_tools`` are the only ones
+    that the caller wants to be called: of its own, and of the agent's where the file lets it choose.
     """
 
     messages: tuple[Message, ...]
     client_tools: tuple[ClientTool, ...] = ()
     tool_choice: ToolChoice = "auto"
+    allowed_tools: frozenset[str] | None = None
     parallel_tool_calls: bool | None = None
     sampling: Sampling = Sampling()
     side: bool = False

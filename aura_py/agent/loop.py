@@ -11,11 +11,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import anyio
 
+from aura_py.agent.client_tools import readable
 from aura_py.agent.sequence import TurnSequence
 from aura_py.context import RunContext
+from aura_py.errors import ProviderProtocolError
 from aura_py.events import (
     Event,
     ModelCallCompleted,
@@ -59,7 +62,7 @@ from aura_py.messages import (
     tool_result,
     user,
 )
-from aura_py.tools.contract import CallContext, ToolOutcome
+from aura_py.tools.contract import CallContext, ToolOutcome, failure
 from aura_py.tools.runner import ToolRunner, parse_arguments
 
 MAX_PARALLEL_CALLS = 32
@@ -69,6 +72,10 @@ _LAST_TURN = (
     "No tool turns are left for this request. Answer now from what you have found so far, "
     "and say plainly what could not be finished."
 )
+_CUT: Final = frozenset({"length", "content_filter"})
+"""Ends that may fall into the middle of a call."""
+_CUT_CALL = "JsonError: the answer was cut before the arguments of this call; send it again, shorter."
+_NOT_PASSED_ON = "another call of this turn was malformed, so none was passed on; send all of them again."
 _CANCELLED = "ToolCallError: Request cancelled"
 
 
@@ -79,7 +86,7 @@ class LoopSpec:
     ``done`` is asked after every tool result: a recorded decision ends the loop at once and later calls of that turn
     are not executed. ``last_turn_tools`` are offered (and one is demanded) on the last turn instead of none.
     ``tool_choice`` may depend on the turn. ``on_fragments`` gets argument fragments while they arrive, all that came
-    together at once. ``client_tools`` are names that the caller executes.
+    together at once. ``client_tools`` are those that the caller executes, ``from_caller`` the parameters it set.
     """
 
     model: ChatModel
@@ -91,6 +98,7 @@ class LoopSpec:
     parallel_tool_calls: bool | None = None
     client_tools: tuple[ToolSpec, ...] = ()
     tool_choice: Callable[[int], ToolChoice] = lambda _turn: "auto"
+    from_caller: frozenset[str] = frozenset()
     done: Callable[[], bool] = lambda: False
     last_turn_tools: tuple[str, ...] = ()
     last_turn_note: str = _LAST_TURN
@@ -175,6 +183,10 @@ class Conversation:
                         result.turn_limit = True
                         result.finish_reason = "length" if finish == "stop" else finish
                     return
+                if self._client_call_was_cut(reply):
+                    self._messages.append(assistant("".join(reply.text), (), tuple(reply.blocks)))
+                    result.finish_reason = reply.finish
+                    return
                 await self._answer(turn, reply)
                 if result.client_calls:
                     result.finish_reason = "tool_calls"
@@ -224,8 +236,7 @@ class Conversation:
         if turn == self._limit and turn > 1 and tools:
             if spec.last_turn_tools:
                 tools = tuple(tool for tool in tools if tool.name in spec.last_turn_tools)
-                forced: ToolChoice = NamedTool(tools[0].name) if len(tools) == 1 else "required"
-                choice = forced if spec.model.capabilities.tool_choice else "auto"
+                choice = NamedTool(tools[0].name) if len(tools) == 1 else "required"
             else:
                 choice = "none"
             messages.append(user(spec.last_turn_note))
@@ -235,6 +246,7 @@ class Conversation:
             tool_choice=choice if tools else "auto",
             parallel_tool_calls=spec.parallel_tool_calls if tools else None,
             sampling=spec.sampling,
+            from_caller=spec.from_caller if turn == 1 else spec.from_caller - {"tool_choice"},
             info=replace(spec.info, call=spec.info.call + turn - 1),
             first_delta_timeout=limits.first_chunk,
             inactivity_timeout=spec.inactivity_timeout or limits.inactivity,
@@ -276,16 +288,20 @@ class Conversation:
     async def _answer(self, turn: int, reply: _Reply) -> None:
         """Runs the calls of one turn and appends their results, in call order."""
         spec = self._spec
-        requested = [_requested(call, self._kind(call)) for call in reply.calls]
-        sequence = TurnSequence(requested, self._context.emit)
         ours = [call for call in reply.calls if call.name not in self._client_names]
-        theirs = tuple(call for call in reply.calls if call.name in self._client_names)
-        outcomes: dict[str, ToolOutcome] = {}
+        theirs, outcomes = self._client_calls(turn, reply)
+        shown = {call.id: call for call in (*ours, *theirs)}
+        requested = [shown[call.id] for call in reply.calls if call.id in shown]
+        sequence = TurnSequence([_requested(call, self._kind(call)) for call in requested], self._context.emit)
         limiter = anyio.CapacityLimiter(1 if spec.serial else MAX_PARALLEL_CALLS)
 
         async def run(call: ToolCall) -> None:
             async with limiter:
                 if spec.done():
+                    return
+                if reply.finish in _CUT and _is_empty(call):
+                    outcomes[call.id] = failure(_CUT_CALL, outcome="schema_error")
+                    sequence.completed(self._completion(call, 0, ok=False, text=_CUT_CALL))
                     return
                 outcomes[call.id] = await self._run(call, turn, sequence)
 
@@ -302,13 +318,45 @@ class Conversation:
                 sequence.completed(self._completion(call, 0, ok=False, text=_CANCELLED))
             raise
 
-        executed = tuple(call for call in ours if call.id in outcomes)
+        executed = tuple(call for call in reply.calls if call.id in outcomes)
         self._messages.append(assistant("".join(reply.text), (*executed, *theirs), tuple(reply.blocks)))
         images = spec.model.capabilities.tool_images
         for call in executed:
             outcome = outcomes[call.id]
             self._messages.append(tool_result(call, _content(outcome, images), is_error=not outcome.ok))
         self.result.client_calls = theirs
+
+    def _client_call_was_cut(self, reply: _Reply) -> bool:
+        """Whether the answer ended inside a call that the caller would run.
+
+        Arguments that had not begun look like those of a call without any, so neither is passed on.
+        """
+        return reply.finish in _CUT and any(
+            call.name in self._client_names and (_is_empty(call) or readable(call) is None) for call in reply.calls
+        )
+
+    def _client_calls(self, turn: int, reply: _Reply) -> tuple[tuple[ToolCall, ...], dict[str, ToolOutcome]]:
+        """The calls to hand to the caller, or what the model is told when one of them cannot be read.
+
+        Raises:
+            ProviderProtocolError: One cannot be read, and no turn with tools is left.
+        """
+        theirs = [(call, readable(call)) for call in reply.calls if call.name in self._client_names]
+        whole = tuple(read for _, read in theirs if read is not None)
+        if len(whole) == len(theirs):
+            return whole, {}
+        unread = next(call for call, read in theirs if read is None)
+        if turn + 1 >= self._limit:
+            model = self._spec.model
+            raise ProviderProtocolError(
+                f"Model `{model.model}` of provider `{model.provider}` called the client's tool `{unread.name}` with"
+                " arguments that are no JSON object, and no turn is left to ask again; repeat the request."
+            )
+        outcomes = {}
+        for call, read in theirs:
+            why = parse_arguments(call.arguments) if read is None else _NOT_PASSED_ON
+            outcomes[call.id] = failure(f"JsonError: {why}", outcome="schema_error")
+        return (), outcomes
 
     async def _run(self, call: ToolCall, turn: int, sequence: TurnSequence) -> ToolOutcome:
         spec, run = self._spec, self._context
@@ -365,6 +413,10 @@ def _specs(runner: ToolRunner) -> tuple[ToolSpec, ...]:
 def _requested(call: ToolCall, kind: ToolKind) -> ToolRequested:
     parsed = parse_arguments(call.arguments)
     return ToolRequested(call.id, call.name, call.arguments, {} if isinstance(parsed, str) else parsed, kind)
+
+
+def _is_empty(call: ToolCall) -> bool:
+    return parse_arguments(call.arguments) == {}
 
 
 def _content(outcome: ToolOutcome, images: bool) -> tuple[Part, ...]:

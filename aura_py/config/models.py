@@ -33,6 +33,8 @@ class LLMBase(Section):
     context_window: int | None = None
     temperature: float | None = None
     fallback_tool_parsing: bool = False
+    tool_choice: Literal["auto"] | None = None
+    """``auto``: the model cannot be made to call a tool, and Aura never tries."""
     additional_params: Mapping[str, Any] = Field(default_factory=dict)
     fallback: tuple[LLM, ...] = ()
     """Complete LLM tables tried in order when this model is overloaded or unreachable (extension)."""

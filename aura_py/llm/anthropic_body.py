@@ -46,7 +46,8 @@ def build_body(
     }
     if systems:
         blocks: list[Body] = [{"type": "text", "text": text} for text in systems]
-        blocks[-1]["cache_control"] = _CACHE
+        if "cache_control" not in request.left_out:
+            blocks[-1]["cache_control"] = _CACHE
         body["system"] = blocks
     heat = sampling.temperature if sampling.temperature is not None else temperature
     if heat is not None:
@@ -67,12 +68,13 @@ def build_body(
     if request.tools:
         # Without it a long argument, such as an answer that is given through a tool, comes in one piece. Servers that
         # only speak the same protocol may reject a field they do not know.
-        eager = {"eager_input_streaming": True} if official else {}
+        eager = {"eager_input_streaming": True} if official and "eager_input_streaming" not in request.left_out else {}
         body["tools"] = [
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters, **eager}
             for tool in request.tools
         ]
-        body["tools"][-1]["cache_control"] = _CACHE
+        if "cache_control" not in request.left_out:
+            body["tools"][-1]["cache_control"] = _CACHE
     body.update(additional_params)
     claude.suit_thinking(body, turns, PROVIDER)
     if request.tools:

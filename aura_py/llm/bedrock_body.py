@@ -58,7 +58,7 @@ def build_body(
     if not offered:
         # Converse knows no choice `none`, and rejects tool blocks without tool definitions.
         turns = told(turns)
-    cached = claude.takes_cache_points(asked.model)
+    cached = claude.takes_cache_points(asked.model) and "cache_control" not in request.left_out
     body: Body = {
         "modelId": asked.model,
         "messages": [{"role": turn.role, "content": _content(turn, asked)} for turn in turns],

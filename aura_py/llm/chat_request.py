@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -34,10 +34,11 @@ def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
     sampling = request.sampling
     body: Body = {
         "model": settings.model,
-        "messages": messages(request.messages, settings),
+        "messages": messages(request.messages, settings, request.left_out),
         "stream": True,
-        "stream_options": {"include_usage": True},
     }
+    if "stream_options" not in request.left_out:
+        body["stream_options"] = {"include_usage": True}
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
         if isinstance(request.tool_choice, NamedTool):
@@ -68,7 +69,8 @@ def has_linked_files(conversation: Sequence[Message]) -> bool:
     )
 
 
-def messages(conversation: Sequence[Message], settings: ChatSettings) -> list[Body]:
+def messages(conversation: Sequence[Message], settings: ChatSettings, left_out: Set[str]) -> list[Body]:
+    reasoning_of = "" if "reasoning_content" in left_out else settings.returns_reasoning_of
     result: list[Body] = []
     waiting: list[Body] = []
     for message in conversation:
@@ -80,7 +82,7 @@ def messages(conversation: Sequence[Message], settings: ChatSettings) -> list[Bo
         elif message.role == "user":
             result.append({"role": "user", "content": _content(message.content)})
         elif message.role == "assistant":
-            result.append(_assistant(message, settings.returns_reasoning_of))
+            result.append(_assistant(message, reasoning_of))
         else:
             result.append({"role": "tool", "tool_call_id": message.tool_call_id or "", "content": message.text})
             pictures = tuple(part for part in message.content if not isinstance(part, TextPart))

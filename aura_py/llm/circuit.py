@@ -24,11 +24,15 @@ _IDENTITY = ("provider", "model", "base_url", "region", "profile", "script", "ru
 
 
 class Circuit:
-    """The memory of one model. Times are on a monotonic clock, in seconds."""
+    """The memory of one model. Times are on a monotonic clock, in seconds.
 
-    __slots__ = ("__weakref__", "_failures", "_trials", "_until")
+    ``refused`` are optional parameters that the model does not take.
+    """
+
+    __slots__ = ("__weakref__", "_failures", "_trials", "_until", "refused")
 
     def __init__(self) -> None:
+        self.refused: frozenset[str] = frozenset()
         self._failures = 0
         self._until = 0.0
         self._trials = 0

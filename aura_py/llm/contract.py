@@ -65,13 +65,19 @@ class CallInfo:
 
 @dataclass(slots=True, frozen=True)
 class ChatRequest:
-    """One model call. System messages come first. Deadlines are in seconds, ``None`` is no limit."""
+    """One model call. System messages come first. Deadlines are in seconds, ``None`` is no limit.
+
+    ``from_caller`` are the parameters that the API's caller set, as Chat Completions calls them: they are honoured or
+    refused. ``left_out`` are optional ones that a dialect must not send, because this model refuses them.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool | None = None
     sampling: Sampling = Sampling()
+    from_caller: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
     info: CallInfo = CallInfo()
     first_delta_timeout: float | None = None
     inactivity_timeout: float | None = None

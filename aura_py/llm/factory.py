@@ -30,6 +30,7 @@ def build_model(config: LLM, *, agent: str) -> ChatModel:
         agent=agent,
         caps=[table.max_tokens for table in tables],
         circuits=[circuit_of(table) for table in tables],
+        never_forced=[table.tool_choice == "auto" for table in tables],
     )
 
 

@@ -24,6 +24,7 @@ from aura_py.errors import (
     RequestError,
     UnsupportedContent,
 )
+from aura_py.llm.parameters import named_parameters
 
 _OVERFLOW = re.compile(
     r"context[_ ]length|context window|maximum context|max context length|context limit|prompt is too long"
@@ -104,7 +105,13 @@ class Asked:
                 f"answered HTTP {status} with an HTML page instead of JSON; a proxy in between or a wrong address:"
                 f" check `base_url` (`{self.place}`)"
             )
-        return kind(self._sentence(what), detail=detail, provider_status=status, retry_after=wait)
+        return kind(
+            self._sentence(what),
+            detail=detail,
+            provider_status=status,
+            retry_after=wait,
+            parameters=named_parameters(status, text),
+        )
 
     def _judge(self, status: int, text: str) -> tuple[type[ProviderError], str]:
         if status in (400, 403, 422) and _FILTERED.search(text):

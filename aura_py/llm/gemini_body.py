@@ -97,7 +97,7 @@ def _generation(request: ChatRequest, asked: Asked, max_tokens: int | None, temp
         "topP": sampling.top_p,
         "seed": sampling.seed,
         "stopSequences": list(sampling.stop) or None,
-        "thinkingConfig": _thinking(sampling.reasoning_effort, asked),
+        "thinkingConfig": _thinking(request, asked),
     }
     wanted = sampling.response_format
     if wanted is not None and wanted.get("type") != "text":
@@ -113,7 +113,8 @@ def _generation(request: ChatRequest, asked: Asked, max_tokens: int | None, temp
     return {key: value for key, value in generation.items() if value is not None}
 
 
-def _thinking(effort: ReasoningEffort | None, asked: Asked) -> Body | None:
+def _thinking(request: ChatRequest, asked: Asked) -> Body | None:
+    effort = request.sampling.reasoning_effort
     release = version(asked.model)
     thinks = release is not None and release >= (2, 5)
     if not thinks:
@@ -122,7 +123,7 @@ def _thinking(effort: ReasoningEffort | None, asked: Asked) -> Body | None:
         raise asked.refuse("reasoning_effort", "this model does not think")
     assert release is not None
     if effort is None:
-        return {"includeThoughts": True}
+        return None if "include_thoughts" in request.left_out else {"includeThoughts": True}
     if release[0] >= 3:
         level = "minimal" if effort == "none" else effort
         return {"includeThoughts": effort != "none", "thinkingLevel": level.upper()}

@@ -48,7 +48,8 @@ CAPABILITIES = Capabilities(
     notes=(
         "images only as `data:` URLs",
         "images of tool results follow the results in a message of the user's side",
-        "a forced tool call is refused; `tool_choice = none` leaves the tools out",
+        "a caller's forced tool call is refused, Aura's own is asked for in words",
+        "`tool_choice = none` leaves the tools out",
         "`reasoning_effort` is `think`: a level for `gpt-oss`, otherwise on or off",
         "parallel tool calls cannot be switched off",
         "tool calls arrive whole and without ids; ids are made up",

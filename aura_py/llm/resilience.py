@@ -24,6 +24,7 @@ from aura_py.errors import (
 )
 from aura_py.llm.circuit import Circuit
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta, UsageReport
+from aura_py.llm.parameters import refused_options, refused_wishes, without
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class _Link:
     model: ChatModel
     cap: int | None
     circuit: Circuit
+    refused: frozenset[str]
+    """Optional parameters that this model is known not to take before it is asked."""
 
 
 class ResilientModel:
@@ -73,6 +76,7 @@ class ResilientModel:
     Args:
         caps: The ``max_tokens`` of each model's table, which no request exceeds.
         circuits: What is remembered of each model; by default the chain remembers for itself.
+        never_forced: Whether each model's table says that it cannot be made to call a tool.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class ResilientModel:
         agent: str,
         caps: Sequence[int | None] = (),
         circuits: Sequence[Circuit] = (),
+        never_forced: Sequence[bool] = (),
         policy: RetryPolicy | None = None,
         clock: Clock | None = None,
         chance: random.Random | None = None,
@@ -92,8 +97,16 @@ class ResilientModel:
         self.context_window = first.context_window
         self.capabilities: Capabilities = first.capabilities
         self._chain = tuple(
-            _Link(place, model, cap, circuit or Circuit())
-            for place, (model, cap, circuit) in enumerate(zip_longest((first, *fallbacks), caps, circuits))
+            _Link(
+                place,
+                model,
+                cap,
+                circuit or Circuit(),
+                frozenset({"tool_choice"}) if never or not model.capabilities.tool_choice else frozenset(),
+            )
+            for place, (model, cap, circuit, never) in enumerate(
+                zip_longest((first, *fallbacks), caps, circuits, never_forced)
+            )
         )
         self._agent = agent
         self._policy = policy or RetryPolicy()
@@ -144,7 +157,7 @@ class ResilientModel:
         began = self._clock.monotonic()
         with link.circuit.asking() as asked:
             try:
-                begun = await self._attempts(link.model, request, last=last)
+                begun = await self._attempts(link, request, last=last)
             except _BeforeAnything as failed:
                 if _helps_elsewhere(failed.error):
                     self._cool(link, asked, began, failed.error)
@@ -173,28 +186,63 @@ class ResilientModel:
             )
 
     async def _attempts(
-        self, model: ChatModel, request: ChatRequest, *, last: bool
+        self, link: _Link, request: ChatRequest, *, last: bool
     ) -> tuple[list[Delta], AsyncGenerator[list[Delta], None]]:
         """One model's attempts, until one of them has something to show: that, and the rest of its stream.
 
+        An attempt that fails over something that Aura added on its own does not count: it is repeated without.
+
         Raises:
             _BeforeAnything: All of them failed.
+            RequestError: The model does not take a parameter that the caller set.
         """
+        model, circuit = link.model, link.circuit
         deadline = _Deadlines(self._agent, model, request)
         policy = self._policy if last else self._policy.before_next()
+        request = self._suited(request, link)
         attempt = 0
+        suspected: frozenset[str] = frozenset()
         while True:
             attempt += 1
             batches = self._timed(model, request, deadline)
             try:
-                return await anext(batches, []), batches
+                first: list[Delta] = await anext(batches, [])
+                circuit.refused |= suspected
+                return first, batches
             except (ProviderError, RunTimeout) as error:
+                if isinstance(error, ProviderError):
+                    refused = refused_options(error, request)
+                    if refused:
+                        names = ", ".join(f"`{name}`" for name in sorted(refused))
+                        _log.info("%s Asking again without %s.", error.message, names)
+                        suspected |= refused
+                        request = without(request, refused)
+                        attempt -= 1
+                        continue
+                    wishes = refused_wishes(error, request)
+                    if wishes:
+                        circuit.answered()
+                        raise self._unsuited(link, min(wishes)) from error
                 again = _helps_again(error, last=last)
                 wait = policy.wait(attempt, _wish(error), self._random) if again else None
                 if wait is None or not deadline.allows(wait):
                     raise _BeforeAnything(error) from error
                 _log.warning("%s Trying again in %.1f s.", error.message, wait)
             await self._clock.sleep(wait)
+
+    def _suited(self, request: ChatRequest, link: _Link) -> ChatRequest:
+        """``request`` without what this model is known to refuse."""
+        choice = request.tool_choice
+        if choice not in ("auto", "none") and "tool_choice" in link.refused & request.from_caller:
+            raise self._unsuited(link, "tool_choice")
+        return without(request, link.refused | link.circuit.refused)
+
+    def _unsuited(self, link: _Link, param: str) -> RequestError:
+        return RequestError(
+            f"Agent `{self._agent}`: provider `{link.model.provider}`, model `{link.model.model}`, does not take"
+            f" `{param}` as the request sets it; change it or leave it out.",
+            param=param,
+        )
 
     async def _timed(
         self, model: ChatModel, request: ChatRequest, deadline: _Deadlines

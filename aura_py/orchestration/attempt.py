@@ -167,7 +167,7 @@ class Attempt:
             equipment.translator(event)
 
         def choose(_turn: int) -> ToolChoice:
-            return NamedTool(SUBMIT) if self.forced and profile.model.capabilities.tool_choice else "auto"
+            return NamedTool(SUBMIT) if self.forced else "auto"
 
         scratchpad = equipment.scratchpad
         spec = LoopSpec(

@@ -253,7 +253,6 @@ class _PlanningAttempt:
         workers = run.team.names
         routing = routing_tools(call.routes, self.slot, query=call.query, workers=workers)
         runner = _RoutingRunner(Toolset((*routing, *owner._tools)), self.slot, stream, call, workers)
-        capabilities = owner._model.capabilities
 
         def emit(event: Event) -> None:
             if isinstance(event, ModelCallCompleted):
@@ -261,7 +260,7 @@ class _PlanningAttempt:
             translator(event)
 
         def choose(_turn: int) -> ToolChoice:
-            return "required" if self.forced and capabilities.tool_choice else "auto"
+            return "required" if self.forced else "auto"
 
         spec = LoopSpec(
             model=owner._model,

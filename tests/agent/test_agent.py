@@ -13,7 +13,16 @@ import pytest
 from aura_py.agent.agent import Agent
 from aura_py.agent.contract import ClientTool, Turn
 from aura_py.config.models import AgentConfig
-from aura_py.events import Event, McpStatus, RunFinished, SessionInfo, TextDelta, ToolCompleted, ToolRequested
+from aura_py.events import (
+    Event,
+    McpStatus,
+    ModelCallCompleted,
+    RunFinished,
+    SessionInfo,
+    TextDelta,
+    ToolCompleted,
+    ToolRequested,
+)
 from aura_py.llm import build_model
 from aura_py.llm.contract import NamedTool, Sampling
 from aura_py.mcp import McpPool
@@ -146,6 +155,13 @@ async def test_a_side_request_is_one_model_call_without_tools_or_the_agents_prom
     events = await ask(config(rules, {"mock": MOCK}), question(side=True))
     assert end(events).answer == "A title"
     assert not [e for e in events if isinstance(e, McpStatus)]
+
+
+async def test_a_side_request_stays_one_model_call_when_the_model_wants_a_tool() -> None:
+    rules: Rules = [{"call": 1, "say": "A title", "tool_calls": [{"name": "mock_tool"}]}, {"say": "second"}]
+    events = await ask(config(rules), question(side=True))
+    assert (end(events).answer, end(events).finish_reason) == ("A title", "stop")
+    assert sum(isinstance(event, ModelCallCompleted) for event in events) == 1
 
 
 async def test_context_blocks_follow_the_system_prompt() -> None:

@@ -13,15 +13,16 @@ import pytest
 from aura_py.agent.loop import MAX_PARALLEL_CALLS, Conversation, LoopResult, LoopSpec
 from aura_py.config.models import ScriptedLLM
 from aura_py.context import RunContext
-from aura_py.errors import ProviderError
+from aura_py.errors import ProviderError, ProviderProtocolError
 from aura_py.events import Event, ModelCallCompleted, TextDelta, ToolCompleted, ToolRequested
 from aura_py.llm import build_model
-from aura_py.llm.contract import ChatModel, ToolSpec
-from aura_py.messages import JsonObject, user
+from aura_py.llm.contract import ChatModel, Delta, Finish, Text, ToolCallReady, ToolSpec
+from aura_py.messages import FinishReason, JsonObject, ToolCall, user
 from aura_py.tools.contract import BuiltinTool, CallContext, Tool, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset
 from tests.agent.stages import call_context
+from tests.llm.fakes import Says, Script, answer
 
 Rule = Mapping[str, Any]
 
@@ -156,6 +157,70 @@ async def test_a_client_tool_ends_the_turn_after_the_servers_own_calls() -> None
     assert [call.name for call in result.client_calls] == ["edit"]
     assert completed(events) == ["look"]
     assert [e.kind for e in events if isinstance(e, ToolRequested)] == ["client", "filesystem"]
+
+
+HALF = '{"path": "/tmp'
+DELETE = ToolSpec("delete", "", {"type": "object"})
+
+
+def calls(*written: tuple[str, str], finish: FinishReason = "tool_calls", text: str = "") -> Script:
+    ready: list[Delta] = [ToolCallReady(ToolCall(f"c{n}", name, args)) for n, (name, args) in enumerate(written)]
+    return ([Text(text)] if text else [], ready, [Finish(finish)])
+
+
+@pytest.mark.parametrize("written", [HALF, "{}", ""])
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+async def test_a_client_call_that_was_cut_is_not_passed_on(written: str, finish: FinishReason) -> None:
+    model = Says(calls(("look", '{"a": 1}'), ("delete", written), finish=finish, text="Well:"))
+    result, events = await talk(replace(spec(model, tool("look")), client_tools=(DELETE,)))
+    assert (result.finish_reason, result.client_calls, result.answer) == (finish, (), "Well:")
+    assert not any(isinstance(event, ToolRequested) for event in events)
+    assert [message.role for message in result.conversation] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("written", [HALF, "null]", "[1]", '"text"', "5"])
+async def test_a_malformed_client_call_is_asked_for_again(written: str) -> None:
+    model = Says(
+        calls(("delete", '{"path": "a"}'), ("delete", written), ("look", "{}")), calls(("delete", '{"path": "b"}'))
+    )
+    result, events = await talk(replace(spec(model, tool("look")), client_tools=(DELETE,)))
+    assert [call.arguments for call in result.client_calls] == ['{"path": "b"}']
+    assert [event.name for event in events if isinstance(event, ToolRequested)] == ["look", "delete"]
+    not_passed_on, malformed, looked = [m.text for m in model.requests[1].messages if m.role == "tool"]
+    assert "none was passed on" in not_passed_on
+    assert malformed.startswith("JsonError: the arguments are")
+    assert looked == "data"
+
+
+async def test_a_client_call_that_stays_malformed_ends_the_run_when_the_turns_are_used_up() -> None:
+    model = Says(calls(("delete", HALF)))
+    with pytest.raises(ProviderProtocolError, match="`delete` with arguments that are no JSON object"):
+        await talk(replace(spec(model, depth=2), client_tools=(DELETE,)))
+    assert len(model.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "passed"),
+    [("", "{}"), ("null", "{}"), ('"{\\"a\\": 1}"', '{"a":1}'), ('{"a": 1}', '{"a": 1}'), ('{"a": NaN}', '{"a": NaN}')],
+)
+async def test_a_client_call_is_passed_on_as_an_object(written: str, passed: str) -> None:
+    model = Says(calls(("delete", written)))
+    result, events = await talk(replace(spec(model), client_tools=(DELETE,)))
+    assert [call.arguments for call in result.client_calls] == [passed]
+    assert [event.arguments for event in events if isinstance(event, ToolRequested)] == [passed]
+
+
+async def test_a_call_that_was_cut_before_its_arguments_is_not_executed() -> None:
+    executed: list[JsonObject] = []
+
+    async def wipe(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
+        executed.append(arguments)
+        return success("gone")
+
+    model = Says(calls(("wipe", "{}"), finish="length"), answer("sorry"))
+    result, events = await talk(spec(model, BuiltinTool("wipe", "", {"type": "object"}, wipe, "mcp")))
+    assert (executed, completed(events), result.answer) == ([], ["wipe"], "sorry")
+    assert "was cut" in model.requests[1].messages[-1].text
 
 
 async def test_an_unknown_tool_is_answered_and_the_run_goes_on() -> None:

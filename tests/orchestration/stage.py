@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from aura_py.agent.contract import Turn
 from aura_py.config.models import LLM, AgentConfig, ScriptedLLM
 from aura_py.context import Clock, RunLimits, SystemClock
+from aura_py.errors import ProviderRejected
 from aura_py.events import Event, RunFailed, RunFinished, TextDelta
 from aura_py.llm.contract import ChatModel, ChatRequest, Delta
+from aura_py.llm.resilience import ResilientModel
 from aura_py.llm.scripted import ScriptedModel
 from aura_py.llm.text_calls import TextCallModel
 from aura_py.mcp import McpPool
@@ -138,14 +140,18 @@ class Told:
 class RecordingModel:
     """The scripted model, with what it was asked kept for the test."""
 
-    def __init__(self, inner: ChatModel, requests: list[ChatRequest], *, forcing: bool = True) -> None:
+    def __init__(
+        self, inner: ChatModel, requests: list[ChatRequest], *, forcing: bool = True, refuses: bool = False
+    ) -> None:
         self.provider, self.model = inner.provider, inner.model
         self.context_window = inner.context_window
         self.capabilities = replace(inner.capabilities, tool_choice=forcing)
-        self._inner, self._requests = inner, requests
+        self._inner, self._requests, self._refuses = inner, requests, refuses
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         self._requests.append(request)
+        if self._refuses and request.tool_choice not in ("auto", "none"):
+            raise ProviderRejected("no", provider_status=400, parameters=frozenset({"tool_choice"}))
         async for batch in self._inner.stream(request):
             yield batch
 
@@ -163,6 +169,8 @@ class Stage:
         """Closed with the stage."""
         self.forcing = True
         """Whether the models can be made to call a tool."""
+        self.refuses = False
+        """Whether they answer a forced tool call with a 400."""
 
     def orchestrator(self, settings: AgentConfig, **options: bool) -> Orchestrator:
         def model_for(llm: LLM) -> ChatModel:
@@ -170,7 +178,9 @@ class Stage:
             model: ChatModel = ScriptedModel(llm, agent="team", clock=self.clock)
             if llm.fallback_tool_parsing:
                 model = TextCallModel(model)
-            return RecordingModel(model, self.requests, forcing=self.forcing)
+            recording = RecordingModel(model, self.requests, forcing=self.forcing, refuses=self.refuses)
+            plain = self.forcing and not self.refuses
+            return recording if plain else ResilientModel(recording, agent="team", clock=self.clock)
 
         return Orchestrator(settings, model_for=model_for, mcp=self.mcp, **options)
 

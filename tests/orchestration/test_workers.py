@@ -381,6 +381,21 @@ async def test_a_provider_that_cannot_be_forced_is_asked_in_words() -> None:
     assert told.one(TaskCompleted).success
 
 
+async def test_a_model_that_refuses_to_be_forced_is_asked_in_words_once_and_from_then_on() -> None:
+    rules = [
+        coordinator("plan", plan(step("job"), step("another")), user="routing tool"),
+        coordinator("plan", say="hm"),
+        worker(submit("late"), user="Call the tool `submit_result` now"),
+        worker(say="I would rather write."),
+        FINISH,
+    ]
+    async with jumping_clock() as clock, stage(clock) as scene:
+        scene.refuses = True
+        told = await scene.run(config(rules, agent={"turn_depth": 1}))
+    assert [event.success for event in told.all(TaskCompleted)] == [True, True]
+    assert [r.tool_choice for r in told.asked("coordinator") if r.tool_choice != "auto"] == ["required"]
+
+
 @pytest.mark.parametrize("filters", [["nothing_*"], ["a", "b"]])
 async def test_a_worker_whose_filter_matches_nothing_is_refused_where_there_are_no_servers(filters: list[str]) -> None:
     told = await play(coordinator("plan", plan(step("job"))), workers={"alpha": {"mcp_filter": filters}})

@@ -63,6 +63,9 @@ def _common() -> dict[str, Key]:
             Whole(1), "Tokens that fit into the model. Never sent; needed by the scratchpad and for usage percentages."
         ),
         "temperature": Key(Number(), "Sampling temperature; absent leaves it to the provider."),
+        "tool_choice": Key(
+            Choice(("auto",)), "`auto` never forces a tool call on the model; for models that refuse to be forced."
+        ),
         "fallback_tool_parsing": Key(Flag(), "Find tool calls that the model writes as text."),
         "additional_params": Key(
             FreeForm(reserved=STRUCTURAL),

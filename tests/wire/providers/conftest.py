@@ -118,8 +118,9 @@ class Partner:
     def name(self, scenario: str) -> str:
         return f"scn.{scenario}.{self.token}"
 
-    def model(self, scenario: str, **extra: Any) -> ChatModel:
-        table = providers.table(self.provider, self.name(scenario), self.address, **extra)
+    def model(self, scenario: str, family: str = "", **extra: Any) -> ChatModel:
+        """``family`` is what the model's name begins with."""
+        table = providers.table(self.provider, family + self.name(scenario), self.address, **extra)
         model = import_module(f"aura_py.llm.{self.provider}").build(table, agent="tester")
         self.built.append(model)
         return cast("ChatModel", model)

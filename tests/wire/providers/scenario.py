@@ -14,6 +14,7 @@ Keys of the file::
     message = "…"
     headers = { retry-after = "1" }
     times = 2                  # only the first two requests fail (default: all)
+    when = "tool_?choice"      # only requests fail whose body has this in it
     body = "<html>…"           # send this body as it is, with `content_type`
     content_type = "text/html"
 
@@ -59,6 +60,7 @@ class Failure:
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int | None = None
+    when: str = ""
     body: str | None = None
     content_type: str = "application/json"
 

@@ -272,6 +272,24 @@ async def test_tool_results_follow_their_calls_in_the_history(partner: Partner) 
     assert places == sorted(places)
 
 
+async def test_a_model_that_refuses_to_be_forced_is_asked_in_words(partner: Partner) -> None:
+    model = ResilientModel(partner.model("refuses_to_be_forced"), agent="tester")
+    request = ask(tools=TOOLS, tool_choice=NamedTool("add"))
+    deltas = [delta async for batch in model.stream(request) for delta in batch]
+    assert [call.name for call in calls_of(deltas)] == ["add"]
+    bodies = [seen["body"] for seen in await partner.requests()]
+    assert len(bodies) == (2 if partner.capabilities.tool_choice else 1)
+    assert "Call the tool `add` now." in bodies[-1]
+
+
+async def test_extras_that_a_server_refuses_are_left_out(partner: Partner) -> None:
+    family = {"gemini": "gemini-2.5-flash-", "bedrock": "anthropic.claude-sonnet-4-5-"}.get(partner.provider, "")
+    model = ResilientModel(partner.model("refuses_extras", family), agent="tester")
+    deltas = [delta async for batch in model.stream(ask(tools=TOOLS)) for delta in batch]
+    assert text_of(deltas) == "Hello there"
+    assert len(await partner.requests()) == (1 if partner.provider == "ollama" else 2)
+
+
 async def test_a_forced_tool_is_asked_for_or_refused(partner: Partner) -> None:
     request = ask(tools=TOOLS, tool_choice=NamedTool("add"))
     if not partner.capabilities.tool_choice:

@@ -118,7 +118,8 @@ class _Server:
         if scenario.then is not None and len(seen.requests) > 1:
             scenario = load(scenario.then)
         failure = scenario.error
-        if failure is not None and (failure.times is None or len(seen.requests) <= failure.times):
+        counts = failure is not None and (failure.times is None or len(seen.requests) <= failure.times)
+        if failure is not None and counts and re.search(failure.when, seen.requests[-1]["body"]):
             await self._refuse(writer, failure)
             return True
         watch = asyncio.create_task(wire.watch(seen.closed))
