@@ -48,6 +48,9 @@ class RunLimits:
     inactivity: float | None = None
 
 
+ANONYMOUS = "anonymous"
+"""The owner of everything where no keys are asked for, and of runs from the command line."""
+
 _RANDOM = random.Random()
 
 
@@ -63,10 +66,11 @@ def _client_disconnected() -> str:
 class RunContext:
     """One run's identity and surroundings.
 
-    ``headers`` are the caller's, names in lower case (``http-api.md`` §9.8); values are credentials and are never
-    logged. ``deadline`` is on ``clock.monotonic()``. ``emit`` puts an event into the run's stream at once and never
-    waits; a runnable uses it while it awaits tools or workers, and yields everything else. ``stop_reason`` is what MCP
-    servers are told when the run's calls are cancelled (``mcp-tools.md`` §9.4).
+    ``headers`` are the caller's, names in lower case ; values are credentials and are never
+    logged. ``owner`` is whom sessions and files belong to: the verified end user, else the key. ``deadline`` is on
+    ``clock.monotonic()``. ``emit`` puts an event into the run's stream at once and never waits; a runnable uses it
+    while it awaits tools or workers, and yields everything else. ``stop_reason`` is what MCP servers are told when the
+    run's calls are cancelled.
     """
 
     run_id: str
@@ -76,6 +80,7 @@ class RunContext:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     principal: str | None = None
     user: str | None = None
+    owner: str = ANONYMOUS
     metadata: Mapping[str, str] = field(default_factory=dict)
     limits: RunLimits = RunLimits()
     started: float = 0.0

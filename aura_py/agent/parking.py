@@ -14,6 +14,7 @@ from aura_py.config.models import AgentConfig, ScratchpadSettings
 from aura_py.context import RunContext
 from aura_py.llm.contract import ChatModel, ToolSpec
 from aura_py.messages import Message, Usage
+from aura_py.storage import session_directory
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import Middleware, Tool
 
@@ -120,20 +121,21 @@ async def agent_parking(
     settings, window = config.agent.scratchpad, model.context_window
     if not settings.enabled or config.memory_dir is None or window is None:
         return None
-    from aura_py.scratchpad import single_agent_directory, thresholds  # only agents that use it pay for its import
+    from aura_py.scratchpad import run_scratchpad, thresholds  # only agents that use it pay for its import
 
     limits = thresholds(config.mcp.servers, tools)
     if not limits and settings.default_min_tokens is None:
         logger.info("agent `%s` can reach no tool with a scratchpad threshold; the scratchpad is off", config.id)
         return None
-    directory, read_root = single_agent_directory(config.memory_dir, context.session_id, context.run_id)
+    session = session_directory(config.memory_dir, owner=context.owner, agent=config.id, session=context.session_id)
+    directory = run_scratchpad(session, context.run_id)
     try:
         return await Parking.open(
             settings,
             model,
             window=window,
             directory=directory,
-            read_root=read_root,
+            read_root=directory,
             limits=limits,
             prompt=prompt,
             tools=(*tools, *extra),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aura_py.config.problems import At
 from aura_py.config.tables import Tree
+from aura_py.storage import make_private
 
 
 def needed(tree: Tree) -> bool:
@@ -48,7 +49,7 @@ def create(roots: Iterable[At]) -> None:
 
 def _probe(directory: Path) -> str:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private(directory)
         with tempfile.TemporaryFile(dir=directory):
             return ""
     except OSError as error:

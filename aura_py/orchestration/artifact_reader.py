@@ -1,8 +1,7 @@
-"""``read_artifact``: results and tool outputs of this run and of earlier ones (``orchestration-workers.md`` §7)."""
+"""``read_artifact``: results and tool outputs of this run and of earlier ones."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import orjson
@@ -30,18 +29,17 @@ READ_SCHEMA: JsonObject = {
 
 
 class Pager(Protocol):
-    """Decides how a large artifact is handed to a worker whose scratchpad is active."""
+    """Decides how a large artifact of this run is handed to a worker whose scratchpad is active."""
 
-    async def __call__(self, filename: str, run_id: str | None, stored: Stored) -> str: ...
+    async def __call__(self, filename: str, stored: Stored) -> str: ...
 
 
 class ArtifactReader:
     """The tool of one agent.
 
     Args:
-        visible: Whether artifacts of another run may be read.
         cap: Tokens of one answer.
-        pager: Replaces the cap where a scratchpad is active.
+        pager: Replaces the cap for artifacts of this run where a scratchpad is active.
     """
 
     def __init__(
@@ -50,11 +48,10 @@ class ArtifactReader:
         *,
         counter: TokenCounter,
         cap: int,
-        visible: Callable[[str], Awaitable[bool]],
         pager: Pager | None = None,
     ) -> None:
         self._run, self._counter, self._cap = run, counter, cap
-        self._visible, self._pager = visible, pager
+        self._pager = pager
 
     def tool(self) -> BuiltinTool:
         return BuiltinTool(
@@ -76,15 +73,13 @@ class ArtifactReader:
             stored = await self._run.artifact(filename, run_id)
         except UnsafeName as error:
             return failure(f"IO error: {error}", outcome="tool_error")
-        if stored is not None and run_id is not None and not self._own(run_id) and not await self._visible(run_id):
-            stored = None
         if stored is None:
             return _answer(found=False, filename=filename, content="")
         if offset is not None or limit is not None:
             start = offset or 0
             content = self._capped(stored.text[start : None if limit is None else start + limit], complete=True)
-        elif self._pager is not None:
-            content = await self._pager(filename, run_id, stored)
+        elif self._pager is not None and (run_id is None or self._own(run_id)):
+            content = await self._pager(filename, stored)
         else:
             content = self._capped(stored.text, complete=len(stored.text.encode("utf-8", "replace")) >= stored.size)
         return _answer(found=True, filename=filename, content=content)

@@ -278,7 +278,6 @@ class Attempt:
             self.run.files,
             counter=counter_for(model.provider, model.model),
             cap=cap_for(model.context_window),
-            visible=self.run.visible_run,
             pager=ArtifactPager(scratchpad, path) if scratchpad is not None and path is not None else None,
         )
 

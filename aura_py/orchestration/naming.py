@@ -1,15 +1,12 @@
-"""Names of files below the memory dir, and which foreign names are safe (``orchestration-workers.md`` §13.5, §19)."""
+"""Names of files below the memory dir, and which foreign names are safe."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 
 _ARTIFACT = re.compile(r"task-\d+-[a-z0-9-]+-iter-\d+(?:-a\d+)?-(?:result|[a-z0-9-]+-\d+-output)\.txt", re.ASCII)
 LATEST = "latest"
-SINGLE_AGENTS = "scratchpad"
-"""Where agents without a team keep theirs, beside the sessions of teams."""
 _DEVICES = re.compile(r"(?i)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 
 
@@ -58,14 +55,3 @@ def is_run_id(name: str) -> bool:
 
 def is_uuid7(name: str) -> bool:
     return is_run_id(name) and uuid.UUID(name).version == 7
-
-
-def session_component(session_id: str) -> str:
-    """The session's directory: its id when that is safe and short, else a hash of it (``sessions.md`` §9)."""
-    if (
-        safe_component(session_id)
-        and len(session_id.encode("utf-8", "surrogatepass")) <= 128
-        and session_id.lower() not in (LATEST, SINGLE_AGENTS)
-    ):
-        return session_id
-    return "h_" + hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -34,13 +35,14 @@ from aura_py.orchestration.inspection import inspect_tool_params, list_prior_run
 from aura_py.orchestration.journal import PromptJournal
 from aura_py.orchestration.manifest import Manifest, RunRecord
 from aura_py.orchestration.naming import is_uuid7
-from aura_py.orchestration.prior_runs import MAX_LISTED, Viewer, prior_runs, told, visible_run
+from aura_py.orchestration.prior_runs import MAX_LISTED, prior_runs, told
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.routing import ROUTING_TOOLS
 from aura_py.orchestration.run_retention import INTERVAL_SECONDS, sweep_runs
 from aura_py.orchestration.rundir import RunDirectory
 from aura_py.orchestration.surroundings import Surroundings
 from aura_py.orchestration.team import Team
+from aura_py.storage import session_directory
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import Tool
 from aura_py.tools.runner import ToolRunner
@@ -159,8 +161,7 @@ class Orchestrator:
         settings = self._config.orchestration.artifacts
         run_id = context.run_id if is_uuid7(context.run_id) else uuid7()
         files = await RunDirectory.open(
-            self._config.memory_dir,
-            context.session_id,
+            self._session_directory(context),
             run_id,
             keep=settings.max_session_runs,
             emit=context.emit,
@@ -170,7 +171,7 @@ class Orchestrator:
             run_id=run_id,
             session_id=context.session_id,
             agent=self._config.id,
-            owner=context.principal,
+            owner=context.owner,
             query=turn.query,
             started_at=context.clock.now(),
         )
@@ -194,6 +195,12 @@ class Orchestrator:
         with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
             await files.write_json("manifest.json", record.to_json(context.clock.now()))
 
+    def _session_directory(self, context: RunContext) -> Path | None:
+        memory_dir = self._config.memory_dir
+        if memory_dir is None:
+            return None
+        return session_directory(memory_dir, owner=context.owner, agent=self._config.id, session=context.session_id)
+
     async def _sweep(self, context: RunContext) -> None:
         """Age and size limits of the memory dir, at the first run and hourly after it."""
         settings, memory_dir = self._config.orchestration.artifacts, self._config.memory_dir
@@ -202,7 +209,7 @@ class Orchestrator:
         if memory_dir is None or not any(limits) or (self._swept is not None and now - self._swept < INTERVAL_SECONDS):
             return
         self._swept = now
-        sweep = partial(sweep_runs, memory_dir, max_memory_mb=limits[0], max_age_days=limits[1])
+        sweep = partial(sweep_runs, memory_dir, self._config.id, max_memory_mb=limits[0], max_age_days=limits[1])
         with anyio.move_on_after(_SWEEP_SECONDS):
             await anyio.to_thread.run_sync(sweep, abandon_on_cancel=True)
 
@@ -219,12 +226,6 @@ class Orchestrator:
     def _surroundings(
         self, context: RunContext, attachment: McpAttachment | None, files: RunDirectory, record: RunRecord
     ) -> Surroundings:
-        viewer = Viewer(context.principal, self._config.id)
-
-        async def visible(run_id: str) -> bool:
-            session = files.session
-            return session is not None and bool(await files.read(lambda: visible_run(session, run_id, viewer)))
-
         reserve = 0.0 if context.limits.total is None else min(RESERVE_SECONDS, context.limits.total * RESERVE_SHARE)
         return Surroundings(
             config=self._config,
@@ -235,20 +236,18 @@ class Orchestrator:
             files=files,
             journal=PromptJournal(files, active=self._prompt_journal),
             traces=record.traces,
-            visible_run=visible,
             attachment=attachment,
             stop_at=None if context.deadline is None else context.deadline - reserve,
         )
 
     async def _coordinator(self, run: Surroundings, turn: Turn, record: RunRecord) -> Coordinator:
         settings, files = self._config.orchestration, run.files
-        viewer = Viewer(run.context.principal, self._config.id)
 
         async def earlier(limit: int) -> Sequence[Manifest]:
             session = files.session
             if session is None or not files.enabled:
                 return ()
-            return await files.read(lambda: prior_runs(session, record.run_id, viewer, limit)) or ()
+            return await files.read(lambda: prior_runs(session, record.run_id, limit)) or ()
 
         tools: list[Tool] = []
         if settings.tools_in_planning == "none":
@@ -258,7 +257,6 @@ class Orchestrator:
             files,
             counter=counter_for(self._model.provider, self._model.model),
             cap=cap_for(self._model.context_window),
-            visible=run.visible_run,
         )
         tools.append(reader.tool())
         has_history = files.enabled and bool(run.context.session_id)

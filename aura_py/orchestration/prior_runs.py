@@ -1,11 +1,10 @@
-"""Earlier runs of a session: which ones count, and how they are told (``orchestration-workers.md`` §17.3)."""
+"""Earlier runs of a session: which ones count, and how they are told."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -26,18 +25,7 @@ _RUN_LENGTH = 16_000
 """Characters of one earlier run in the coordinator's prompt."""
 
 
-@dataclass(slots=True, frozen=True)
-class Viewer:
-    """Who looks: only runs of the same owner and the same agent are shown (W18)."""
-
-    owner: str | None
-    agent: str
-
-    def may_see(self, manifest: Manifest) -> bool:
-        return manifest.owner == self.owner and manifest.agent in (None, self.agent)
-
-
-def prior_runs(session: Path, current: str, viewer: Viewer, limit: int) -> tuple[Manifest, ...]:
+def prior_runs(session: Path, current: str, limit: int) -> tuple[Manifest, ...]:
     """The newest ``limit`` runs that left a readable manifest, newest first. Blocking."""
     try:
         with os.scandir(session) as entries:
@@ -54,17 +42,11 @@ def prior_runs(session: Path, current: str, viewer: Viewer, limit: int) -> tuple
             break
         manifest = _load(session / name / "manifest.json")
         parsed += manifest is not None
-        if manifest is not None and viewer.may_see(manifest):
+        if manifest is not None:
             found.append(manifest)
             if chronological and len(found) == limit:
                 break
     return tuple(sorted(found, key=lambda m: m.timestamp, reverse=True)[:limit])
-
-
-def visible_run(session: Path, run_id: str, viewer: Viewer) -> bool:
-    """Whether ``viewer`` may read artifacts of ``run_id``. Blocking."""
-    manifest = _load(session / run_id / "manifest.json")
-    return manifest is not None and viewer.may_see(manifest)
 
 
 def _load(path: Path) -> Manifest | None:
@@ -106,7 +88,7 @@ def listed(manifests: Sequence[Manifest]) -> dict[str, Json]:
 
 
 def told(manifest: Manifest) -> str:
-    """One run for the coordinator's prompt (``orchestration.md`` §19), of bounded length."""
+    """One run for the coordinator's prompt, of bounded length."""
     lines = [f"Goal: {_short(manifest.goal)}"]
     if manifest.outcome:
         lines.append(f"Outcome: {_short(manifest.outcome)}")

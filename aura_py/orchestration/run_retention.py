@@ -1,4 +1,4 @@
-"""Runs that are too old or too many go, over all sessions (``orchestration-workers.md`` W14)."""
+"""Runs that are too old or too many go, over all sessions of one owner and agent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aura_py.orchestration.naming import SINGLE_AGENTS, is_run_id
+from aura_py.orchestration.naming import is_run_id
 from aura_py.orchestration.rundir import MAX_DIRECTORIES, live
+from aura_py.storage import agent_directories
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +28,28 @@ class _Run:
     size: int
 
 
-def sweep_runs(memory_dir: Path, *, max_memory_mb: int, max_age_days: int, now: float | None = None) -> int:
-    """Removes ended runs older than ``max_age_days``, then the oldest over ``max_memory_mb``; 0 is no limit.
+def sweep_runs(memory_dir: Path, agent: str, *, max_memory_mb: int, max_age_days: int, now: float | None = None) -> int:
+    """Removes ended runs of ``agent`` older than ``max_age_days``, then of each owner the oldest over
+    ``max_memory_mb``; 0 is no limit.
 
     Only directories named like runs are looked at, and none that is still at work. Returns how many went. Blocking.
     """
     moment = time.time() if now is None else now
-    runs = sorted(_runs(memory_dir), key=lambda run: run.touched)
+    removed = 0
+    for directory in agent_directories(memory_dir, agent):
+        removed += _sweep(directory, max_memory_mb * _MEBIBYTE, max_age_days * _DAY, moment)
+    if removed:
+        logger.info("%d runs of agent `%s` below `%s` were removed", removed, agent, memory_dir)
+    return removed
+
+
+def _sweep(directory: Path, max_bytes: int, max_age: float, now: float) -> int:
+    """The same for one owner, whose sessions with the agent are in ``directory``."""
+    runs = sorted(_runs(directory), key=lambda run: run.touched)
     total, removed = sum(run.size for run in runs), 0
     for run in runs:
-        too_old = max_age_days > 0 and moment - run.touched > max_age_days * _DAY
-        too_much = max_memory_mb > 0 and total > max_memory_mb * _MEBIBYTE
+        too_old = max_age > 0 and now - run.touched > max_age
+        too_much = max_bytes > 0 and total > max_bytes
         if not (too_old or too_much) or live(run.path):
             continue
         try:
@@ -46,21 +58,12 @@ def sweep_runs(memory_dir: Path, *, max_memory_mb: int, max_age_days: int, now: 
             logger.warning("run `%s` cannot be removed: %s", run.path, error.strerror)
             continue
         total, removed = total - run.size, removed + 1
-    if removed:
-        logger.info("%d runs below `%s` were removed", removed, memory_dir)
     return removed
 
 
-def _runs(memory_dir: Path) -> Iterator[_Run]:
-    for directory in _directories(memory_dir):
-        if directory.name == SINGLE_AGENTS:
-            continue
-        inner = _directories(directory)
-        of_a_session = [path for path in inner if is_run_id(path.name)]
-        if of_a_session:
-            yield from map(_measured, of_a_session)
-        elif is_run_id(directory.name) and (inner or (directory / "manifest.json").exists()):
-            yield _measured(directory)  # an empty one may be a session of that name that is just being made
+def _runs(directory: Path) -> Iterator[_Run]:
+    for session in _directories(directory):
+        yield from (_measured(path) for path in _directories(session) if is_run_id(path.name))
 
 
 def _directories(parent: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A run's directory below the memory dir (``orchestration-workers.md`` §15, §19).
+"""A run's directory, beside the other runs of its session.
 
 Persistence never fails an answer: the first thing that cannot be written is logged and told as a
 :class:`~aura_py.events.Notice`, and the run goes on. Files appear whole or not at all, readable by their owner only.
@@ -27,8 +27,9 @@ import orjson
 
 from aura_py.events import Event, Notice
 from aura_py.messages import Json
-from aura_py.orchestration.naming import LATEST, is_run_id, safe_artifact, session_component
+from aura_py.orchestration.naming import LATEST, is_run_id, safe_artifact
 from aura_py.orchestration.shorten import ellipsis
+from aura_py.storage import make_private
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -84,8 +85,7 @@ class RunDirectory:
     @classmethod
     async def open(
         cls,
-        memory_dir: Path | None,
-        session_id: str,
+        session: Path | None,
         run_id: str,
         *,
         keep: int,
@@ -96,15 +96,14 @@ class RunDirectory:
 
         A directory that cannot be created leaves the run without persistence.
         """
-        if memory_dir is None:
+        if session is None:
             return cls(None)
-        session = memory_dir / session_component(session_id) if session_id else memory_dir
         run = cls(session / run_id, session=session, emit=emit, patience=patience)
         opened = await run._io("the run directory", lambda: _open(session, run_id))
         if opened is None:
             run.path = None
             return run
-        if session_id and keep > 0:
+        if keep > 0:
             await run._io("pruning", lambda: _prune(session, run_id, keep))
         return run
 
@@ -222,7 +221,7 @@ def _reason(error: OSError) -> str:
 
 
 def _open(session: Path, run_id: str) -> bool:
-    _make_private(session)
+    make_private(session)
     run = session / run_id
     run.mkdir(mode=0o700)
     _write(run / LOCK, b"")
@@ -270,7 +269,7 @@ class _Order:
 
 
 def _write(path: Path, data: bytes, place: Callable[[Path, Path], object] = Path.replace) -> bool:
-    _make_private(path.parent)
+    make_private(path.parent)
     temporary = path.parent / f".{uuid.uuid4().hex}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
     try:
@@ -283,15 +282,8 @@ def _write(path: Path, data: bytes, place: Callable[[Path, Path], object] = Path
     return True
 
 
-def _make_private(directory: Path) -> None:
-    """Makes ``directory`` and what is missing above it, for their owner only."""
-    missing = list(itertools.takewhile(lambda path: not path.is_dir(), (directory, *directory.parents)))
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-
-
 def _append(path: Path, data: bytes) -> bool:
-    _make_private(path.parent)
+    make_private(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "ab") as file:
         file.write(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aura_py.config.models import AgentConfig
@@ -29,7 +28,6 @@ class Surroundings:
     files: RunDirectory
     journal: PromptJournal
     traces: Traces
-    visible_run: Callable[[str], Awaitable[bool]]
     attachment: McpAttachment | None = None
     stop_at: float | None = None
     calls: dict[str, int] = field(default_factory=dict)

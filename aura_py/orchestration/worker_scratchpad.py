@@ -1,4 +1,4 @@
-"""A worker's scratchpad, below its run's directory (``scratchpad.md`` §5, §9)."""
+"""A worker's scratchpad, below its run's directory."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ async def worker_parking(
 ) -> Parking | None:
     """``None`` without ``limits`` or when it cannot be made.
 
-    The directory belongs to the iteration, the budget to the attempt.
+    The directory belongs to the iteration, the budget to the attempt. What lies outside the run cannot be read.
     """
-    path, session, window = run.files.path, run.files.session, profile.model.context_window
-    if limits is None or path is None or session is None or window is None:
+    path, window = run.files.path, profile.model.context_window
+    if limits is None or path is None or window is None:
         return None
     try:
         return await Parking.open(
@@ -54,7 +54,7 @@ async def worker_parking(
             profile.model,
             window=window,
             directory=path / f"iteration-{iteration}" / "scratchpad",
-            read_root=session,
+            read_root=path,
             limits=limits,
             prompt=prompt,
             tools=tools,
@@ -66,12 +66,11 @@ async def worker_parking(
 
 @dataclass(slots=True, frozen=True)
 class ArtifactPager:
-    """Gives artifacts of the run in ``run``, or of its neighbours, through a worker's scratchpad."""
+    """Gives artifacts of the run in ``run`` through a worker's scratchpad."""
 
     parking: Parking
     run: Path
 
-    async def __call__(self, filename: str, run_id: str | None, stored: Stored) -> str:
+    async def __call__(self, filename: str, stored: Stored) -> str:
         """The artifact when it fits the budget, else a pointer to explore it in place."""
-        run = self.run if run_id is None else self.run.parent / run_id
-        return await self.parking.offer_artifact(filename, run / "artifacts" / filename, stored.text)
+        return await self.parking.offer_artifact(filename, self.run / "artifacts" / filename, stored.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aura_py import ids
-from aura_py.context import Clock, RunContext, RunLimits, SystemClock
+from aura_py.context import ANONYMOUS, Clock, RunContext, RunLimits, SystemClock
 
 _SYSTEM_CLOCK = SystemClock()
 
@@ -16,12 +16,13 @@ def new_context(
     headers: Mapping[str, str] | None = None,
     principal: str | None = None,
     user: str | None = None,
+    owner: str = ANONYMOUS,
     metadata: Mapping[str, str] | None = None,
     limits: RunLimits = RunLimits(),
     request_id: str | None = None,
     clock: Clock = _SYSTEM_CLOCK,
 ) -> RunContext:
-    """A fresh context. Without a session id it gets one of its own (``http-api.md`` §9.5)."""
+    """A fresh context. Without a session id it gets one of its own."""
     started = clock.monotonic()
     return RunContext(
         run_id=ids.uuid7(),
@@ -31,6 +32,7 @@ def new_context(
         headers={name.lower(): value for name, value in (headers or {}).items()},
         principal=principal,
         user=user,
+        owner=owner,
         metadata=dict(metadata or {}),
         limits=limits,
         started=started,

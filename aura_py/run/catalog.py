@@ -1,4 +1,4 @@
-"""One validated, built set of agents, and how a request finds its own in it (``config.md`` §18)."""
+"""One validated, built set of agents, and how a request finds its own in it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Catalog:
         return self._by_id.get(agent_id)
 
     def select(self, model: str | None, default_agent: str | None = None) -> Served:
-        """The agent of a request (``http-api.md`` §9.4).
+        """The agent of a request.
 
         Raises:
             ModelNotFound: ``model`` names no agent.
@@ -75,11 +75,12 @@ class Catalog:
             return self.served[0]
         name = default_agent if model is None else model
         if name is None:
-            raise MissingModel(
-                "you must provide a model parameter; `GET /v1/models` lists the agents.",
-                param="model",
-            )
+            raise missing_model()
         agent = self._by_id.get(name)
         if agent is None:
             raise ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.", param="model")
         return agent
+
+
+def missing_model() -> MissingModel:
+    return MissingModel("you must provide a model parameter; `GET /v1/models` lists the agents.", param="model")

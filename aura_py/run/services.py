@@ -22,6 +22,7 @@ from aura_py.llm import build_model, preload
 from aura_py.llm.contract import ChatModel
 from aura_py.mcp import McpPool
 from aura_py.run.engine import Engine
+from aura_py.storage import agent_directories
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,8 @@ class Services:
         if settings.enabled and config.memory_dir is not None:
             from aura_py.scratchpad import sweep
 
-            await anyio.to_thread.run_sync(sweep, config.memory_dir, settings, datetime.now(UTC))
+            for directory in await anyio.to_thread.run_sync(agent_directories, config.memory_dir, config.id):
+                await anyio.to_thread.run_sync(sweep, directory, settings, datetime.now(UTC))
 
     def limits(self) -> RunLimits:
         """The server's timers; 0 is no limit (``http-api.md`` §13, B1)."""

@@ -1,42 +1,35 @@
-"""Where scratchpad files live and how long (§5.1, S-5)."""
+"""How long scratchpad files live."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from aura_py.config.models import ScratchpadSettings
+from aura_py.storage import make_private, path_component
 
 _log = logging.getLogger(__name__)
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _LOCK = ".lock"
 _BETWEEN_SWEEPS = timedelta(minutes=1)
 _swept: dict[Path, datetime] = {}
-_PLACES = (
-    "scratchpad/*/*",
-    "*/*/iteration-*/scratchpad",
-    "*/iteration-*/scratchpad",
-)
+_NAME = "scratchpad"
+_PLACES = (f"*/*/{_NAME}", f"*/*/iteration-*/{_NAME}")
+"""Of runs of single agents and of workers, below the directory of one owner and agent."""
 
 
-def single_agent_directory(memory_dir: Path, session_id: str, run_id: str) -> tuple[Path, Path]:
-    """The directory of one run and its read root, which is the same: no run of a single agent reads another's."""
-    directory = memory_dir / "scratchpad" / component(session_id) / component(run_id)
-    return directory, directory
+def run_scratchpad(session: Path, run_id: str) -> Path:
+    """Where one run of a single agent keeps its files, below the directory of its session."""
+    return session / path_component(run_id) / _NAME
 
 
-def component(text: str) -> str:
-    """``text`` as one safe component of a path: itself if it is one, else a digest of it."""
-    if len(text) <= 128 and _SAFE.fullmatch(text):
-        return text
-    return "h-" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+def is_run_scratchpad(directory: Path) -> bool:
+    """Whether the directory lies where :func:`run_scratchpad` says."""
+    return directory.name == _NAME
 
 
 def occupy(directory: Path) -> int:
@@ -47,19 +40,12 @@ def occupy(directory: Path) -> int:
     """
     for _ in range(3):
         try:
-            prepare(directory)
+            make_private(directory)
             return hold(directory)
         except FileNotFoundError:
             continue
-    prepare(directory)
+    make_private(directory)
     return hold(directory)
-
-
-def prepare(directory: Path) -> None:
-    """Makes the directory and its missing parents, closed to others. Raises ``OSError``."""
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def hold(directory: Path) -> int:
@@ -76,7 +62,7 @@ def hold(directory: Path) -> int:
 def sweep(root: Path, settings: ScratchpadSettings, now: datetime) -> None:
     """Removes what is too old or, oldest first, too much; never the files of a run that still goes on.
 
-    ``root`` is the agent's ``memory_dir``. Faults are logged: they never keep a server from starting.
+    ``root`` is what one owner has of one agent. Faults are logged: they never keep a server from starting.
     """
     too_old = (now - timedelta(hours=settings.retention_hours)).timestamp()
     kept: list[tuple[float, int, Path]] = []
@@ -106,7 +92,7 @@ def sweep_now_and_then(root: Path, settings: ScratchpadSettings, now: datetime) 
 
 
 def remove_unless_held(directory: Path) -> bool:
-    """Removes the directory, and its parent when that becomes empty. Says whether it did."""
+    """Removes the directory, and those of its run and session that become empty. Says whether it did."""
     try:
         descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -124,11 +110,12 @@ def remove_unless_held(directory: Path) -> bool:
     finally:
         if descriptor is not None:
             os.close(descriptor)
-    if directory.parent.parent.name == "scratchpad":
+    for parent in (directory.parent, directory.parent.parent):
         try:
-            directory.parent.rmdir()
+            parent.rmdir()
         except OSError:
-            _log.debug("`%s` still holds other runs", directory.parent)
+            _log.debug("`%s` still holds other files", parent)
+            break
     return not directory.exists()
 
 

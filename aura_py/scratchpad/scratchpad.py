@@ -24,7 +24,7 @@ from aura_py.scratchpad.interception import Interception, estimate
 from aura_py.scratchpad.pointer import artifact_pointer
 from aura_py.scratchpad.prompt import PROMPT
 from aura_py.scratchpad.replies import Counter, Desk, HardError, SoftError, clipped, soft
-from aura_py.scratchpad.retention import occupy, remove_unless_held, sweep_now_and_then
+from aura_py.scratchpad.retention import is_run_scratchpad, occupy, remove_unless_held, sweep_now_and_then
 from aura_py.scratchpad.store import Store
 from aura_py.scratchpad.threads import in_thread
 from aura_py.tools.contract import BuiltinTool, CallContext, Middleware, Tool, ToolOutcome, failure, success
@@ -163,7 +163,7 @@ class Scratchpad:
         DOCUMENTS.forget(Path(os.path.realpath(store.directory)))
         if self._settings.retention_hours == 0 or not self.budget.intercepted:
             remove_unless_held(store.directory)
-        elif store.directory.parent.parent.name == "scratchpad":
+        elif is_run_scratchpad(store.directory):
             sweep_now_and_then(store.directory.parents[2], self._settings, datetime.now(UTC))
 
     def _tool(self, definition: Definition) -> Tool:

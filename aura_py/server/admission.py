@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from aura_py.agent.contract import Turn
@@ -12,6 +11,8 @@ from aura_py.run.admission import new_context
 from aura_py.run.catalog import Served
 from aura_py.run.engine import Run
 from aura_py.server.edge import Edge
+from aura_py.server.end_user import Caller
+from aura_py.server.headers import forwarded_headers, forwarded_names
 from aura_py.server.keys import Principal
 from aura_py.server.retries import Claim
 from aura_py.server.session import session_id
@@ -32,33 +33,16 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-def caller_headers(headers: Headers) -> dict[str, str]:
-    """Names in lower case; of a repeated header the last value, values outside printable ASCII left out (§9.8)."""
-    kept: dict[str, str] = {}
-    for name, value in headers.raw:
-        text = value.decode("latin-1")
-        if text.isascii() and text.isprintable():
-            kept[name.decode("latin-1").lower()] = text
-    return kept
+def caller_of(request: Request, named: str | None) -> Caller:
+    """Who asks; ``named`` is ``user`` of the request's body."""
+    return edge_of(request).users.caller(request.headers, principal_of(request), named)
 
 
-def end_user(request: Request, named: str | None) -> str | None:
-    """Who the request is for (ID-4); ``named`` is ``user`` of its body."""
-    return edge_of(request).users.of(request.headers, principal_of(request), named)
-
-
-def claim(request: Request, served: Served, body: bytes, *, user: str | None) -> Claim | None:
-    """Whether this request repeats another one (ER-5)."""
+def claim(request: Request, served: Served, body: bytes, caller: Caller) -> Claim | None:
+    """Whether this request repeats another one."""
     client = request.client.host if request.client is not None else ""
-    principal = principal_of(request).name
     return edge_of(request).retries.claim(
-        request.headers,
-        path=request.scope["path"],
-        principal=principal,
-        user=user,
-        client=client,
-        served=served,
-        body=body,
+        request.headers, path=request.scope["path"], caller=caller, client=client, served=served, body=body
     )
 
 
@@ -69,26 +53,27 @@ def start_run(
     *,
     session: str | None,
     metadata: Mapping[str, str],
-    user: str | None,
+    caller: Caller,
     side: bool = False,
     tape: Tape | None = None,
 ) -> Run:
     """Starts the run of one request; in a session that has a turn already, as the agent's policy says.
 
     Args:
-        side: A side request of a chat UI, which never waits for a turn (ID-8).
+        side: A side request of a chat UI, which never waits for a turn.
         tape: Discarded when nothing is started.
 
     Raises:
         SessionBusy: The agent lets nobody wait in this session, or too many do.
+        RequestError: A header that names the session or is passed on is sent more than once.
     """
     edge = edge_of(request)
-    principal = principal_of(request)
     context = new_context(
         session_id=session_id(session, request.headers, edge.settings.session_headers),
-        headers=caller_headers(request.headers),
-        principal=principal.name,
-        user=user,
+        headers=forwarded_headers(request.headers, forwarded_names(served.config)),
+        principal=caller.principal,
+        user=caller.user,
+        owner=caller.owner,
         metadata=metadata,
         limits=edge.services.limits(),
         request_id=request.scope[REQUEST_ID],
@@ -96,7 +81,7 @@ def start_run(
     place: Place | None = None
     if context.session_given and not side:
         try:
-            conversation = (served.id, principal.name, context.session_id)
+            conversation = (served.id, caller.owner, context.session_id)
             place = edge.turns.join(conversation, served.config.agent.session_turns)
         except SessionBusy:
             if tape is not None:

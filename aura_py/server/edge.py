@@ -7,7 +7,7 @@ import time
 
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import MissingModel, ModelNotFound, Unavailable
-from aura_py.run.catalog import Catalog, Served
+from aura_py.run.catalog import Catalog, Served, missing_model
 from aura_py.run.services import Services
 from aura_py.server.end_user import EndUsers
 from aura_py.server.keys import KeyRing, Principal
@@ -42,17 +42,17 @@ class Edge:
 
         Raises:
             ModelNotFound: No such agent, or not for this caller; the answer does not tell which.
-            MissingModel: Several agents, no ``model`` and no default.
+            MissingModel: No ``model``, and no default for this caller.
         """
         served = self._selected(model)
-        if not principal.may_ask(served.id):
-            raise ModelNotFound(
-                f"The model `{model or served.id}` does not exist or you do not have access to it.", param="model"
-            )
-        return served
+        if principal.may_ask(served.id):
+            return served
+        if model is None:  # the default agent's name is not for those who may not ask it
+            raise missing_model()
+        raise ModelNotFound(f"The model `{model}` does not exist or you do not have access to it.", param="model")
 
     def _selected(self, model: str | None) -> Served:
-        """The task model need not be an agent: the default one answers for it then (ID-5)."""
+        """The task model need not be an agent: the default one answers for it then."""
         default = self.settings.default_agent
         if model is None or model != self.settings.task_model or self.catalog.get(model) is not None:
             return self.catalog.select(model, default)

@@ -1,4 +1,4 @@
-"""``GET /aura/info`` (``http-api.md`` §8): agents, workers and MCP servers, free of credentials."""
+"""``GET /aura/info``: agents, workers and MCP servers, free of credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from aura_py.config.models import McpServer, StdioServer
 from aura_py.errors import RequestError
 from aura_py.messages import JsonObject
 from aura_py.run.catalog import Served
-from aura_py.server.admission import caller_headers, edge_of, principal_of
+from aura_py.server.admission import edge_of, principal_of
+from aura_py.server.headers import forwarded_headers, forwarded_names
 from aura_py.server.wire_json import to_json
 
 DISCOVERY_SECONDS: Final = 30.0
@@ -29,21 +30,21 @@ async def info(request: Request) -> Response:
     visible = edge.visible(principal_of(request))
     tools: dict[str, Mapping[str, tuple[JsonObject, ...]]] = {}
     if detail is not None:
-        headers = caller_headers(request.headers)
 
-        async def discover(served: Served) -> None:
+        async def discover(served: Served, headers: Mapping[str, str]) -> None:
             mcp = served.config.mcp
             found = await edge.services.mcp.probe(
                 mcp.servers, headers=headers, sanitize=mcp.sanitize_schemas, seconds=DISCOVERY_SECONDS
             )
             tools[served.id] = {i.status.server_name: i.tools for i in found if i.tools is not None}
 
+        headers = {each.id: forwarded_headers(request.headers, forwarded_names(each.config)) for each in visible}
         async with anyio.create_task_group() as tasks:
             for served in visible:
                 if served.config.mcp.servers:
-                    tasks.start_soon(discover, served)
+                    tasks.start_soon(discover, served, headers[served.id])
     body: dict[str, object] = {}
-    if edge.settings.default_agent:
+    if edge.settings.default_agent and principal_of(request).may_ask(edge.settings.default_agent):
         body["default_agent"] = edge.settings.default_agent
     body["agents"] = [_agent(served, tools.get(served.id, {}), summary=detail == "tools:summary") for served in visible]
     return Response(to_json(body), media_type="application/json")

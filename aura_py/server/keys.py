@@ -1,17 +1,19 @@
-"""API keys (``clients.md`` ID-1): who may ask, and which agents it may ask.
+"""API keys: who may ask, and which agents it may ask.
 
 Two sources with one meaning. ``AURA_API_KEYS`` holds keys, separated by commas: ``key``, ``name:key``, and either
 with ``=agent|agent`` behind it to allow only agents that match one of these globs. ``AURA_API_KEYS_FILE`` names a file
 whose lines are ``name sha256:<hex digest of the key> [agent glob …]``; ``#`` starts a comment. Keys that contain a
-comma, a colon or an equals sign in the middle belong into the file. In both, ``!`` behind the name marks a key whose
-holder is trusted to say who its users are (ID-4).
+comma, a colon or an equals sign belong into the file. In both, ``!`` behind the name marks a key whose holder is
+trusted to say who its users are.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from starlette.datastructures import Headers
 
 from aura_py.errors import ConfigurationError, InvalidKey
 from aura_py.globs import Glob, GlobError
+from aura_py.server.headers import header_value
+
+logger = logging.getLogger(__name__)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*!?", re.ASCII)
 _DIGEST: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
@@ -29,7 +34,11 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-fA-F]{64}", re.ASCII)
 
 @dataclass(slots=True, frozen=True)
 class Principal:
-    """Who asks. Without keys everybody is the anonymous principal, which may ask every agent."""
+    """Who asks. Without keys everybody is the anonymous principal, which may ask every agent.
+
+    ``name`` is the identity under which runs, sessions and files are kept: the key's own name, else one derived from
+    the key, so that it stays the same wherever the key stands in the list.
+    """
 
     name: str | None = None
     agents: tuple[Glob, ...] = ()
@@ -76,6 +85,9 @@ class KeyRing:
             raise ConfigurationError(
                 "`AURA_API_KEYS` or `AURA_API_KEYS_FILE` is set but holds no key; add one or unset the variable."
             )
+        for name, number in Counter(key.principal.name for key in keys).items():
+            if number > 1:
+                logger.warning("%d API keys are named `%s`: they share their sessions, runs and files", number, name)
         return cls(keys)
 
     def principal(self, headers: Headers) -> Principal:
@@ -83,6 +95,7 @@ class KeyRing:
 
         Raises:
             InvalidKey: No key, or one that is not on the ring.
+            RequestError: A header that may hold the key is sent more than once.
         """
         if not self._keys:
             return ANONYMOUS
@@ -100,10 +113,10 @@ class KeyRing:
 
 
 def _presented(headers: Headers) -> str | None:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header_value(headers, "authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return headers.get("x-api-key") or headers.get("api-key")
+    return header_value(headers, "x-api-key") or header_value(headers, "api-key")
 
 
 def _invalid(message: str) -> InvalidKey:
@@ -116,16 +129,23 @@ def _from_list(text: str) -> Iterable[_Key]:
     for number, entry in enumerate((part.strip() for part in text.split(",")), start=1):
         if not entry:
             continue
-        rest, _, agents = entry.rpartition("=")
-        if not rest or not agents:
-            rest, agents = entry, ""
+        place = f"entry {number} of `AURA_API_KEYS`"
+        rest, limited, agents = entry.rpartition("=")
+        if not limited:
+            rest = entry
         name, colon, secret = rest.partition(":")
         if not colon or not _NAME.fullmatch(name):
-            name, secret = f"key-{number}", rest
+            name, secret = "", rest
         if not secret:
-            raise ConfigurationError(f"Entry {number} of `AURA_API_KEYS` has a name but no key; write `name:key`.")
-        globs = _globs(agents.split("|"), f"entry {number} of `AURA_API_KEYS`")
-        yield _Key(hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest(), _principal(name, globs))
+            raise ConfigurationError(f"There is no key in {place}; write `key`, `name:key` or `name:key=agent`.")
+        globs = _globs(agents.split("|"), place) if limited else ()
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        yield _Key(digest, _principal(name or _derived_name(digest), globs))
+
+
+def _derived_name(digest: bytes) -> str:
+    """A name that belongs to the key and does not give its digest away."""
+    return f"key-{hmac.new(digest, b'name of an Aura API key', 'sha256').hexdigest()[:16]}"
 
 
 def _from_file(path: Path | None) -> Iterable[_Key]:
@@ -153,7 +173,14 @@ def _principal(name: str, globs: tuple[Glob, ...]) -> Principal:
 
 
 def _globs(patterns: Iterable[str], place: str) -> tuple[Glob, ...]:
+    """An empty pattern is refused: what was to restrict a key must not come to allow everything."""
+    stripped = [pattern.strip() for pattern in patterns]
+    if not all(stripped):
+        raise ConfigurationError(
+            f"An agent pattern in {place} is empty; name the agents behind the last `=`, or write `=*` for all of them "
+            "(a key that itself ends in `=` needs that, too)."
+        )
     try:
-        return tuple(Glob(pattern.strip()) for pattern in patterns if pattern.strip())
+        return tuple(Glob(pattern) for pattern in stripped)
     except GlobError as error:
         raise ConfigurationError(f"An agent pattern in {place} is malformed: {error}.") from error

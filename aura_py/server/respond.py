@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from aura_py.agent.contract import Turn
 from aura_py.run.catalog import Served
 from aura_py.run.engine import Run
-from aura_py.server.admission import REQUEST_ID, claim, edge_of, end_user, principal_of, run_headers, start_run
+from aura_py.server.admission import REQUEST_ID, caller_of, claim, edge_of, principal_of, run_headers, start_run
 from aura_py.server.json_run import Collector, JsonRun
 from aura_py.server.openai.call import Call
 from aura_py.server.openai.sampling import sampling
@@ -59,16 +59,16 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
     )
     answer = side_answer(request.headers, served, call.messages, call.response_format) if side else None
     turn = _turn(call, served) if answer is None else side_turn(served, call.messages, call.response_format)
-    user = end_user(request, call.user)
-    claimed = claim(request, served, body, user=user)
+    caller = caller_of(request, call.user)
+    claimed = claim(request, served, body, caller)
     if claimed is not None and claimed.repeats:
         return Replay(claimed.tape, call.stream, edge.pace)
     tape = claimed.tape if claimed is not None else None
     stays = not side and served.config.agent.on_disconnect == "continue"
     if stays:
-        tape = edge.retries.keep(request.scope[REQUEST_ID], principal_of(request).name, tape, stream=call.stream)
+        tape = edge.retries.keep(request.scope[REQUEST_ID], caller.owner, tape, stream=call.stream)
     run = start_run(
-        request, served, turn, session=call.session, metadata=call.metadata, user=user, side=side, tape=tape
+        request, served, turn, session=call.session, metadata=call.metadata, caller=caller, side=side, tape=tape
     )
     form = form_of(run, served, [c.id for message in turn.messages for c in message.tool_calls])
     headers, debug = run_headers(run), settings.debug_provider_errors

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,8 @@ from starlette.datastructures import Headers
 
 from aura_py.errors import Conflict
 from aura_py.run.catalog import Served
+from aura_py.server.end_user import Caller
+from aura_py.server.headers import forwarded_names, header_value
 from aura_py.server.tape import Tape
 
 KEYED_SECONDS: Final = 600.0
@@ -59,8 +61,7 @@ class Retries:
         headers: Headers,
         *,
         path: str,
-        principal: str | None,
-        user: str | None,
+        caller: Caller,
         client: str,
         served: Served,
         body: bytes,
@@ -69,16 +70,17 @@ class Retries:
 
         Raises:
             Conflict: The key was used with another body, or its response is too large to be repeated.
+            RequestError: A header that tells callers apart is sent more than once.
         """
-        key = headers.get("idempotency-key")
-        counted = headers.get("x-stainless-retry-count", "")
+        key = header_value(headers, "idempotency-key")
+        counted = header_value(headers, "x-stainless-retry-count") or ""
         if not key and not counted.isdecimal():
             return None
         again = bool(key) or bool(counted.strip("0"))
         digest = hashlib.sha256(body).hexdigest()
-        named = (headers.get(name, "") for name in (*_identity(served), *self._session_headers))
-        caller = (path, principal or "", user or "", served.id, *named)
-        identity = _digest("key", key, *caller) if key else _digest("body", digest, client, *caller)
+        names = (*_CREDENTIALS, *forwarded_names(served.config), *self._session_headers)
+        sender = (path, caller.owner, caller.user, served.id, *(header_value(headers, name) for name in names))
+        identity = _digest("key", key, *sender) if key else _digest("body", digest, client, *sender)
         self._forget_old()
         entry = self._entries.get(identity)
         if key and entry is not None and entry.body != digest:
@@ -95,17 +97,17 @@ class Retries:
         self._entries.move_to_end(identity)
         return Claim(tape, repeats=False)
 
-    def keep(self, run: str, principal: str | None, tape: Tape | None, *, stream: bool) -> Tape:
+    def keep(self, run: str, owner: str, tape: Tape | None, *, stream: bool) -> Tape:
         """A tape under the id of a run that outlives its client (CX-2); ``tape`` if it has one already."""
         self._forget_old()
         tape = tape or Tape(TAPE_BYTES, self._now)
-        self._entries[_digest("run", run, principal or "")] = _Entry(tape, "", KEYED_SECONDS, stream)
+        self._entries[_digest("run", run, owner)] = _Entry(tape, "", KEYED_SECONDS, stream)
         return tape
 
-    def kept(self, run: str, principal: str | None) -> tuple[Tape, bool] | None:
+    def kept(self, run: str, owner: str) -> tuple[Tape, bool] | None:
         """The tape of a run and whether it is a stream; ``None`` when there is none for this caller."""
         self._forget_old()
-        entry = self._entries.get(_digest("run", run, principal or ""))
+        entry = self._entries.get(_digest("run", run, owner))
         return None if entry is None or entry.tape.discarded else (entry.tape, entry.stream)
 
     def _forget_old(self) -> None:
@@ -126,12 +128,5 @@ class Retries:
                 return
 
 
-def _identity(served: Served) -> Iterable[str]:
-    yield from _CREDENTIALS
-    for server in served.config.mcp.servers.values():
-        if server.transport != "stdio":
-            yield from sorted(server.headers_from_request.values())
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+def _digest(*parts: str | None) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()

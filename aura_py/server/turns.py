@@ -1,6 +1,6 @@
-"""Concurrent turns in one session (``clients.md`` CX-6).
+"""Concurrent turns in one session.
 
-A conversation is one (agent, caller, session). Its turns stand in a line; the policy of the agent says what a new one
+A conversation is one (agent, owner, session). Its turns stand in a line; the policy of the agent says what a new one
 does when others are there. Side requests and requests without a session id never come here.
 """
 
@@ -16,7 +16,7 @@ import anyio
 from aura_py.errors import Conflict, RunCancelled
 
 Policy: TypeAlias = Literal["queue", "reject", "interrupt"]
-Conversation: TypeAlias = tuple[str, str | None, str]
+Conversation: TypeAlias = tuple[str, str, str]
 
 MAX_WAITING: Final = 8
 """Turns that may wait in one conversation."""

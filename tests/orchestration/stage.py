@@ -192,12 +192,12 @@ class Stage:
         turn: Turn | None = None,
         session: str | None = None,
         headers: Mapping[str, str] | None = None,
-        principal: str | None = None,
+        owner: str = "anonymous",
         total: float | None = None,
     ) -> Run:
         runnable = settings if isinstance(settings, Orchestrator) else self.orchestrator(settings)
         context = new_context(
-            session_id=session, headers=headers, principal=principal, limits=RunLimits(total=None), clock=self.clock
+            session_id=session, headers=headers, owner=owner, limits=RunLimits(total=None), clock=self.clock
         )
         if total is not None:
             context = replace(context, limits=RunLimits(total=total), deadline=context.started + total)

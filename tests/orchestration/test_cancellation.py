@@ -83,7 +83,9 @@ async def test_a_client_that_goes_leaves_no_task_behind_and_a_manifest(phase: st
         assert scene.engine.live == ()
     assert asyncio.all_tasks() == before
     assert len(os.listdir("/proc/self/fd")) <= descriptors
-    directory = next(path for path in (tmp_path / "s").iterdir() if path.is_dir() and not path.is_symlink())
+    directory = next(
+        path for path in (tmp_path / "anonymous" / "team" / "s").iterdir() if path.is_dir() and not path.is_symlink()
+    )
     manifest = orjson.loads((directory / "manifest.json").read_bytes())
     assert (manifest["status"], manifest["outcome"]) == ("cancelled", "cancelled")
     assert {str(t["task_id"]): t["status"] for t in manifest["task_summaries"]} == statuses
@@ -99,7 +101,11 @@ async def test_a_killed_run_has_left_its_last_finished_iteration(tmp_path: Path)
     async with stage() as scene:
         run = scene.start(config(rules, memory_dir=tmp_path), session="s")
         events = await collect(run, lambda event: isinstance(event, Synthesizing))
-        directory = next(path for path in (tmp_path / "s").iterdir() if path.is_dir() and not path.is_symlink())
+        directory = next(
+            path
+            for path in (tmp_path / "anonymous" / "team" / "s").iterdir()
+            if path.is_dir() and not path.is_symlink()
+        )
         manifest = orjson.loads((directory / "manifest.json").read_bytes())
         run.cancel(RunCancelled("x"))
         await run.closed()

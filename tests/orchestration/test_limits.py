@@ -26,13 +26,10 @@ CONTEXT = CallContext(RunContext("r", "q", "s"), "call", lambda _event: None)
 
 
 async def read(tmp_path: Path, text: str, **arguments: Any) -> dict[str, Any]:
-    files = await RunDirectory.open(tmp_path, "s", RUN, keep=0, emit=lambda _event: None)
+    files = await RunDirectory.open(tmp_path / "s", RUN, keep=0, emit=lambda _event: None)
     await files.write(f"artifacts/{NAME}", text)
 
-    async def nobody(_run_id: str) -> bool:
-        return False
-
-    reader = ArtifactReader(files, counter=counter_for("openai", "gpt-5"), cap=1000, visible=nobody)
+    reader = ArtifactReader(files, counter=counter_for("openai", "gpt-5"), cap=1000)
     asked: JsonObject = {"filename": NAME, **arguments}
     outcome = await reader.tool().handler(asked, CONTEXT)
     assert isinstance(outcome, ToolOutcome)

@@ -27,9 +27,8 @@ from aura_py.orchestration.naming import (
     safe_artifact,
     safe_component,
     sanitise,
-    session_component,
 )
-from aura_py.orchestration.prior_runs import Viewer, listed, prior_runs
+from aura_py.orchestration.prior_runs import listed, prior_runs
 from aura_py.orchestration.run_retention import sweep_runs
 from aura_py.orchestration.rundir import LOCK, RunDirectory, UnsafeName
 from tests.orchestration.stage import (
@@ -60,6 +59,11 @@ def run_of(session: Path) -> Path:
     return session / os.readlink(session / "latest")
 
 
+def sessions(memory: Path, owner: str = "anonymous") -> Path:
+    """The sessions that an owner has with the agent of these tests."""
+    return memory / owner / "team"
+
+
 def load(path: Path) -> Any:
     return orjson.loads(path.read_bytes())
 
@@ -82,7 +86,7 @@ def shape(value: Any) -> Any:
 
 async def test_a_run_leaves_the_files_of_the_specification(tmp_path: Path) -> None:
     await play(config(PLAIN, memory_dir=tmp_path), session="cs_77")
-    run = run_of(tmp_path / "cs_77")
+    run = run_of(sessions(tmp_path) / "cs_77")
     assert is_uuid7(run.name)
     assert sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()) == [
         "iteration-1/plan.json",
@@ -131,7 +135,7 @@ async def test_the_manifest_of_a_partly_failed_run(tmp_path: Path) -> None:
         FINISH,
     ]
     await play(config(rules, memory_dir=tmp_path), session="cs_77")
-    manifest = load(run_of(tmp_path / "cs_77") / "manifest.json")
+    manifest = load(run_of(sessions(tmp_path) / "cs_77") / "manifest.json")
     details = manifest.pop("iterations_detail")
     assert details[0]["task_summaries"] == manifest["task_summaries"]
     manifest["phase_timings"] = list(manifest["phase_timings"])
@@ -180,7 +184,7 @@ async def test_the_manifest_of_a_partly_failed_run(tmp_path: Path) -> None:
         "artifact_paths": [],
         "phase_timings": ["planning_ms", "execution_ms", "task_compute_ms", "tool_ms"],
         "agent": "team",
-        "owner": None,
+        "owner": "anonymous",
         "schema_version": 2,
         "started_at": "<time>",
         "usage": {"input_tokens": "<int>", "output_tokens": "<int>"},
@@ -189,7 +193,7 @@ async def test_the_manifest_of_a_partly_failed_run(tmp_path: Path) -> None:
 
 async def test_a_direct_answer_leaves_a_manifest_without_iterations(tmp_path: Path) -> None:
     await play(config([coordinator("plan", answer("x" * 300))], memory_dir=tmp_path), session="s")
-    manifest = load(run_of(tmp_path / "s") / "manifest.json")
+    manifest = load(run_of(sessions(tmp_path) / "s") / "manifest.json")
     assert (manifest["status"], manifest["iterations"], manifest["routing_mode"]) == ("success", 0, "direct_answer")
     assert (manifest["goal"], manifest["outcome"]) == ("What is up?", "Answered directly")
     assert manifest["response_summary"] == "x" * 200
@@ -198,7 +202,7 @@ async def test_a_direct_answer_leaves_a_manifest_without_iterations(tmp_path: Pa
 async def test_a_failed_planning_leaves_a_manifest_that_says_so(tmp_path: Path) -> None:
     rules = [coordinator("plan", error={"status": 401, "message": "no"})]
     await play(config(rules, memory_dir=tmp_path), session="s")
-    manifest = load(run_of(tmp_path / "s") / "manifest.json")
+    manifest = load(run_of(sessions(tmp_path) / "s") / "manifest.json")
     assert manifest["status"] == "failed"
     assert manifest["outcome"].startswith("Planning failed")
 
@@ -216,7 +220,7 @@ async def test_a_result_over_the_threshold_goes_into_a_file(tmp_path: Path, leng
         FINISH,
     ]
     told = await play(config(rules, memory_dir=tmp_path), session="s")
-    artifacts = run_of(tmp_path / "s") / "artifacts"
+    artifacts = run_of(sessions(tmp_path) / "s") / "artifacts"
     if not stored:
         assert not artifacts.exists() or not list(artifacts.iterdir())
         assert text in told.asked("worker")[1].messages[-1].text
@@ -293,14 +297,18 @@ async def test_the_coordinator_reads_an_artifact_and_is_told_when_there_is_none(
     ],
 )
 async def test_a_name_that_is_none_of_ours_is_refused(tmp_path: Path, name: str) -> None:
-    run = await RunDirectory.open(tmp_path, "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None)
+    run = await RunDirectory.open(
+        sessions(tmp_path) / "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None
+    )
     with pytest.raises(UnsafeName):
         await run.artifact(name)
     assert not safe_artifact(name)
 
 
 async def test_no_link_is_followed_out_of_the_artifacts(tmp_path: Path) -> None:
-    run = await RunDirectory.open(tmp_path, "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None)
+    run = await RunDirectory.open(
+        sessions(tmp_path) / "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None
+    )
     secret = tmp_path / "secret"
     secret.write_text("secret")
     name = "task-0-a-iter-1-result.txt"
@@ -308,13 +316,15 @@ async def test_no_link_is_followed_out_of_the_artifacts(tmp_path: Path) -> None:
     (run.path / "artifacts").mkdir()
     (run.path / "artifacts" / name).symlink_to(secret)
     assert await run.artifact(name) is None
-    other = tmp_path / "s" / "01a1fcd1-e126-77e5-b849-c6ac7fa85d2d"
+    other = sessions(tmp_path) / "s" / "01a1fcd1-e126-77e5-b849-c6ac7fa85d2d"
     other.symlink_to(tmp_path)
     assert await run.artifact(name, other.name) is None
 
 
 async def test_invalid_text_is_replaced_and_a_directory_is_no_artifact(tmp_path: Path) -> None:
-    run = await RunDirectory.open(tmp_path, "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None)
+    run = await RunDirectory.open(
+        sessions(tmp_path) / "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None
+    )
     assert run.path is not None
     artifacts = run.path / "artifacts"
     (artifacts / "task-1-a-iter-1-result.txt").mkdir(parents=True)
@@ -337,12 +347,6 @@ def test_names_are_made_as_specified() -> None:
     assert output_name(0, "infra", 1, 2, "log_search", 0) == "task-0-infra-iter-1-a2-log-search-0-output.txt"
     assert safe_artifact("task-0-infra-iter-1-a2-log-search-0-output.txt")
     assert safe_component("cs_77")
-
-
-def test_an_unsafe_session_id_becomes_a_hash() -> None:
-    assert session_component("cs_77") == "cs_77"
-    for bad in ("../x", "a/b", ".hidden", "latest", "Latest", "scratchpad", "x" * 200):
-        assert re.fullmatch(r"h_[0-9a-f]{40}", session_component(bad))
 
 
 # --- when it cannot be written -------------------------------------------------------------------------------------
@@ -391,7 +395,7 @@ async def test_a_write_that_was_given_up_never_replaces_a_later_one(
         finally:
             ended.set()
 
-    files = await RunDirectory.open(tmp_path, "s", "r", keep=0, emit=lambda _event: None)
+    files = await RunDirectory.open(sessions(tmp_path) / "s", "r", keep=0, emit=lambda _event: None)
     monkeypatch.setattr(rundir, "_write", slow)
     async with anyio.create_task_group() as group:
         group.start_soon(files.write, "manifest.json", "old")
@@ -400,7 +404,7 @@ async def test_a_write_that_was_given_up_never_replaces_a_later_one(
     assert await files.write("manifest.json", "new")
     gate.set()
     assert await anyio.to_thread.run_sync(ended.wait, 20)
-    directory = tmp_path / "s" / "r"
+    directory = sessions(tmp_path) / "s" / "r"
     assert (directory / "manifest.json").read_bytes() == b"new"
     assert {path.name for path in directory.iterdir()} == {"manifest.json", LOCK}
 
@@ -432,7 +436,7 @@ async def test_an_earlier_run_never_fills_the_coordinator_s_window(tmp_path: Pat
     told = await play(settings, session="s")
     assert len(told.asked("coordinator")[0].messages[0].text) < 25_000
     assert "d" * 100 in told.asked("coordinator")[0].messages[0].text
-    runs = prior_runs(tmp_path / "s", "", Viewer(None, "team"), 5)
+    runs = prior_runs(sessions(tmp_path) / "s", "", 5)
     assert [len(run.tasks) for run in runs] == [40, 40]
     assert len(str(listed(runs))) < 2_000
 
@@ -451,17 +455,59 @@ async def test_two_owners_of_one_session_id_see_nothing_of_each_other(tmp_path: 
     ]
     async with stage() as scene:
         team = scene.orchestrator(config(rules, memory_dir=tmp_path))
-        await scene.run(team, session="s", principal="ann")
-        run_id = run_of(tmp_path / "s").name
-        foreign = await scene.run(team, run_id, session="s", principal="bob")
-        own = await scene.run(team, run_id, session="s", principal="ann")
+        await scene.run(team, session="s", owner="key.ann")
+        run_id = run_of(sessions(tmp_path, "key.ann") / "s").name
+        foreign = await scene.run(team, run_id, session="s", owner="key.bob")
+        own = await scene.run(team, run_id, session="s", owner="key.ann")
     assert "Earlier in this session" not in foreign.requests[0].messages[0].text
     assert orjson.loads(foreign.one(OrchestratorToolCompleted).result)["found"] is False
     assert orjson.loads(own.one(OrchestratorToolCompleted).result)["found"] is True
 
 
+async def test_runs_of_one_owner_never_push_out_those_of_another_in_the_same_session(tmp_path: Path) -> None:
+    settings = config(PLAIN, memory_dir=tmp_path, artifacts={"max_session_runs": 1})
+    await play(settings, session="s", owner="key.ann")
+    kept = run_of(sessions(tmp_path, "key.ann") / "s")
+    for _ in range(2):
+        await play(settings, session="s", owner="key.bob")
+    assert (kept / "manifest.json").exists()
+    assert (
+        len([p for p in (sessions(tmp_path, "key.bob") / "s").iterdir() if is_uuid7(p.name) and not p.is_symlink()])
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../../../{run}/manifest.json",
+        "../../../latest/manifest.json",
+        "../../../../s/{run}/iteration-1/plan.json",
+        "../../../../../../key.ann/team/s/{run}/manifest.json",
+        "{memory}/key.ann/team/s/{run}/manifest.json",
+    ],
+)
+@pytest.mark.parametrize("owner", ["key.ann", "key.bob"])
+async def test_a_worker_reads_with_its_scratchpad_only_what_its_own_run_has_stored(
+    tmp_path: Path, owner: str, file: str
+) -> None:
+    settings = config(PLAIN, memory_dir=tmp_path)
+    await play(settings, session="s", owner="key.ann")
+    name = file.format(run=run_of(sessions(tmp_path, "key.ann") / "s").name, memory=tmp_path)
+    rules = [
+        coordinator("plan", plan(step("a"))),
+        worker(submit("{{ result }}"), after_tool="head"),
+        worker(call("head", file=name)),
+        FINISH,
+    ]
+    scratchpad = {"enabled": True, "default_min_tokens": 50}
+    spying = config(rules, memory_dir=tmp_path, agent={"scratchpad": scratchpad}, llm={"context_window": 50_000})
+    told = await play(spying, session="s", owner=owner)
+    assert "is outside the scratchpad" in told.one(TaskCompleted).result
+
+
 async def test_only_the_newest_runs_are_kept_and_live_or_foreign_ones_are_left_alone(tmp_path: Path) -> None:
-    session = tmp_path / "s"
+    session = sessions(tmp_path) / "s"
     live = session / "01900000-0000-7000-8000-000000000001"
     old = session / "01900000-0000-7000-8000-000000000002"
     foreign = session / "notes"
@@ -491,7 +537,7 @@ def test_prior_runs_are_the_newest_readable_ones(tmp_path: Path) -> None:
     (tmp_path / names[4]).mkdir()
     (tmp_path / names[4] / "manifest.json").write_text("{broken")
     (tmp_path / names[5]).mkdir()
-    found = prior_runs(tmp_path, names[3], Viewer(None, "team"), 2)
+    found = prior_runs(tmp_path, names[3], 2)
     assert [manifest.run_id for manifest in found] == [names[2], names[1]]
     assert listed(found)["count"] == 2
 
@@ -500,7 +546,7 @@ def test_a_name_without_chronology_makes_all_manifests_count_by_their_time(tmp_p
     _manifest(tmp_path, "01900000-0000-7000-8000-000000000001", timestamp="2026-01-01T00:00:00Z")
     _manifest(tmp_path, "6f1dd1b2-0000-4000-8000-000000000000", timestamp="2026-03-01T00:00:00Z")
     _manifest(tmp_path, "01900000-0000-7000-8000-000000000002", timestamp="2026-02-01T00:00:00Z")
-    found = prior_runs(tmp_path, "", Viewer(None, "team"), 2)
+    found = prior_runs(tmp_path, "", 2)
     assert [manifest.timestamp.month for manifest in found] == [3, 2]
 
 
@@ -508,7 +554,7 @@ def test_directories_without_a_manifest_never_crowd_out_runs(tmp_path: Path) -> 
     for number in range(250):
         (tmp_path / f"z{number}").mkdir()
     _manifest(tmp_path, "a-run", timestamp="2026-01-01T00:00:00+00:00")
-    assert [m.run_id for m in prior_runs(tmp_path, "x", Viewer(None, "team"), 3)] == ["a-run"]
+    assert [m.run_id for m in prior_runs(tmp_path, "x", 3)] == ["a-run"]
 
 
 @pytest.mark.parametrize(
@@ -533,7 +579,7 @@ async def test_whatever_stands_in_an_earlier_run_s_manifest_the_next_run_goes_on
 ) -> None:
     settings = config(PLAIN, memory_dir=tmp_path, artifacts={"session_history_turns": 9})
     await play(settings, session="s")
-    broken = tmp_path / "s" / "01900000-0000-7000-8000-000000000001" / "manifest.json"
+    broken = sessions(tmp_path) / "s" / "01900000-0000-7000-8000-000000000001" / "manifest.json"
     broken.parent.mkdir()
     if isinstance(left, bytes):
         broken.write_bytes(left)
@@ -542,7 +588,7 @@ async def test_whatever_stands_in_an_earlier_run_s_manifest_the_next_run_goes_on
     elif left == "directory":
         broken.mkdir()
     else:
-        broken.symlink_to(run_of(tmp_path / "s") / "manifest.json")
+        broken.symlink_to(run_of(sessions(tmp_path) / "s") / "manifest.json")
     told = await play(settings, session="s")
     assert told.text == "all done"
     assert not told.all(Notice)
@@ -560,18 +606,34 @@ def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
 async def test_old_and_surplus_runs_go_over_all_sessions(tmp_path: Path) -> None:
     day, now = 86_400, 1_800_000_000.0
     names = [f"01900000-0000-7000-8000-00000000000{n}" for n in range(4)]
-    for number, (session, name) in enumerate(zip(("a", "b", "b", "."), names, strict=True)):
-        _manifest(tmp_path / session, name)
-        file = tmp_path / session / name / "artifact.txt"
+    home = sessions(tmp_path, "key.ann")
+    for number, (session, name) in enumerate(zip(("a", "b", "b", "c"), names, strict=True)):
+        _manifest(home / session, name)
+        file = home / session / name / "artifact.txt"
         file.write_bytes(b"x" * 600_000)
         for path in (file, file.parent / "manifest.json"):
             os.utime(path, (now - (10 - number) * day, now - (10 - number) * day))
-    (tmp_path / "b" / "notes").mkdir()
-    assert sweep_runs(tmp_path, max_memory_mb=0, max_age_days=9, now=now) == 1
-    assert not (tmp_path / "a" / names[0]).exists()
-    assert sweep_runs(tmp_path, max_memory_mb=1, max_age_days=0, now=now) == 2
-    assert [(tmp_path / "b" / names[2]).exists(), (tmp_path / names[3]).exists()] == [False, True]
-    assert (tmp_path / "b" / "notes").exists()
+    (home / "b" / "notes").mkdir()
+    assert sweep_runs(tmp_path, "team", max_memory_mb=0, max_age_days=9, now=now) == 1
+    assert not (home / "a" / names[0]).exists()
+    assert sweep_runs(tmp_path, "team", max_memory_mb=1, max_age_days=0, now=now) == 2
+    assert [(home / "b" / names[2]).exists(), (home / "c" / names[3]).exists()] == [False, True]
+    assert (home / "b" / "notes").exists()
+
+
+def test_what_one_owner_or_agent_stores_never_costs_another_its_runs(tmp_path: Path) -> None:
+    name = "01900000-0000-7000-8000-000000000001"
+    mine, others = sessions(tmp_path, "key.ann"), [sessions(tmp_path, "key.bob"), tmp_path / "key.ann" / "other"]
+    for number, home in enumerate((mine, *others)):
+        _manifest(home / "s", name)
+        (home / "s" / name / "artifact.txt").write_bytes(b"x" * 700_000)
+        os.utime(home / "s" / name / "artifact.txt", (number + 1, number + 1))
+    assert sweep_runs(tmp_path, "team", max_memory_mb=1, max_age_days=0) == 0
+    assert sweep_runs(tmp_path, "team", max_memory_mb=0, max_age_days=1) == 0  # the manifests are new
+    for home in (mine, *others):
+        os.utime(home / "s" / name / "manifest.json", (1, 1))
+    assert sweep_runs(tmp_path, "other", max_memory_mb=0, max_age_days=1) == 1
+    assert [(home / "s" / name).exists() for home in (mine, *others)] == [True, True, False]
 
 
 async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -579,7 +641,7 @@ async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: p
     rules = [coordinator("plan", hang=True)]
 
     def locks() -> list[Path]:
-        return list(tmp_path.glob("s/0*-*/run.lock"))
+        return list(tmp_path.glob("*/*/s/0*-*/run.lock"))
 
     async with stage() as scene:
         run = scene.start(config(rules, memory_dir=tmp_path), session="s")
@@ -596,27 +658,23 @@ async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: p
 
 
 def test_a_session_that_is_named_like_a_run_is_not_taken_for_one(tmp_path: Path) -> None:
-    session = tmp_path / "0b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62"
+    session = sessions(tmp_path) / "0b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62"
     old, alive = (f"01900000-0000-7000-8000-00000000000{number}" for number in (1, 2))
     for name in (old, alive):
         _manifest(session, name)
         os.utime(session / name / "manifest.json", (1, 1))
     (session / alive / LOCK).touch()
-    (tmp_path / "scratchpad" / session.name / "run").mkdir(parents=True)
-    (tmp_path / "1b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62").mkdir()
-    assert sweep_runs(tmp_path, max_memory_mb=0, max_age_days=1) == 1
+    assert sweep_runs(tmp_path, "team", max_memory_mb=0, max_age_days=1) == 1
     assert [path.name for path in session.iterdir()] == [alive]
-    assert (tmp_path / "scratchpad" / session.name / "run").exists()
-    assert (tmp_path / "1b6ecb3f-35d5-4d10-a5b2-1c8b86a51c62").exists()
 
 
 async def test_a_run_sweeps_at_its_start_and_never_itself(tmp_path: Path) -> None:
-    old = tmp_path / "t" / "01900000-0000-7000-8000-000000000009"
-    _manifest(tmp_path / "t", old.name)
+    old = sessions(tmp_path) / "t" / "01900000-0000-7000-8000-000000000009"
+    _manifest(sessions(tmp_path) / "t", old.name)
     os.utime(old / "manifest.json", (1, 1))
     await play(config(PLAIN, memory_dir=tmp_path, artifacts={"max_age_days": 1}), session="s")
     assert not old.exists()
-    assert (run_of(tmp_path / "s") / "manifest.json").exists()
+    assert (run_of(sessions(tmp_path) / "s") / "manifest.json").exists()
 
 
 # --- the journal ---------------------------------------------------------------------------------------------------
@@ -626,7 +684,7 @@ async def test_the_journal_names_files_that_exist(tmp_path: Path) -> None:
     async with stage() as scene:
         team = scene.orchestrator(config(PLAIN, memory_dir=tmp_path), prompt_journal=True)
         await scene.run(team, session="s")
-    run = run_of(tmp_path / "s")
+    run = run_of(sessions(tmp_path) / "s")
     text = (run / "prompt-journal.md").read_text()
     phases = re.findall(r"^═{80}\n((?:Planning|Worker).*)$", text, re.MULTILINE)
     assert phases == [
@@ -642,4 +700,4 @@ async def test_the_journal_names_files_that_exist(tmp_path: Path) -> None:
 
 async def test_without_the_switch_there_is_no_journal(tmp_path: Path) -> None:
     await play(config(PLAIN, memory_dir=tmp_path), session="s")
-    assert not (run_of(tmp_path / "s") / "prompt-journal.md").exists()
+    assert not (run_of(sessions(tmp_path) / "s") / "prompt-journal.md").exists()

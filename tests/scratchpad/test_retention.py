@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aura_py.config.models import ScratchpadSettings
-from aura_py.scratchpad import single_agent_directory, sweep
+from aura_py.scratchpad import run_scratchpad, sweep
 from tests.scratchpad.rig import rig
 
 NOW = datetime.now(UTC)
@@ -19,30 +19,24 @@ TEXT = "# x\n" + "word " * 2000
 
 async def leave(memory: Path, run: str, *, session: str = "s", **settings: Any) -> Path:
     """A run that parked something and ended."""
-    directory, root = single_agent_directory(memory, session, run)
-    with rig(directory, read_root=root, **settings) as pad:
+    directory = run_scratchpad(memory / session, run)
+    with rig(directory, read_root=directory, **settings) as pad:
         await pad.park(TEXT)
     return directory
 
 
-def test_each_run_has_a_directory_of_its_own_whatever_the_session_is_called(tmp_path: Path) -> None:
-    first, root = single_agent_directory(tmp_path, "chat-1", "run-1")
-    second, _ = single_agent_directory(tmp_path, "chat-1", "run-2")
-    assert first == root == tmp_path / "scratchpad" / "chat-1" / "run-1"
-    assert first != second
-    for odd in ("../../etc", "a/b", "", ".", "..", "x" * 300, "a\0b", ".hidden"):
-        directory, _ = single_agent_directory(tmp_path, odd, "run")
-        assert directory.parent.parent == tmp_path / "scratchpad"
-        assert directory.parent.name.startswith("h-")
+def test_each_run_has_a_directory_of_its_own_whatever_the_run_is_called(tmp_path: Path) -> None:
+    assert run_scratchpad(tmp_path / "chat-1", "run-1") == tmp_path / "chat-1" / "run-1" / "scratchpad"
+    assert run_scratchpad(tmp_path / "chat-1", "../run-2").parent.parent == tmp_path / "chat-1"
 
 
 async def test_runs_do_not_read_each_others_files(tmp_path: Path) -> None:
-    one, _ = single_agent_directory(tmp_path, "s", "one")
-    two, _ = single_agent_directory(tmp_path, "s", "two")
+    one = run_scratchpad(tmp_path / "s", "one")
+    two = run_scratchpad(tmp_path / "s", "two")
     with rig(one) as first, rig(two) as second:
         file = await first.park(TEXT)
         assert (await first.explore("head", file=file)).ok
-        for name in (file, f"../one/{file}", str(one / file)):
+        for name in (file, f"../../one/scratchpad/{file}", str(one / file)):
             assert not (await second.explore("head", file=name)).ok
 
 
@@ -51,14 +45,14 @@ async def test_files_stay_for_the_hours_configured_and_go_at_once_for_zero(tmp_p
     assert kept.is_dir()
     gone = await leave(tmp_path, "gone", session="other", retention_hours=0)
     assert not gone.exists()
-    assert not gone.parent.exists()
+    assert not gone.parent.parent.exists()
 
 
 async def test_a_run_that_parked_nothing_leaves_nothing(tmp_path: Path) -> None:
-    directory, _ = single_agent_directory(tmp_path, "s", "idle")
+    directory = run_scratchpad(tmp_path / "s", "idle")
     with rig(directory):
         assert directory.is_dir()
-    assert not directory.parent.exists()
+    assert not directory.parent.parent.exists()
 
 
 async def test_the_sweep_removes_what_is_old_but_never_what_is_in_use(tmp_path: Path) -> None:
@@ -67,7 +61,7 @@ async def test_the_sweep_removes_what_is_old_but_never_what_is_in_use(tmp_path: 
     with rig(worker, read_root=tmp_path / "session") as pad:
         await pad.park(TEXT)
     assert worker.is_dir()
-    running, _ = single_agent_directory(tmp_path, "s", "running")
+    running = run_scratchpad(tmp_path / "s", "running")
     (tmp_path / "session" / "run" / "artifacts").mkdir()
     with rig(running) as pad:
         await pad.park(TEXT)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import anyio
 import orjson
@@ -17,6 +17,9 @@ from aura_py.run.catalog import Catalog
 from aura_py.run.services import Services
 from aura_py.server import Edge, create_app
 from aura_py.server.keys import KeyRing
+
+GivenHeaders: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Pairs where a header is sent twice."""
 
 RULES = """
 [[agent.llm.rules]]
@@ -130,7 +133,7 @@ class Rig:
         method: str,
         path: str,
         body: object = None,
-        headers: Mapping[str, str] | None = None,
+        headers: GivenHeaders | None = None,
         parts: list[bytes] | None = None,
     ) -> Reply:
         """One request and its whole answer. ``body`` is bytes or a JSON value, ``parts`` a body sent in pieces."""
@@ -138,7 +141,7 @@ class Rig:
             await exchange.finished.wait()
             return exchange.reply()
 
-    async def chat(self, text: str = "hi", headers: Mapping[str, str] | None = None, **body: object) -> Reply:
+    async def chat(self, text: str = "hi", headers: GivenHeaders | None = None, **body: object) -> Reply:
         payload = {"messages": [{"role": "user", "content": text}], **body}
         return await self.ask("POST", "/v1/chat/completions", payload, headers)
 
@@ -148,13 +151,14 @@ class Rig:
         method: str,
         path: str,
         body: object = None,
-        headers: Mapping[str, str] | None = None,
+        headers: GivenHeaders | None = None,
         parts: list[bytes] | None = None,
     ) -> AsyncIterator[Exchange]:
         """A request in flight; left at the end of the block, the client has gone."""
         if parts is None:
             parts = [body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)]
-        given = {"content-type": "application/json", **(headers or {})}
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        given = [("content-type", "application/json")] if "content-type" not in dict(pairs) else []
         target, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -164,7 +168,7 @@ class Rig:
             "path": target,
             "raw_path": target.encode(),
             "query_string": query.encode(),
-            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in given.items()],
+            "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in (*given, *pairs)],
             "client": ("127.0.0.1", 5),
             "server": ("127.0.0.1", 80),
             "scheme": "http",

@@ -19,7 +19,7 @@ from aura_py.context import RunContext
 from aura_py.events import Event
 from aura_py.run.catalog import Catalog
 from aura_py.server.end_user import EndUsers
-from aura_py.server.keys import KeyRing, Principal
+from aura_py.server.keys import ANONYMOUS, KeyRing, Principal
 from aura_py.server.session import session_id
 from tests.server.rig import Rig, agent_file, serving
 
@@ -34,7 +34,7 @@ def token(secret: str = SECRET, algorithm: str = "HS256", **changes: object) -> 
 
 
 def user(headers: Mapping[str, str], principal: Principal = TRUSTED, named: str | None = "named") -> str | None:
-    return EndUsers(SecretStr(SECRET)).of(Headers(headers), principal, named)
+    return EndUsers(SecretStr(SECRET)).caller(Headers(headers), principal, named).user
 
 
 def test_a_signed_token_names_the_user_whoever_sends_it() -> None:
@@ -75,8 +75,24 @@ def test_headers_name_the_user_for_trusted_keys_only() -> None:
 
 def test_without_a_secret_tokens_are_not_looked_at() -> None:
     headers = Headers({"x-openwebui-user-jwt": token(), "x-openwebui-user-id": "7"})
-    assert EndUsers().of(headers, TRUSTED, None) == "7"
-    assert EndUsers().of(headers, Principal("plain"), None) == "plain"
+    assert EndUsers().caller(headers, TRUSTED, None).user == "7"
+    assert EndUsers().caller(headers, Principal("plain"), None).user == "plain"
+
+
+def test_what_is_made_belongs_to_the_user_who_is_vouched_for_else_to_the_key() -> None:
+    def owner(headers: Mapping[str, str], principal: Principal, named: str | None = None) -> str:
+        return EndUsers(SecretStr(SECRET)).caller(Headers(headers), principal, named).owner
+
+    plain, other = Principal("plain"), Principal("other", trusted=True)
+    anonymous, key = owner({}, ANONYMOUS), owner({}, plain)
+    signed = owner({"x-openwebui-user-jwt": token()}, plain)
+    told = [owner({"x-openwebui-user-id": user}, TRUSTED) for user in ("u-1", "u-2")]
+    assert len({anonymous, key, owner({}, other), signed, *told}) == 6
+    assert owner({"x-openwebui-user-jwt": token()}, other) == signed
+    assert owner({"x-openwebui-user-id": "u-1"}, other) not in told
+    assert owner({"x-openwebui-user-id": "u-1"}, plain, "u-2") == key
+    assert owner({}, Principal("anonymous")) != anonymous
+    assert not any("u-1" in each for each in (signed, *told))
 
 
 def test_a_short_secret_is_refused_at_start() -> None:
@@ -87,12 +103,13 @@ def test_a_short_secret_is_refused_at_start() -> None:
 
 @pytest.mark.parametrize(
     ("text", "name", "trusted"),
-    [("webui!:abc", "webui", True), ("webui:abc", "webui", False), ("abc", "key-1", False), ("!:abc", "key-1", False)],
+    [("webui!:abc", "webui", True), ("webui:abc", "webui", False), ("abc", None, False), ("!:abc", None, False)],
 )
-def test_an_exclamation_mark_behind_a_keys_name_marks_it_trusted(text: str, name: str, trusted: bool) -> None:
-    key = text if name == "key-1" else "abc"
+def test_an_exclamation_mark_behind_a_keys_name_marks_it_trusted(text: str, name: str | None, trusted: bool) -> None:
+    key = "abc" if name else text
     found = KeyRing.load(SecretStr(text), None).principal(Headers({"x-api-key": key}))
-    assert (found.name, found.trusted) == (name, trusted)
+    assert found.trusted == trusted
+    assert found.name == name if name else found.name is not None and found.name.startswith("key-")
 
 
 def test_a_key_in_a_file_is_marked_the_same_way(tmp_path: Path) -> None:

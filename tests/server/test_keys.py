@@ -57,17 +57,50 @@ async def test_a_key_sees_and_asks_only_its_agents(agents: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "name", "agents"),
     [
-        ("abc", "abc", "key-1", ()),
-        ("one, two ,", "two", "key-2", ()),
+        ("abc", "abc", None, ()),
+        ("one, two ,", "two", None, ()),
         ("team:abc", "abc", "team", ()),
-        ("abc==", "abc==", "key-1", ()),
-        ("abc===ops", "abc==", "key-1", ("ops",)),
+        ("abc===ops", "abc==", None, ("ops",)),
+        ("abc===*", "abc==", None, ("*",)),
         ("team:a:b=ops|dev*", "a:b", "team", ("ops", "dev*")),
     ],
 )
-def test_the_list_of_keys_is_read_as_documented(text: str, key: str, name: str, agents: tuple[str, ...]) -> None:
+def test_the_list_of_keys_is_read_as_documented(text: str, key: str, name: str | None, agents: tuple[str, ...]) -> None:
     found = ring(text).principal(bearer(key))
-    assert (found.name, tuple(glob.pattern for glob in found.agents)) == (name, agents)
+    assert name in (None, found.name)
+    assert tuple(glob.pattern for glob in found.agents) == agents
+
+
+def test_a_key_without_a_name_has_an_identity_of_its_own_wherever_it_stands_in_the_list() -> None:
+    alone = ring("two").principal(bearer("two")).name
+    assert ring("one,two,three").principal(bearer("two")).name == alone
+    assert ring("one,two,three").principal(bearer("three")).name != alone
+    assert alone is not None
+    assert "two" not in alone
+    assert hashlib.sha256(b"two").hexdigest()[:12] not in alone
+
+
+def test_two_keys_of_one_name_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    ring("team:one,team:two,other:three")
+    (warning,) = caplog.messages
+    assert "2 API keys are named `team`" in warning
+
+
+@pytest.mark.parametrize("text", ["key=", "name:key=", "name:key=|", "name:key=ops|", "name:key= ", "abc=="])
+def test_an_empty_pattern_never_comes_to_allow_everything(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"pattern in entry 1 of `AURA_API_KEYS` is empty.*=\*") as refused:
+        ring(text)
+    assert "abc" not in refused.value.message
+
+
+async def test_a_key_that_may_not_ask_the_default_agent_does_not_learn_its_name(agents: Path) -> None:
+    async with serving(agents, default_agent="ops", api_keys="all:alpha,few:beta=team/*") as rig:
+        few = {"x-api-key": "beta"}
+        told = await rig.ask("GET", "/aura/info", headers=few)
+        asked = await rig.chat(headers=few)
+        assert (asked.status, asked.error()["code"]) == (400, "missing_required_parameter")
+        assert "ops" not in told.text + asked.text
+        assert (await rig.ask("GET", "/aura/info", headers={"x-api-key": "alpha"})).json()["default_agent"] == "ops"
 
 
 @pytest.mark.parametrize("text", ["a,b,a", "name:", "a=[x", ",,"])

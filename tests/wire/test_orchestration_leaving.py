@@ -93,14 +93,15 @@ async def test_a_client_that_leaves_leaves_nothing_at_work(
     scene: tuple[AuraServer, Path], mock: str, phase: str
 ) -> None:
     server, memory = scene
+    sessions = memory / "anonymous" / phase
     _, last, statuses = PHASES[phase]
     process = psutil.Process(server.process.pid)
     await _leave(server.url, phase, last, f"first-{phase}")  # connections that are kept are open from here on
-    await until(lambda: manifest(memory / f"first-{phase}").get("status") == "cancelled")
+    await until(lambda: manifest(sessions / f"first-{phase}").get("status") == "cancelled")
     idle, children = server.open_files(), len(process.children(recursive=True))
     for number in range(3):
         await _leave(server.url, phase, last, f"{phase}-{number}")
-        session = memory / f"{phase}-{number}"
+        session = sessions / f"{phase}-{number}"
         await until(functools.partial(_cancelled, session))
         told = manifest(session)
         assert (told["status"], told["outcome"]) == ("cancelled", "cancelled")
@@ -145,7 +146,7 @@ async def test_a_killed_process_leaves_what_was_done_and_the_next_run_is_told(mo
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "team.toml").write_text(team("team", rules, url=mock, memory=tmp_path / "memory"))
     env = {"AURA_CUSTOM_EVENTS": "true"}
-    session = tmp_path / "memory" / "s"
+    session = tmp_path / "memory" / "anonymous" / "team" / "s"
     server = AuraServer.start(tmp_path / "agents", tmp_path, env=env)
     async with asked(server.url, "team", "Go", metadata={"chat_session_id": "s"}) as (heard, frames):
         async for _ in frames:

@@ -343,6 +343,6 @@ def test_a_hostile_session_id_stays_inside_the_memory_dir(url: str, teams: Path,
     before = set(teams.iterdir())
     assert anyio.run(partial(ask, url, "busy", "Do it all", metadata={"chat_session_id": session})).text
     assert set(teams.iterdir()) - before <= {teams / "memory"}
-    names = [path.name for path in (teams / "memory").iterdir()]
+    names = [path.name for path in (teams / "memory" / "anonymous" / "busy").iterdir()]
     assert session not in names
     assert all(len(name) <= 128 and "/" not in name and not name.startswith(".") for name in names)

@@ -73,7 +73,7 @@ async def test_a_tool_call_is_told_recorded_and_its_reason_never_reaches_the_ser
     schema = next(t for t in told.asked("worker")[0].tools if t.name == "mock_tool").parameters
     assert "_aura_reasoning" in str(schema["properties"])
     assert schema.get("required") == ["message"]
-    run = run_of(tmp_path / "s")
+    run = run_of(tmp_path / "anonymous" / "team" / "s")
     records = orjson.loads((run / "iteration-1/task-0.attempt-1.tool-calls.json").read_bytes())
     assert [(r["tool"], r["arguments"], r["reasoning"]) for r in records] == [
         ("mock_tool", {"message": "hello"}, "to see")
@@ -98,7 +98,7 @@ async def test_a_large_output_is_stored_and_named_only_where_the_model_sees_less
     seen = told.asked("worker")[1].messages[-1].text
     assert "x" * size in seen
     assert "artifact" not in seen
-    run = run_of(tmp_path / "s")
+    run = run_of(tmp_path / "anonymous" / "team" / "s")
     assert (run / "artifacts/task-0-alpha-iter-1-big-text-0-output.txt").exists() == stored
     report = told.asked("coordinator")[-1].messages[-1].text
     assert ("tool output: task-0-alpha-iter-1-big-text-0-output.txt" in report) == stored
@@ -142,7 +142,7 @@ async def test_a_parked_output_reaches_the_worker_as_a_pointer_and_is_counted(mo
     seen = told.asked("worker")[1].messages[-1].text
     assert "[scratchpad: output saved to" in seen
     assert told.one(ScratchpadUsage).agent_id == "alpha"
-    run = run_of(tmp_path / "s")
+    run = run_of(tmp_path / "anonymous" / "team" / "s")
     assert (run / "artifacts/task-0-alpha-iter-1-big-text-0-output.txt").stat().st_size == 60_000
     assert list((run / "iteration-1/scratchpad").glob("task_0-*big_text*"))
 
@@ -175,7 +175,7 @@ async def test_what_a_full_disk_cut_off_is_named_where_it_was_kept(
     assert "No space left on device" in seen
     assert len(seen) < 200_000
     assert seen.rstrip().endswith(f"[Tool output saved to artifact: {name}]")
-    assert (run_of(tmp_path / "s") / "artifacts" / name).stat().st_size == 200_000
+    assert (run_of(tmp_path / "anonymous" / "team" / "s") / "artifacts" / name).stat().st_size == 200_000
 
 
 async def test_what_a_wait_saw_last_is_parked_like_an_output_of_the_tool(mock_url: str, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ async def test_what_a_wait_saw_last_is_parked_like_an_output_of_the_tool(mock_ur
     async with stage() as scene:
         told = await scene.run(settings, session="s")
     assert told.one(TaskCompleted).result.startswith("[scratchpad: output saved to")
-    parked = list((run_of(tmp_path / "s") / "iteration-1/scratchpad").glob("task_0-*big_text*"))
+    parked = list((run_of(tmp_path / "anonymous" / "team" / "s") / "iteration-1/scratchpad").glob("task_0-*big_text*"))
     assert parked
 
 

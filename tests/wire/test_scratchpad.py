@@ -206,7 +206,8 @@ async def test_concurrent_runs_have_directories_of_their_own_and_see_one_file_ea
             group.start_soon(one, f"together-{number // 2}")
     assert len(answers) == 4
     assert all("1 outputs, 0 companions" in answer.text for answer in answers)
-    runs = [path for session in (0, 1) for path in (memory / "scratchpad" / f"together-{session}").iterdir()]
+    sessions = memory / "anonymous" / "scratchpad-single"
+    runs = [path / "scratchpad" for session in (0, 1) for path in (sessions / f"together-{session}").iterdir()]
     assert len(runs) == 4
     for run in runs:
         files = [path for path in run.iterdir() if re.fullmatch(r"task_.*\.json", path.name)]
@@ -216,15 +217,17 @@ async def test_concurrent_runs_have_directories_of_their_own_and_see_one_file_ea
 async def test_no_run_reads_what_another_run_or_session_has_parked(server: tuple[str, Path]) -> None:
     where, memory = server
     await ask(where, "listing", "victim")
-    (parked,) = (memory / "scratchpad" / "victim").glob("*/task_*.json")
-    name, run = parked.name, parked.parent.name
-    for guess in (str(parked), f"../../victim/{run}/{name}", f"../{run}/{name}", name, f"x/../../{run}/{name}"):
+    sessions = memory / "anonymous" / "scratchpad-single"
+    (parked,) = (sessions / "victim").glob("*/scratchpad/task_*.json")
+    name, run = parked.name, parked.parent.parent.name
+    path = f"{run}/scratchpad/{name}"
+    for guess in (str(parked), f"../../../victim/{path}", f"../../{path}", name, f"x/../../../{path}"):
         for session in ("victim", "thief"):
             answer = await ask(where, f"spy {guess}", session)
             assert "resource-000000" not in answer.text
             assert "path error" in answer.text or "I/O error" in answer.text
-    assert [path.name for path in (memory / "scratchpad" / "victim").iterdir()] == [run]
-    assert not (memory / "scratchpad" / "thief").exists()
+    assert [path.name for path in (sessions / "victim").iterdir()] == [run]
+    assert not (sessions / "thief").exists()
 
 
 async def test_the_usage_event_is_for_those_who_asked_for_events(tmp_path: Path) -> None:

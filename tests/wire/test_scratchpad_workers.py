@@ -88,6 +88,8 @@ async def test_a_workers_own_table_replaces_only_the_keys_it_names(team: tuple[s
 async def test_workers_leave_only_what_their_run_keeps(team: tuple[str, Path]) -> None:
     where, memory = team
     await ask(where, "go", "kept", model="team")
-    (run,) = [path for path in (memory / "kept").iterdir() if path.is_dir() and not path.is_symlink()]
+    (run,) = [
+        path for path in (memory / "anonymous" / "team" / "kept").iterdir() if path.is_dir() and not path.is_symlink()
+    ]
     stored = [path.name for path in (run / "iteration-1" / "scratchpad").glob("task_*.json")]
     assert sorted(name.split("-")[1] for name in stored) == ["heir", "thrifty"]

@@ -48,7 +48,7 @@ _FLAT: dict[str, Key] = {
 _NESTED_ONLY: dict[str, Key] = {
     "show_tool_reasoning_in_continuation": Key(Flag(), "Show condensed tool reasoning when the coordinator continues."),
     "max_session_runs": Key(Whole(), "Run directories kept per session; 0 keeps all."),
-    "max_memory_mb": Key(Whole(), "Total size below the memory directory before the oldest runs go; 0 is no limit."),
+    "max_memory_mb": Key(Whole(), "Size of one owner's runs of this agent before the oldest go; 0 is no limit."),
     "max_age_days": Key(Whole(), "Age at which runs are removed; 0 is never."),
 }
 _MEMORY = Key(FilePath(), "Legacy place of the top-level `memory_dir`.")

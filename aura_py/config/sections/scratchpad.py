@@ -21,7 +21,7 @@ SCRATCHPAD = Table(
                 "Park outputs of at least this size of tools that no threshold names; absent: only what would not fit.",
             ),
             "retention_hours": Key(Whole(), "Age at which files of ended runs are removed; 0 removes them at run end."),
-            "max_bytes": Key(Whole(), "Total size before the oldest ended runs are removed."),
+            "max_bytes": Key(Whole(), "One owner's bytes of this agent before the oldest ended runs go."),
         },
         "Parks large tool outputs on disk. A worker's table overlays the agent's key by key.",
     )
