@@ -1,4 +1,8 @@
-"""The small language of ``iterate_over``: ``where``, ``sort_by`` and ``aggregate`` (S-11)."""
+"""The small language of ``iterate_over``: ``where``, ``sort_by`` and ``aggregate``.
+
+A number in a string is a number here, because Prometheus and many others send nothing else. What is not finite (NaN, an
+infinity, whether written as a number or as text) meets no comparison and enters no aggregate.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from math import isfinite
-from typing import cast
+from typing import Any, cast
 
 from aura_py.messages import Json
 from aura_py.scratchpad.replies import HardError
@@ -26,6 +30,13 @@ _AGGREGATE = re.compile(r"\s*(count|min|max|sum|avg)\s*(?:[(:]\s*([^()]*?)\s*\)?
 
 
 _NUMBERS = {int, float}
+_LONGEST_NUMBER = 400
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_FRACTION = re.compile(r"[.eE]")
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_INFINITIES = frozenset({float("inf"), float("-inf")})
+UNSORTED: tuple[int, float | str] = (3, 0)
+"""The key of values without a place in an order."""
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -51,6 +62,11 @@ class Condition:
     operator: str
     operand: Json
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether values are compared with a number, so that those which are not finite are left out."""
+        return self.operator in _COMPARE and number(self.operand) is not None
+
     def test(self) -> Callable[[Value], bool]:
         """Whether a value meets the condition, as a function made for this operator and operand."""
         operator, operand = self.operator, self.operand
@@ -58,20 +74,49 @@ class Condition:
             return lambda value: isinstance(value, Missing) == (operator == "missing")
         if operator in ("==", "=", "!="):
             equal = _equality(operand)
-            return equal if operator != "!=" else lambda value: not equal(value)
+            if operator != "!=":
+                return equal
+            if self.is_numeric:
+                return lambda value: not equal(value) and not is_not_finite(value)
+            return lambda value: not equal(value)
         if operator == "contains":
             return lambda value: _contains(value, operand)
-        return lambda value: _ordered(value, operand, operator)
+        return _ordering(operand, _COMPARE[operator])
 
     def passing(self, column: Sequence[Value]) -> Iterable[bool]:
         """``test`` of every value; numbers beside a number are compared without a call each."""
         compare = _COMPARE.get(self.operator)
         operand = self.operand
-        if isinstance(operand, str) and self.operator in ("==", "=", "!="):
-            return map(operator.ne if self.operator == "!=" else operator.eq, column, repeat(operand))
-        if compare is not None and type(operand) in _NUMBERS and set(map(type, column)) <= _NUMBERS:
+        if (
+            compare is not None
+            and type(operand) in _NUMBERS
+            and set(map(type, column)) <= _NUMBERS
+            and _INFINITIES.isdisjoint(cast("Sequence[float]", column))
+        ):
             return map(compare, cast("Sequence[float]", column), repeat(cast("float", operand)))
         return map(self.test(), column)
+
+
+def number(value: Value) -> float | None:
+    """The finite number that a value is, or holds as text."""
+    if type(value) is str:
+        if len(value) > _LONGEST_NUMBER or _NUMBER.fullmatch(value) is None:
+            return None
+        value = float(value) if _FRACTION.search(value) else int(value)
+    if type(value) is int:
+        return value
+    return value if type(value) is float and isfinite(value) else None
+
+
+def is_not_finite(value: Value) -> bool:
+    """Whether a value stands for NaN or an infinity."""
+    if type(value) is float:
+        return not isfinite(value)
+    if type(value) is not str or len(value) > _LONGEST_NUMBER:
+        return False
+    if _NOT_FINITE.fullmatch(value) is not None:
+        return True
+    return _NUMBER.fullmatch(value) is not None and _FRACTION.search(value) is not None and not isfinite(float(value))
 
 
 def conditions(text: str) -> list[Condition]:
@@ -125,12 +170,14 @@ def _operand(text: str) -> Json:
 
 
 def _equality(operand: Json) -> Callable[[Value], bool]:
-    if isinstance(operand, str):
-        return lambda value: value == operand
     if isinstance(operand, bool) or operand is None:
         return lambda value: value is operand
-    text = json.dumps(operand)
-    return lambda value: (value == operand and not isinstance(value, bool)) or value == text
+    wanted = number(operand)
+    if wanted is None:
+        return lambda value: value == operand
+    # Two texts are compared as texts: versions such as "1.0" and "1" are not the same.
+    is_text = isinstance(operand, str)
+    return lambda value: value == operand if is_text and isinstance(value, str) else number(value) == wanted
 
 
 def _contains(value: Value, operand: Json) -> bool:
@@ -139,33 +186,30 @@ def _contains(value: Value, operand: Json) -> bool:
     return isinstance(value, list | dict) and operand in value
 
 
-def _ordered(value: Value, operand: Json, operator: str) -> bool:
-    if isinstance(value, bool) or isinstance(operand, bool):
+def _ordering(operand: Json, compare: Callable[[Any, Any], bool]) -> Callable[[Value], bool]:
+    wanted = number(operand)
+
+    def test(value: Value) -> bool:
+        found = None if wanted is None else number(value)
+        if found is not None:
+            return compare(found, wanted)
+        if isinstance(operand, str) and isinstance(value, str) and not is_not_finite(value):
+            return compare(value, operand)
         return False
-    if isinstance(value, int | float) and isinstance(operand, int | float):
-        below, equal = value < operand, value == operand
-    elif isinstance(value, str):
-        other = operand if isinstance(operand, str) else json.dumps(operand)
-        below, equal = value < other, value == other
-    else:
-        return False
-    return {"<": below, "<=": below or equal, ">": not below and not equal, ">=": not below}[operator]
+
+    return test
 
 
 def sort_key(value: Value) -> tuple[int, float | str]:
-    """Numbers, then texts, then everything else; missing values last."""
-    if isinstance(value, Missing) or value is None:
-        return 3, 0.0
+    """Numbers, then texts, then everything else; what has no place in an order comes last."""
+    if isinstance(value, Missing) or value is None or is_not_finite(value):
+        return UNSORTED
     if isinstance(value, bool):
         return 0, float(value)
-    if isinstance(value, int | float):
-        try:
-            return 1, float(value)
-        except OverflowError:
-            return 1, float("inf") if value > 0 else float("-inf")
-    if isinstance(value, str):
-        return 2, value
-    return 2, json.dumps(value, default=str)
+    found = number(value)
+    if found is not None:
+        return 1, found
+    return 2, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 @dataclass(slots=True, frozen=True)
@@ -192,25 +236,30 @@ def aggregates(text: str) -> list[Aggregate]:
     return found
 
 
-def combine(function: str, column: list[Value]) -> Json:
-    """One aggregate of a column. Values that are no numbers are left out of sums and averages;
-    one beyond what a number can be is ``None``."""
+@dataclass(slots=True, frozen=True)
+class Combined:
+    """The result of an aggregate, and how many values it could not take in."""
+
+    value: Json
+    left_out: int = 0
+
+
+def combine(function: str, column: list[Value]) -> Combined:
+    """One aggregate of a column, over its finite numbers. Where there are none, texts have a ``min`` and a ``max``.
+
+    A result beyond what a number can be is ``None``. Values that are missing or null are not there; others that are no
+    finite numbers are left out, and counted.
+    """
     if function == "count":
-        return len(column) - column.count(MISSING)
-    numbers = cast("list[float]", column)
-    if not set(map(type, column)) <= _NUMBERS:
-        numbers = [value for value in column if isinstance(value, int | float) and not isinstance(value, bool)]
-    if numbers:
-        try:
-            return _finite(_COMBINE[function](numbers))
-        except OverflowError:
-            return None
-    if function in ("sum", "avg"):
-        return None
-    texts = [value for value in column if isinstance(value, str)]
-    choose: Callable[[list[str]], str] = min if function == "min" else max
-    return choose(texts) if texts else None
-
-
-def _finite(number: float) -> Json:
-    return number if isinstance(number, int) or isfinite(number) else None
+        return Combined(len(column) - column.count(MISSING))
+    present = [value for value in column if value is not None and not isinstance(value, Missing)]
+    numbers = [found for value in present if (found := number(value)) is not None]
+    if not numbers and function in ("min", "max"):
+        texts = [value for value in present if isinstance(value, str) and not is_not_finite(value)]
+        choose: Callable[[list[str]], str] = min if function == "min" else max
+        return Combined(choose(texts) if texts else None, len(present) - len(texts))
+    try:
+        value = _COMBINE[function](numbers) if numbers else None
+    except OverflowError:
+        value = None
+    return Combined(None if value is None or is_not_finite(value) else value, len(present) - len(numbers))

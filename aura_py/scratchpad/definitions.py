@@ -96,9 +96,9 @@ DEFINITIONS: tuple[Definition, ...] = (
     _define(
         "iterate_over",
         "Shows chosen fields of the items of a JSON array; can filter, sort and aggregate over all items.",
-        iterate_over, ["file", "path", "fields"],
+        iterate_over, ["file", "path"],
         file=_FILE, path=_PATH,
-        fields=_text("Fields separated by commas; each may be a path such as metadata.score."),
+        fields=_text("Fields separated by commas; each may be a path such as metadata.score. Not with aggregate."),
         offset=_whole("Items to skip (0)."), limit=_whole("Items to show (all that fit).", 1),
         where=_text('Conditions joined by "and": status == "error" and metadata.score > 3; also !=, contains, exists.'),
         sort_by=_text("Field to sort by; with a leading - from high to low."),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, islice
-from typing import cast
 
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses
 from aura_py.scratchpad.addresses import Step
 from aura_py.scratchpad.arguments import Arguments
-from aura_py.scratchpad.conditions import Condition, aggregates, combine, conditions, sort_key
+from aura_py.scratchpad.conditions import UNSORTED, Condition, aggregates, combine, conditions, is_not_finite, sort_key
 from aura_py.scratchpad.jsontext import JsonText, Node
 from aura_py.scratchpad.lines import split
 from aura_py.scratchpad.locate import every, json_view, steps_of
@@ -27,7 +26,7 @@ _ALL = 1 << 53
 
 def iterate_over(desk: Desk, arguments: Arguments) -> str:
     file, requested = arguments.text("file"), arguments.text("path")
-    names = [name for part in arguments.text("fields").split(",") if (name := part.strip())]
+    names = [name for part in arguments.text("fields", "").split(",") if (name := part.strip())]
     offset = arguments.count("offset", 0)
     limit = arguments.count("limit", _ALL, least=1)
     text = json_view(desk, file).text
@@ -193,21 +192,26 @@ def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> tuple
     found: list[int] = []
     values: list[Value] = []
     passed = 0
+    left_out: Counter[str] = Counter()
     for array in arrays:
         for piece in columns(text, array, fields):
             if not all(known):
                 known = [seen or column.count(MISSING) < len(column) for seen, column in zip(known, piece, strict=True)]
-            kept = _kept(piece, wanted)
+            kept = _kept(piece, wanted, left_out)
             found.extend(map(passed.__add__, kept))
             if sort_field:
                 values.extend(map(piece[-1].__getitem__, kept))
             passed += len(piece[-1])
     absent = [f"`{name}`" for name, seen in zip(names, known, strict=True) if not seen]
     unknown = f", no item has {' or '.join(absent)}" if absent else ""
+    unknown += _note(left_out)
     if not sort_field:
         return found, unknown
-    keys = values if set(map(type, values)) <= {int, float} else list(map(sort_key, values))
-    order = sorted(range(len(found)), key=cast("Callable[[int], float]", keys.__getitem__), reverse=descending)
+    keys = list(map(sort_key, values))
+    order = sorted(
+        (place for place, key in enumerate(keys) if key != UNSORTED), key=keys.__getitem__, reverse=descending
+    )
+    order += [place for place, key in enumerate(keys) if key == UNSORTED]
     return list(map(found.__getitem__, order)), unknown
 
 
@@ -219,13 +223,14 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     summed = [_field(one.field) for one in asked if one.field]
     groups: dict[str, list[list[Value]]] = {}
     sizes: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
     every_field = [*fields, *summed, *([_field(grouping)] if grouping else [])]
     for array in arrays:
         pieces: Iterable[list[list[Value]]] = (
             columns(text, array, every_field) if every_field else [[[None] * text.size(array)]]
         )
         for piece in pieces:
-            kept = _kept(piece, wanted)
+            kept = _kept(piece, wanted, left_out)
             chosen = piece[len(fields) : len(fields) + len(summed)]
             for key, indexes in _grouped(piece[-1], kept, bool(grouping)):
                 group = groups.setdefault(key, [[] for _ in summed])
@@ -240,7 +245,12 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
         result: dict[str, Json] = {grouping: json.loads(key)} if grouping else {}
         remaining = iter(group)
         for one in asked:
-            result[one.name] = combine(one.function, next(remaining)) if one.field else sizes[key]
+            if one.field:
+                combined = combine(one.function, next(remaining))
+                result[one.name] = combined.value
+                left_out[one.name] += combined.left_out
+            else:
+                result[one.name] = sizes[key]
         units.append("  " + json.dumps(result, indent=2, ensure_ascii=False, default=str).replace("\n", "\n  "))
     kind = "matching items" if wanted else "items"
     by = f" by {grouping}" if grouping else ""
@@ -249,7 +259,7 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
         Reply(
             "iterate_over",
             units,
-            lambda _shown: f"{requested} ({total} {kind}, {', '.join(one.name for one in asked)}{by})",
+            lambda _shown: f"{requested} ({total} {kind}, {', '.join(one.name for one in asked)}{by}{_note(left_out)})",
             lambda _shown: f'iterate_over(file="{file}", path="{requested}", where="…", …) on fewer items',
             body=lambda parts: "[\n" + ",\n".join(parts) + "\n]" if parts else "[]",
         ),
@@ -258,11 +268,17 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     )
 
 
-def _kept(piece: list[list[Value]], wanted: list[Condition]) -> Sequence[int]:
-    """Indexes of the items that pass; column *n* belongs to condition *n*."""
+def _note(left_out: Counter[str]) -> str:
+    return "".join(f", {name} without {times} that are no finite numbers" for name, times in left_out.items() if times)
+
+
+def _kept(piece: list[list[Value]], wanted: list[Condition], left_out: Counter[str]) -> Sequence[int]:
+    """Indexes of the items that pass; column *n* belongs to condition *n*. ``left_out`` counts by field."""
     kept: Sequence[int] = range(len(piece[-1]))
     for condition, column in zip(wanted, piece, strict=False):
         values = column if len(kept) == len(column) else [column[index] for index in kept]
+        if condition.is_numeric:
+            left_out[condition.field] += sum(map(is_not_finite, values))
         kept = list(compress(kept, condition.passing(values)))
     return kept
 
