@@ -1,4 +1,4 @@
-"""Amazon Bedrock's ``ConverseStream`` (``config.md`` §8)."""
+"""Amazon Bedrock's ``ConverseStream``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from aura_py.llm import claude
 from aura_py.llm.bedrock_body import PROVIDER, build_body
 from aura_py.llm.bedrock_client import BedrockClient
 from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
-from aura_py.llm.body import GatheredBody
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.reading import Answer, deltas_of
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from aura_py.config.models import BedrockLLM
 
 CAPABILITIES = Capabilities(
@@ -124,8 +121,6 @@ class _Bedrock:
 
     @asynccontextmanager
     async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
-        import aiohttp
-
         asked = self._asked
         parameters = build_body(
             request,
@@ -136,15 +131,8 @@ class _Bedrock:
         )
         signed = await self._client.signed(asked, "converse_stream", parameters)
         asked = signed.discreet(asked)
-        response = await self._client.send(asked, signed)
-        try:
-            if response.status != 200:
-                raise await refused(asked, response)
-            yield _BedrockReader(asked), GatheredBody(response.content)
-        except (aiohttp.ClientError, OSError) as error:
-            raise asked.broken(error) from error
-        finally:
-            response.close()
+        async with self._client.send(asked, signed, refused) as response:
+            yield _BedrockReader(asked), response.chunks()
 
 
 class _BedrockReader:
@@ -205,19 +193,19 @@ class _BedrockReader:
         return failure(self._asked, frame.event, original if isinstance(original, int) else 500, text)
 
 
-async def refused(asked: Asked, response: aiohttp.ClientResponse) -> ProviderError:
+def refused(asked: Asked, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
     """The error for a response whose status is not 200."""
-    raw = (await response.read()).decode(errors="replace")
-    kind = response.headers.get("x-amzn-errortype", "").partition(":")[0]
+    raw = body.decode(errors="replace")
+    kind = headers.get("x-amzn-errortype", "").partition(":")[0]
     text = raw
     try:
-        body: Any = orjson.loads(raw)
+        value: Any = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        body = None
-    if isinstance(body, dict):
-        kind = kind or str(body.get("__type", "")).rpartition("#")[2]
-        text = str(body.get("message") or body.get("Message") or raw)
-    return failure(asked, kind, response.status, text, response.headers)
+        value = None
+    if isinstance(value, dict):
+        kind = kind or str(value.get("__type", "")).rpartition("#")[2]
+        text = str(value.get("message") or value.get("Message") or raw)
+    return failure(asked, kind, status, text, headers)
 
 
 def _foreign(start: bytes) -> bool:

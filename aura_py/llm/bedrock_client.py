@@ -6,10 +6,10 @@ over an asyncio socket, so that a long answer occupies no thread and cancelling 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 import threading
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,12 @@ import anyio
 import anyio.to_thread
 
 from aura_py.errors import ConfigurationError, ProviderAuthError, ProviderError, ProviderRejected
+from aura_py.llm.transport import HttpClient, HttpResponse, Refusal
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from aura_py.llm.failures import Asked
 
 _THREADS = 8
-_CONNECT_SECONDS = 20.0
 _CREDENTIAL = re.compile(r"(?:Credential=|Bearer )([^/,\s]+)")
 _LOGIN = "log in again or check the profile, the environment or the role of this host"
 
@@ -82,8 +80,8 @@ class BedrockClient:
         self._lock = threading.Lock()
         self._runtime: Any = None
         self._limiter: anyio.CapacityLimiter | None = None
-        self._http: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http = HttpClient(tls=self._tls_context)
+        self._tls: ssl.SSLContext | None = None
 
     async def signed(self, asked: Asked, operation: str, parameters: dict[str, Any]) -> SignedRequest:
         """The request as boto3 would send it.
@@ -97,30 +95,13 @@ class BedrockClient:
             self._sign, asked, operation, parameters, limiter=self._limiter, abandon_on_cancel=True
         )
 
-    async def send(self, asked: Asked, request: SignedRequest) -> aiohttp.ClientResponse:
-        """Sends it and returns the response with its body unread, whatever its status."""
-        import aiohttp
-        from yarl import URL
-
-        session = self._session_here()
-        try:
-            return await session.request(
-                request.method,
-                # The signature covers the path exactly as boto3 quoted it.
-                URL(request.url, encoded=True),
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-            )
-        # A user or password in the address or in a netrc file is a ValueError: the signature takes their place.
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise asked.unreachable(error) from error
+    def send(self, asked: Asked, request: SignedRequest, refusal: Refusal) -> AbstractAsyncContextManager[HttpResponse]:
+        """Send it; raises :class:`ProviderError` when the service cannot be reached or answers with an error."""
+        # The signature covers the path exactly as boto3 quoted it.
+        return self._http.post(asked, request.url, request.headers, request.body, refusal=refusal, quoted=True)
 
     async def aclose(self) -> None:
-        session, self._http = self._http, None
-        if session is not None:
-            with anyio.CancelScope(shield=True):
-                await session.close()
+        await self._http.aclose()
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             runtime.close()
@@ -176,21 +157,14 @@ class BedrockClient:
                 self._runtime = runtime
             return self._runtime
 
-    def _session_here(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        loop = asyncio.get_running_loop()
-        if self._http is None or self._loop is not loop:
+    def _tls_context(self) -> ssl.SSLContext:
+        """The authorities that boto3 would trust."""
+        if self._tls is None:
             from botocore.httpsession import get_cert_path
 
             bundle = self._session._session.get_config_variable("ca_bundle") or get_cert_path(True)
-            self._loop = loop
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=bundle)),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
-                trust_env=True,
-            )
-        return self._http
+            self._tls = ssl.create_default_context(cafile=bundle)
+        return self._tls
 
 
 def _hand_over(request: Any, **_: Any) -> None:

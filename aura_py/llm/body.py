@@ -1,15 +1,16 @@
-"""A response's body as it arrives, in fewer and larger pieces when a model is fast (``clients.md`` ST-10)."""
+"""A response's body as it arrives, in fewer and larger pieces when a model is fast."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from weakref import WeakSet
 
 if TYPE_CHECKING:
     import aiohttp
-    import httpx2
+
+    from aura_py.errors import ProviderError
 
 GATHER_SECONDS: Final = (0.01, 0.025)
 """The shortest and the longest time in which pieces are gathered."""
@@ -24,12 +25,15 @@ class GatheredBody:
     The more bodies are open, the longer is gathered, so that a process with many streams has some eight hundred
     wake-ups a second instead of one for each token; it ends where an eye could see it. The first piece after a silence
     and the end of the body wait for nothing.
+
+    ``broken`` makes the error that is raised in place of whatever the HTTP library raises.
     """
 
     _open: ClassVar[WeakSet[GatheredBody]] = WeakSet()
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(self, content: aiohttp.StreamReader, broken: Callable[[Exception], ProviderError]) -> None:
         self._content = content
+        self._broken = broken
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.Future[None] | None = None
         self._ready_at = 0.0
@@ -49,7 +53,10 @@ class GatheredBody:
                 await self._pause
             finally:
                 timer.cancel()
-        piece = await content.readany()
+        try:
+            piece = await content.readany()
+        except Exception as error:
+            raise self._broken(error) from error
         if not piece:
             raise StopAsyncIteration
         now = loop.time()
@@ -68,16 +75,3 @@ def gather_seconds(bodies: int) -> float:
     """How long pieces are gathered while so many bodies are open."""
     shortest, longest = GATHER_SECONDS
     return min(max(shortest, bodies * _SECONDS_PER_BODY), longest)
-
-
-def pieces_of(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The body of a response of an SDK's client.
-
-    An unencoded body is read without the client library's layers, which cost more than parsing does; they are only
-    left out where the transport is the one we know.
-    """
-    source = getattr(response.stream, "_stream", response.stream)
-    content = getattr(getattr(source, "_aiohttp_response", None), "content", None)
-    if content is None or response.headers.get("content-encoding", "identity") != "identity":
-        return response.aiter_bytes()
-    return GatheredBody(content)

@@ -6,6 +6,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from aura_py.llm import transport
 from aura_py.llm.circuit import circuit_of
 from aura_py.llm.contract import Capabilities, ChatModel
 from aura_py.llm.resilience import ResilientModel
@@ -41,14 +42,12 @@ def capabilities(provider: str) -> Capabilities:
 
 
 def preload(config: LLM) -> None:
-    """Imports the SDKs that ``config`` and its fallbacks will need. Slow; call it in a thread after start-up.
+    """Import what the calls of ``config`` and its fallbacks will need. Slow; call it in a thread after start-up.
 
     Without it the first question pays.
     """
-    for table in (config, *config.fallback):
-        load = getattr(_module(table.provider), "preload", None)
-        if load is not None:
-            load()
+    if any(table.provider != "scripted" for table in (config, *config.fallback)):
+        transport.preload()
 
 
 def _dialect(config: LLM, agent: str) -> ChatModel:

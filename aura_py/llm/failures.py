@@ -5,12 +5,15 @@ Sentences name agent, provider, model and remedy; what the provider itself said 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from math import inf
 from time import time
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit, urlunsplit
+
+import re2
 
 from aura_py.errors import (
     ContextOverflow,
@@ -26,35 +29,48 @@ from aura_py.errors import (
 )
 from aura_py.llm.parameters import named_parameters
 
-_OVERFLOW = re.compile(
+
+def _pattern(source: str, *, any_case: bool = True) -> Any:
+    """What providers say is matched in linear time, whatever they say."""
+    options = re2.Options()
+    options.case_sensitive = not any_case
+    options.dot_nl = True
+    return re2.compile(source, options)
+
+
+_OVERFLOW = _pattern(
     r"context[_ ]length|context window|maximum context|max context length|context limit|prompt is too long"
     r"|input is too long|input token count.{0,40}exceeds|prompt too long|too many input tokens"
     r"|maximum number of tokens|token limit|tokens exceeded|resulted in\b.*\btokens|context.*exceed|exceed.*context"
     r"|reduce the length of|longer than the maximum model length|maximum prompt length|input token count is"
-    r"|too many tokens:|`inputs`.{0,40}tokens|exceeds maximum allowed token",
-    re.IGNORECASE | re.DOTALL,
+    r"|too many tokens:|`inputs`.{0,40}tokens|exceeds maximum allowed token"
 )
-_BAD_KEY = re.compile(r"api[_ ]?key[_ ]?(?:not[_ ]valid|invalid|expired)|invalid[_ ]api[_ ]key", re.IGNORECASE)
-_FILTERED = re.compile(
+_BAD_KEY = _pattern(r"api[_ ]?key[_ ]?(?:not[_ ]valid|invalid|expired)|invalid[_ ]api[_ ]key")
+_FILTERED = _pattern(
     r"content[_ ]filter|content management policy|content[_ ]policy[_ ]violation|content filtering policy"
-    r"|responsibleaipolicy|requires moderation|flagged_input|(?:input|prompt|request) was flagged",
-    re.IGNORECASE,
+    r"|responsibleaipolicy|requires moderation|flagged_input|(?:input|prompt|request) was flagged"
 )
-_UNPAID = re.compile(
+_UNPAID = _pattern(
     r"insufficient_quota|credit balance is too low|billing_hard_limit_reached|billing_not_active"
-    r"|insufficient (?:balance|credits)",
-    re.IGNORECASE,
+    r"|insufficient (?:balance|credits)"
 )
-_UNSUPPORTED = re.compile(
-    r"not support|unsupported|deprecated|not permitted|not allowed|unrecognized|unknown (?:name|parameter|field)",
-    re.IGNORECASE,
+_UNSUPPORTED = _pattern(
+    r"not support|unsupported|deprecated|not permitted|not allowed|unrecognized|unknown (?:name|parameter|field)"
 )
-_KNOB = re.compile(
+_TOO_MANY_TOOLS = _pattern(r"'?tools'?: array too long|too many (?:tools|functions)|at most \d+ (?:tools|functions)")
+_KNOB = _pattern(
     r"\b(temperature|top_p|topP|top_k|topK|stop_sequences|stop|seed|max_tokens|max_completion_tokens|reasoning_effort"
-    r"|thinking|effort|response_format|parallel_tool_calls|tool_choice|tools|images?|stream_options)\b"
+    r"|thinking|effort|response_format|parallel_tool_calls|tool_choice|tools|images?|stream_options)\b",
+    any_case=False,
 )
-_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
-_TLS = re.compile(r"\b\w*SSL\w*Error\b|\w*Certificate\w*Error\b|\[SSL|CERTIFICATE_VERIFY|TLSV1|TLS handshake")
+_HTML = _pattern(r"\A\s*<(?:!doctype|html|head|body|\?xml)")
+_TLS = _pattern(
+    r"SSL\w*Error\b|Certificate\w*Error\b|\[SSL|CERTIFICATE_VERIFY|TLSV1|TLS handshake",
+    any_case=False,
+)
+_READ_CHARS = 64 * 1024
+"""What is looked at for keys to hide. Bodies are cut here too, but other texts are not."""
+_MATCHED_CHARS = 4096
 _DETAIL_CHARS = 500
 _TOO_LONG = (
     "cannot take a conversation of this length; start a new one, shorten it, or use a model with a larger window"
@@ -79,17 +95,25 @@ class Asked:
 
     @property
     def place(self) -> str:
-        """The address as it may be shown: a user, a password and a query may be credentials."""
-        scheme, host, path, _query, _fragment = urlsplit(self.address)
-        return urlunsplit((scheme, host.rpartition("@")[2], path, "", ""))
+        """The address as the log may show it; API clients are not told what the network behind Aura looks like."""
+        return _place(self.address)
 
     def said(self, text: str | None) -> str | None:
-        """What the provider said, shortened and without the keys."""
+        """What the other side said, on one short line and without the keys."""
         if not text:
             return None
-        for secret in (*self.secrets, urlsplit(self.address).password):
-            if secret:
-                text = text.replace(secret, "***")
+        cut = len(text) > _READ_CHARS
+        text = text[:_READ_CHARS]
+        parts = urlsplit(self.address)
+        hidden = {*self.secrets, parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))}
+        # Longest first, so that no secret hides in the rest of another one.
+        secrets = sorted((secret for secret in hidden if secret), key=len, reverse=True)
+        for secret in secrets:
+            for form in {secret, quote(secret, safe="")}:
+                text = text.replace(form, "***")
+        if cut and secrets:
+            text = text[: -len(secrets[0]) * 3]
+        text = "".join(character if character.isprintable() else " " for character in text[: 2 * _MATCHED_CHARS])
         text = " ".join(text.split())
         return text if len(text) <= _DETAIL_CHARS else text[: _DETAIL_CHARS - 1] + "…"
 
@@ -97,20 +121,22 @@ class Asked:
         self, status: int, text: str = "", headers: Mapping[str, str] | None = None, *, retry_after: float | None = None
     ) -> ProviderError:
         """The error for an HTTP status, or for a mid-stream error that stands for one."""
-        detail = self.said(text)
         wait = retry_after if retry_after is not None else _retry_after(headers or {})
-        kind, what = self._judge(status, text)
-        if _HTML.match(text):
+        if wait is not None and not 0 <= wait < inf:
+            wait = None
+        kind, what = self._judge(status, text[:_MATCHED_CHARS])
+        html = _HTML.search(text[:_MATCHED_CHARS])
+        if html:
             what = (
                 f"answered HTTP {status} with an HTML page instead of JSON; a proxy in between or a wrong address:"
-                f" check `base_url` (`{self.place}`)"
+                " check `base_url`"
             )
         return kind(
             self._sentence(what),
-            detail=detail,
+            detail=self._at_place(text) if html or kind is ProviderNotFound else self.said(text),
             provider_status=status,
             retry_after=wait,
-            parameters=named_parameters(status, text),
+            parameters=named_parameters(status, text[:_MATCHED_CHARS]),
         )
 
     def _judge(self, status: int, text: str) -> tuple[type[ProviderError], str]:
@@ -127,15 +153,18 @@ class Asked:
         if status in (400, 413, 422, 500) and is_context_overflow(text):
             return ContextOverflow, _TOO_LONG
         if status == 404:
-            return ProviderNotFound, (
-                f"knows no such model or address (HTTP 404); {self.missing} and `base_url` (`{self.place}`)"
-            )
+            return ProviderNotFound, f"knows no such model or address (HTTP 404); {self.missing} and `base_url`"
         if status == 413:
             return ProviderRejected, "finds the request too large (HTTP 413); send fewer or smaller images and files"
         if status == 429:
             return ProviderOverloaded, "limits the rate of requests (HTTP 429); try again later or raise the quota"
         if status in (408, 409, 425) or status >= 500:
             return ProviderOverloaded, f"is overloaded or failing (HTTP {status}); try again later"
+        if _TOO_MANY_TOOLS.search(text):
+            return ProviderRejected, (
+                f"takes fewer tools than the agent offers (HTTP {status}); offer fewer with `mcp_filter`, or spread"
+                " them over workers"
+            )
         knob = _KNOB.search(text) if _UNSUPPORTED.search(text) else None
         if knob:
             return ProviderRejected, (
@@ -149,33 +178,47 @@ class Asked:
     def unreachable(self, cause: BaseException) -> ProviderError:
         """No connection: refused, unknown host, timed out, or TLS."""
         text = _chain(cause)
-        if _TLS.search(text):
+        if _TLS.search(text[:_MATCHED_CHARS]):
             what = (
-                f"cannot be reached securely at `{self.place}` (TLS failed); check the scheme of `base_url`, the"
-                " certificate and the trusted authorities of this host"
+                "cannot be reached securely (TLS failed); check the scheme of `base_url`, the certificate and the"
+                " trusted authorities of this host"
             )
         else:
-            what = f"cannot be reached at `{self.place}`; check `base_url`, the network and that the service is running"
-        return ProviderUnreachable(self._sentence(what), detail=self.said(text))
+            what = "cannot be reached; check `base_url`, the network and that the service is running"
+        return ProviderUnreachable(self._sentence(what), detail=self._at_place(text))
+
+    def not_http(self, cause: BaseException) -> ProviderError:
+        """Something answered, but not in HTTP, or with a head that no HTTP client takes."""
+        what = "sent something that is not HTTP; check the scheme, the host and the port of `base_url`"
+        return ProviderUnreachable(self._sentence(what), detail=self._at_place(_chain(cause)))
+
+    def redirected(self, status: int, location: str) -> ProviderError:
+        """A redirect. Following it would give key and conversation to whom nobody configured."""
+        try:
+            target = _place(urljoin(self.place, location))
+        except ValueError:
+            target = "an address that is none"
+        what = f"redirects to another address (HTTP {status}); put the address that answers into `base_url`"
+        detail = self._at_place(f"redirected to {target}")
+        return ProviderNotFound(self._sentence(what), detail=detail, provider_status=status)
 
     def broken(self, cause: BaseException | None = None) -> ProviderError:
         """The stream ended or broke before the provider said it was done."""
-        what = f"broke the connection in the middle of the answer (`{self.place}`); try again"
-        return ProviderUnreachable(self._sentence(what), detail=self.said(_chain(cause)) if cause else None)
+        what = "broke the connection in the middle of the answer; try again"
+        detail = self._at_place(_chain(cause) if cause else "the stream ended early")
+        return ProviderUnreachable(self._sentence(what), detail=detail)
 
     def garbage(self, text: str, cause: BaseException | None = None) -> ProviderError:
         """Something that is not the provider's protocol."""
-        if _HTML.match(text):
+        if _HTML.search(text[:_MATCHED_CHARS]):
             what = (
                 "answered with an HTML page instead of a stream; a proxy in between or a wrong address: check"
-                f" `base_url` (`{self.place}`)"
+                " `base_url`"
             )
         else:
-            what = (
-                "sent a stream that is not its protocol; check that `provider` fits the service behind"
-                f" `base_url` (`{self.place}`)"
-            )
-        return ProviderProtocolError(self._sentence(what), detail=self.said(text or (_chain(cause) if cause else "")))
+            what = "sent a stream that is not its protocol; check that `provider` fits the service behind `base_url`"
+        detail = self._at_place(text or (_chain(cause) if cause else ""))
+        return ProviderProtocolError(self._sentence(what), detail=detail)
 
     def overflow(self, text: str, *, status: int | None = None) -> ProviderError:
         """The conversation does not fit, whatever status the provider chose to say so."""
@@ -195,13 +238,23 @@ class Asked:
             param="messages",
         )
 
+    def _at_place(self, text: str) -> str:
+        said = self.said(text)
+        return f"`{self.place}`: {said}" if said else f"`{self.place}`"
+
     def _sentence(self, what: str) -> str:
         return f"Agent `{self.agent}`: provider `{self.provider}`, model `{self.model}`, {what}."
 
 
 def is_context_overflow(text: str) -> bool:
-    """Whether a provider's words say that the context window is full (``http-api.md`` §9.10)."""
-    return _OVERFLOW.search(text) is not None
+    """Whether a provider's words say that the context window is full; the first 4,096 characters count."""
+    return _OVERFLOW.search(text[:_MATCHED_CHARS]) is not None
+
+
+def _place(address: str) -> str:
+    """An address without user, password and query, each of which may be a credential."""
+    scheme, host, path, _query, _fragment = urlsplit(address)
+    return urlunsplit((scheme, host.rpartition("@")[2], path, "", ""))
 
 
 def _chain(error: BaseException) -> str:
@@ -228,5 +281,5 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
     try:
         return max(0.0, parsedate_to_datetime(lower["retry-after"]).timestamp() - time())
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return None

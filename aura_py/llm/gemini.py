@@ -1,4 +1,4 @@
-"""Google's Gemini API, ``streamGenerateContent`` (``config.md`` §8)."""
+"""Google's Gemini API, ``streamGenerateContent``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import orjson
-
-from aura_py.llm.body import GatheredBody
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_body import PROVIDER, build_body
 from aura_py.llm.gemini_client import ADDRESS, GeminiClient, model_path
 from aura_py.llm.gemini_stream import GeminiStream
+from aura_py.llm.json_text import to_json
 from aura_py.llm.reading import Answer, deltas_of
+from aura_py.llm.transport import check_key
 
 if TYPE_CHECKING:
     from aura_py.config.models import GeminiLLM
@@ -42,13 +41,17 @@ CAPABILITIES = Capabilities(
 
 
 def build(config: GeminiLLM, *, agent: str) -> ChatModel:
-    """A model behind the Gemini API. Imports the `google-genai` package."""
+    """A model behind the Gemini API.
+
+    Raises:
+        ConfigurationError: The key cannot be sent.
+    """
     return _Gemini(config, agent)
 
 
 class _Gemini:
     def __init__(self, config: GeminiLLM, agent: str) -> None:
-        key = config.api_key.get_secret_value()
+        key = check_key(config.api_key.get_secret_value(), agent)
         self.provider = PROVIDER
         self.model = config.model
         self.context_window = config.context_window
@@ -58,7 +61,7 @@ class _Gemini:
             agent=agent, provider=PROVIDER, model=config.model, address=config.base_url or ADDRESS, secrets=(key,)
         )
         self._client = GeminiClient(key, config.base_url)
-        self._path = f"{model_path(config.model)}:streamGenerateContent?alt=sse"
+        self._path = f"{model_path(config.model)}:streamGenerateContent"
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         return deltas_of(self._answer(request))
@@ -75,10 +78,5 @@ class _Gemini:
             temperature=self._config.temperature,
             additional_params=self._config.additional_params,
         )
-        response = await self._client.open(self._asked, self._path, orjson.dumps(body))
-        try:
-            yield GeminiStream(self._asked), GatheredBody(response.content)
-        except self._client.broken as error:
-            raise self._asked.broken(error) from error
-        finally:
-            response.close()
+        async with self._client.post(self._asked, self._path, to_json(body), "alt=sse") as response:
+            yield GeminiStream(self._asked), response.chunks()

@@ -1,4 +1,4 @@
-"""Ollama's ``/api/chat``: newline-delimited JSON (``config.md`` §8)."""
+"""Ollama's ``/api/chat``: newline-delimited JSON."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import to_json
 from aura_py.llm.ollama_body import PROVIDER, build_body
-from aura_py.llm.ollama_client import OllamaClient, asked_ollama
 from aura_py.llm.reading import Answer, deltas_of
+from aura_py.llm.transport import HttpClient, check_key, join_url
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -59,20 +60,41 @@ _LINE_LIMIT = 8 * 1024 * 1024
 
 
 def build(config: OllamaLLM, *, agent: str) -> ChatModel:
-    """A model behind an Ollama server. Imports the `ollama` package."""
+    """A model behind an Ollama server.
+
+    Raises:
+        ConfigurationError: The key cannot be sent.
+    """
     return _Ollama(config, agent)
+
+
+def asked_ollama(agent: str, model: str, base_url: str, api_key: str) -> Asked:
+    return Asked(
+        agent=agent,
+        provider=PROVIDER,
+        model=model,
+        address=base_url,
+        missing=f"run `ollama pull {model}` on that server, or check `model`",
+        secrets=(api_key,),
+    )
+
+
+def key_headers(api_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
 class _Ollama:
     def __init__(self, config: OllamaLLM, agent: str) -> None:
-        key = config.api_key.get_secret_value() if config.api_key else ""
+        key = check_key(config.api_key.get_secret_value(), agent) if config.api_key else ""
         self.provider = PROVIDER
         self.model = config.model
         self.context_window = config.context_window
         self.capabilities = CAPABILITIES
         self._config = config
         self._asked = asked_ollama(agent, config.model, config.base_url, key)
-        self._client = OllamaClient(config.base_url, key)
+        self._client = HttpClient()
+        self._url = join_url(config.base_url, "/api/chat")
+        self._headers = key_headers(key)
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         return deltas_of(self._answer(request))
@@ -89,8 +111,8 @@ class _Ollama:
             temperature=self._config.temperature,
             additional_params=dict(self._config.additional_params),
         )
-        async with self._client.opened(self._asked, "/api/chat", orjson.dumps(body)) as chunks:
-            yield _OllamaStream(self._asked), chunks
+        async with self._client.post(self._asked, self._url, self._headers, to_json(body)) as response:
+            yield _OllamaStream(self._asked), response.chunks()
 
 
 class _OllamaStream:

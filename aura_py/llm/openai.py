@@ -1,21 +1,21 @@
-"""OpenAI's Chat Completions, and every server that speaks it through ``base_url`` (``config.md`` §8)."""
+"""OpenAI's Chat Completions, and every server that speaks it through ``base_url``."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from aura_py.config.models import LLMBase, OpenAILLM
-from aura_py.llm.body import pieces_of
 from aura_py.llm.chat_request import ChatSettings, chat_body, has_linked_files
 from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Capabilities, ChatRequest, Delta, ThinkingBlock
 from aura_py.llm.failures import Asked
 from aura_py.llm.json_text import to_json
-from aura_py.llm.openai_client import Connection, import_sdk
 from aura_py.llm.reading import drain
 from aura_py.llm.sse import OversizedEvent, SseReader
+from aura_py.llm.transport import HttpClient, check_key, join_url
 from aura_py.messages import Reasoning
 
 CAPABILITIES: Final = Capabilities(
@@ -28,7 +28,8 @@ CAPABILITIES: Final = Capabilities(
     notes=("images of a tool result follow it in a user message", "prompt caching is automatic"),
 )
 PROVIDER: Final = "openai"
-_ADDRESS = "https://api.openai.com/v1"
+ADDRESS: Final = "https://api.openai.com/v1"
+_ACCOUNT_HEADERS = (("OpenAI-Organization", "OPENAI_ORG_ID"), ("OpenAI-Project", "OPENAI_PROJECT_ID"))
 _REASONING_KEYS = ("reasoning_content", "reasoning")
 
 
@@ -40,10 +41,9 @@ class ChatCompletionsModel:
         config: LLMBase,
         settings: ChatSettings,
         asked: Asked,
-        api_key: str,
+        headers: Mapping[str, str],
         *,
         capabilities: Capabilities = CAPABILITIES,
-        headers: Mapping[str, str] | None = None,
         reader: type[ChatStream] = ChatStream,
     ) -> None:
         self.provider = asked.provider
@@ -52,25 +52,23 @@ class ChatCompletionsModel:
         self.capabilities = capabilities
         self._settings = settings
         self._asked = asked
-        self._connection = Connection(asked.address, api_key, headers)
+        self._client = HttpClient()
+        self._url = join_url(asked.address, "/chat/completions")
+        self._headers = headers
         self._reader = reader
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         body = to_json(self.body(request))
-        response = await self._connection.open(self._asked, "/chat/completions", body)
-        import aiohttp
-        import httpx2
-
-        try:
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        async with self._client.post(self._asked, self._url, self._headers, body) as response:
             chat = self._reader(self._asked)
+            kind = response.content_type
+            if kind in ("text/html", "application/json"):
+                for deltas in self._whole(kind, chat, await response.read()):
+                    yield deltas
+                return
+            events = SseReader()
+            chunks = response.chunks()
             try:
-                if kind in ("text/html", "application/json"):
-                    for deltas in self._whole(kind, chat, await response.aread()):
-                        yield deltas
-                    return
-                events = SseReader()
-                chunks = aiter(pieces_of(response))
                 async for chunk in chunks:
                     deltas = chat.read(events.feed(chunk))
                     if deltas and not chat.done:
@@ -83,23 +81,19 @@ class ChatCompletionsModel:
                     deltas = chat.read(events.close())
                     if chat.failure is not None:
                         raise chat.failure
-                if events.junk and not chat.finished:
-                    raise self._asked.garbage(events.junk.decode(errors="replace"))
-                yield [*deltas, *chat.end()]
-                await drain(chunks)
             except OversizedEvent as error:
                 raise self._asked.garbage("an event without an end", error) from error
-            except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
-                raise self._asked.broken(error) from error
-        finally:
-            await response.aclose()
+            if events.junk and not chat.finished:
+                raise self._asked.garbage(events.junk.decode(errors="replace"))
+            yield [*deltas, *chat.end()]
+            await drain(chunks)
 
     def body(self, request: ChatRequest) -> dict[str, object]:
         """What is sent."""
         return chat_body(self._settings, request)
 
     async def aclose(self) -> None:
-        await self._connection.aclose()
+        await self._client.aclose()
 
     def _whole(self, kind: str, chat: ChatStream, body: bytes) -> Iterator[list[Delta]]:
         """An answer that is not a stream: some servers ignore ``stream`` and send one object."""
@@ -112,26 +106,51 @@ class ChatCompletionsModel:
 
 
 def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:
-    """The model of an agent's ``[agent.llm]`` table. Nothing is imported or connected yet."""
-    key = config.api_key.get_secret_value()
-    official = config.base_url is None or urlsplit(config.base_url).hostname == urlsplit(_ADDRESS).hostname
+    """The model of an agent's ``[agent.llm]`` table. Nothing is imported or connected yet.
+
+    Raises:
+        ConfigurationError: The key cannot be sent.
+    """
+    key = check_key(config.api_key.get_secret_value(), agent)
+    address = config.base_url or ADDRESS
+    official = is_openai(address)
+    reasons = _wants_developer(config.model)
     settings = ChatSettings(
         model=config.model,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
-        max_tokens_key="max_completion_tokens" if official else "max_tokens",
+        max_tokens_key="max_completion_tokens" if official or (is_azure(address) and reasons) else "max_tokens",
         reasoning_effort=config.reasoning_effort,
         returns_reasoning_of=PROVIDER,
-        system_role="developer" if official and _wants_developer(config.model) else "system",
+        system_role="developer" if official and reasons else "system",
         extra=config.additional_params,
     )
-    asked = Asked(agent, PROVIDER, config.model, config.base_url or _ADDRESS, secrets=(key,))
-    return _OpenAIModel(config, settings, asked, key, reader=_OpenAIStream)
+    asked = Asked(agent, PROVIDER, config.model, address, secrets=(key,))
+    return _OpenAIModel(config, settings, asked, key_headers(address, key), reader=_OpenAIStream)
 
 
-def preload() -> None:
-    """Imports the SDK; takes most of a second, so a server does it in a thread before the first question."""
-    import_sdk()
+def key_headers(address: str, key: str) -> dict[str, str]:
+    """The headers that carry ``key`` to an OpenAI-compatible address."""
+    if is_azure(address):
+        return {"api-key": key}
+    headers = {"Authorization": f"Bearer {key}"}
+    if is_openai(address):
+        # Which organization and project of an account pays; nobody else's business.
+        for name, variable in _ACCOUNT_HEADERS:
+            if value := os.environ.get(variable):
+                headers[name] = value
+    return headers
+
+
+def is_openai(address: str) -> bool:
+    """Whether this is OpenAI's own address."""
+    return urlsplit(address).hostname == urlsplit(ADDRESS).hostname
+
+
+def is_azure(address: str) -> bool:
+    """Whether an address is Azure's: by its host, or by the ``api-version`` that only Azure wants in the query."""
+    parts = urlsplit(address)
+    return (parts.hostname or "").endswith(".azure.com") or "api-version" in parse_qs(parts.query)
 
 
 class _OpenAIModel(ChatCompletionsModel):

@@ -1,4 +1,4 @@
-"""OpenRouter: Chat Completions with reasoning that is kept across turns (``config.md`` §8)."""
+"""OpenRouter: Chat Completions with reasoning that is kept across turns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Capabilities, ChatRequest, Delta, Finish, Thinking, ThinkingBlock
 from aura_py.llm.failures import Asked
 from aura_py.llm.openai import ChatCompletionsModel
+from aura_py.llm.transport import check_key
 from aura_py.messages import Message, Reasoning
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _GROWING = ("text", "summary", "data", "signature")
 
 def build(config: OpenRouterLLM, *, agent: str) -> ChatCompletionsModel:
     """The model of an agent's ``[agent.llm]`` table. Nothing is imported or connected yet."""
-    key = config.api_key.get_secret_value()
+    key = check_key(config.api_key.get_secret_value(), agent)
     settings = ChatSettings(
         model=config.model,
         temperature=config.temperature,
@@ -48,7 +49,8 @@ def build(config: OpenRouterLLM, *, agent: str) -> ChatCompletionsModel:
         extra=config.additional_params,
     )
     asked = Asked(agent, PROVIDER, config.model, config.base_url or _ADDRESS, secrets=(key,))
-    return _OpenRouter(config, settings, asked, key, capabilities=CAPABILITIES, reader=_OpenRouterStream)
+    headers = {"Authorization": f"Bearer {key}"}
+    return _OpenRouter(config, settings, asked, headers, capabilities=CAPABILITIES, reader=_OpenRouterStream)
 
 
 class _OpenRouter(ChatCompletionsModel):

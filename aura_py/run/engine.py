@@ -122,7 +122,7 @@ class Run:
         except Exception as error:
             logger.exception("run `%s` of agent `%s` failed", self.context.request_id, self.agent)
             end = self._failed(
-                AuraError("Aura failed while running the agent; the log has the details.", detail=repr(error))
+                AuraError("Aura failed while running the agent; the log has the details.", detail=type(error).__name__)
             )
         finally:
             if end is None:

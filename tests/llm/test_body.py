@@ -1,4 +1,4 @@
-"""Bodies in gathered pieces, over real sockets (``clients.md`` ST-10)."""
+"""Bodies in gathered pieces, over real sockets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import anyio
 import pytest
 from aiohttp import web
 
+from aura_py.errors import ProviderUnreachable
 from aura_py.llm import body
 from aura_py.llm.body import GatheredBody
+from tests.llm.conversations import asked
 
+BROKEN = asked("openai", "m").broken
 LONG = (60.0, 60.0)
 """A time to gather that no test outlives: what arrives anyway did not wait for it."""
 
@@ -54,14 +57,14 @@ async def all_of(pieces: AsyncIterator[bytes]) -> list[bytes]:
 async def test_nothing_is_lost_or_reordered() -> None:
     words = [b"%d;" % number for number in range(500)]
     async with answering(words) as content:
-        assert b"".join(await all_of(GatheredBody(content))) == b"".join(words)
+        assert b"".join(await all_of(GatheredBody(content, BROKEN))) == b"".join(words)
 
 
 async def test_the_end_of_the_body_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "GATHER_SECONDS", LONG)
     words = [b"%d;" % number for number in range(50)]
     async with answering(words) as content:
-        assert b"".join(await all_of(GatheredBody(content))) == b"".join(words)
+        assert b"".join(await all_of(GatheredBody(content, BROKEN))) == b"".join(words)
 
 
 async def test_the_first_piece_after_a_silence_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +72,7 @@ async def test_the_first_piece_after_a_silence_waits_for_nothing(monkeypatch: py
     hold = asyncio.Event()
     async with answering([b"first"], hold=hold) as content:
         with anyio.fail_after(30):
-            assert await anext(GatheredBody(content)) == b"first"
+            assert await anext(GatheredBody(content, BROKEN)) == b"first"
         hold.set()
 
 
@@ -83,8 +86,8 @@ async def test_a_broken_connection_is_told() -> None:
     server = await asyncio.start_server(half, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:
-        pieces = GatheredBody(response.content)
-        with pytest.raises(aiohttp.ClientError):
+        pieces = GatheredBody(response.content, BROKEN)
+        with pytest.raises(ProviderUnreachable):
             await all_of(pieces)
 
 

@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from aura_py.errors import (
-    ConfigurationError,
     ContextOverflow,
     ProviderAuthError,
     ProviderOverloaded,
@@ -17,7 +16,6 @@ from aura_py.errors import (
 )
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock, ToolCallReady
 from aura_py.llm.gemini_body import build_body
-from aura_py.llm.gemini_client import GeminiClient
 from aura_py.llm.gemini_schema import readable
 from aura_py.llm.gemini_stream import GeminiStream, failure
 from aura_py.messages import ImagePart, Message, Reasoning, TextPart, ToolCall, assistant, tool_result, user
@@ -221,18 +219,3 @@ def test_a_bad_key_is_told_although_its_status_says_bad_request() -> None:
 def test_an_overflow_is_recognised() -> None:
     message = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
     assert type(failure(asked("gemini", MODEL), {"code": 400, "message": message})) is ContextOverflow
-
-
-@pytest.mark.parametrize("gone", ["_build_request", "_async_request"])
-def test_an_sdk_without_the_parts_that_are_used_is_told_with_the_remedy(
-    gone: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from google.genai import _api_client
-
-    monkeypatch.delattr(_api_client.BaseApiClient, gone)
-    with pytest.raises(ConfigurationError, match=rf"`google-genai` \d.*`{gone}`.*`constraints.txt`"):
-        GeminiClient("k", None)
-
-
-def test_the_installed_sdk_has_the_parts_that_are_used() -> None:
-    GeminiClient("k", None)

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from aura_py.config.models import OllamaLLM
 from aura_py.errors import ProviderNotFound, RequestError, UnsupportedContent
 from aura_py.llm.contract import ChatRequest, Delta, Text, Thinking, ThinkingBlock
-from aura_py.llm.ollama import _OllamaStream, build
+from aura_py.llm.ollama import _OllamaStream, asked_ollama
 from aura_py.llm.ollama_body import build_body
-from aura_py.llm.ollama_client import asked_ollama
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, ToolCall, assistant, tool_result, user
 from tests.llm.conversations import CALL, WEATHER, after_a_call, ask, asked, sampled
 
@@ -106,10 +104,3 @@ def test_a_missing_model_is_told_with_the_command_that_gets_it() -> None:
     error = asked_ollama("tester", "qwen3:8b", "http://somewhere", "").status(404, '{"error":"model not found"}')
     assert isinstance(error, ProviderNotFound)
     assert "ollama pull qwen3:8b" in error.message
-
-
-async def test_a_server_behind_a_path_is_asked_there() -> None:
-    model = build(OllamaLLM(model="m", base_url="http://127.0.0.1:9/gateway"), agent="tester")
-    request = model._client._client.post("/api/chat", b"{}")  # type: ignore[attr-defined]
-    assert str(request.url) == "http://127.0.0.1:9/gateway/api/chat"
-    await model.aclose()

@@ -64,8 +64,6 @@ class _Bedrock(BatchedModel):
         await self._client.aclose()
 
     async def invoke(self, body: dict[str, object]) -> bytes:
-        import aiohttp
-
         parameters = {
             "modelId": self.model,
             "body": orjson.dumps(body),
@@ -74,15 +72,8 @@ class _Bedrock(BatchedModel):
         }
         signed = await self._client.signed(self.asked, "invoke_model", parameters)
         asked = signed.discreet(self.asked)
-        response = await self._client.send(asked, signed)
-        try:
-            if response.status != 200:
-                raise await refused(asked, response)
+        async with self._client.send(asked, signed, refused) as response:
             return await response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise asked.broken(error) from error
-        finally:
-            response.close()
 
 
 class _Titan(_Bedrock):

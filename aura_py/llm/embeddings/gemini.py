@@ -12,6 +12,7 @@ from aura_py.llm.embeddings.model import BatchedModel
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_client import ADDRESS, GeminiClient, model_path
 from aura_py.llm.resilience import RetryPolicy
+from aura_py.llm.transport import check_key
 
 if TYPE_CHECKING:
     from aura_py.config.models import GeminiEmbedding
@@ -20,7 +21,7 @@ _TASKS = {"query": "RETRIEVAL_QUERY", "document": "RETRIEVAL_DOCUMENT"}
 
 
 def build(config: GeminiEmbedding, *, agent: str, policy: RetryPolicy | None = None) -> EmbeddingModel:
-    """Imports the `google-genai` package."""
+    """An embedding model of the Gemini API."""
     return _Gemini(config, agent, policy)
 
 
@@ -28,8 +29,8 @@ class _Gemini(BatchedModel):
     limits = BatchLimits(texts=100)
 
     def __init__(self, config: GeminiEmbedding, agent: str, policy: RetryPolicy | None) -> None:
-        key = config.api_key.get_secret_value()
         credentials = "`api_key` of the embedding model"
+        key = check_key(config.api_key.get_secret_value(), agent, credentials)
         address = config.base_url or ADDRESS
         super().__init__(Asked(agent, "gemini", config.model, address, credentials, secrets=(key,)), policy)
         self._client = GeminiClient(key, config.base_url)
@@ -41,13 +42,8 @@ class _Gemini(BatchedModel):
         if self._dimensions is not None:
             entry["outputDimensionality"] = self._dimensions
         body = {"requests": [{**entry, "content": {"parts": [{"text": text}]}} for text in batch]}
-        response = await self._client.open(self.asked, f"{name}:batchEmbedContents", orjson.dumps(body))
-        try:
+        async with self._client.post(self.asked, f"{name}:batchEmbedContents", orjson.dumps(body)) as response:
             raw = await response.read()
-        except self._client.broken as error:
-            raise self.asked.broken(error) from error
-        finally:
-            response.close()
         found: Any = self.read(raw).get("embeddings")
         try:
             return self.vectors([each["values"] for each in found], raw)

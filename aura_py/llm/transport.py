@@ -1,0 +1,275 @@
+"""HTTP requests to model providers: one connection pool for all dialects, and one place where transport errors end.
+
+Redirects are not followed, error bodies are read up to a bound, and no exception of the HTTP library leaves this
+module: such exceptions carry the headers of the request, and with them the API key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, TypeAlias
+from unicodedata import name as character_name
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
+
+import anyio
+import anyio.to_thread
+
+from aura_py import __version__
+from aura_py.errors import ConfigurationError, ProviderError
+from aura_py.llm.body import GatheredBody
+from aura_py.llm.failures import Asked
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MAX_ERROR_BODY: Final = 64 * 1024
+MAX_WHOLE_BODY: Final = 64 * 1024 * 1024
+_ERROR_BODY_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 20.0
+_HEADERS: Final = {
+    "User-Agent": f"aura/{__version__}",
+    "Content-Type": "application/json",
+    # Streams are small pieces; compressing them delays each and costs both sides more than it saves.
+    "Accept-Encoding": "identity",
+}
+
+Refusal: TypeAlias = Callable[[Asked, int, bytes, Mapping[str, str]], ProviderError]
+"""The error for a response whose status is no success: status, beginning of the body, headers."""
+
+
+@dataclass(slots=True)
+class _SharedSession:
+    session: aiohttp.ClientSession
+    users: int = 0
+
+
+_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = WeakKeyDictionary()
+
+
+class HttpResponse:
+    """A successful response with its body unread."""
+
+    __slots__ = ("_asked", "_response", "headers")
+
+    def __init__(self, asked: Asked, response: aiohttp.ClientResponse) -> None:
+        self._asked = asked
+        self._response = response
+        self.headers: Mapping[str, str] = response.headers
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def chunks(self) -> GatheredBody:
+        """The body as it arrives.
+
+        Raises:
+            ProviderUnreachable: While iterating: the connection broke.
+        """
+        return GatheredBody(self._response.content, self._asked.broken)
+
+    async def read(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            ProviderError: The connection broke, or the body is larger than any answer.
+        """
+        body = bytearray()
+        await _read_start(self.chunks(), MAX_WHOLE_BODY + 1, body)
+        if len(body) > MAX_WHOLE_BODY:
+            raise self._asked.garbage(f"a body of more than {MAX_WHOLE_BODY} bytes")
+        return bytes(body)
+
+
+class HttpClient:
+    """One model's share of the process's connections. Safe for concurrent calls; connects with the first one."""
+
+    def __init__(self, *, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
+        self._tls = tls or default_tls_context
+        self._shared: _SharedSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def post(
+        self,
+        asked: Asked,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        refusal: Refusal | None = None,
+        quoted: bool = False,
+    ) -> AsyncGenerator[HttpResponse, None]:
+        """Send ``body`` and give the response; leaving the context closes a connection that is still sending.
+
+        Args:
+            quoted: ``url`` is sent byte for byte, because a signature covers it.
+
+        Raises:
+            ProviderError: The provider cannot be reached, does not speak HTTP, or answered with an error.
+        """
+        if "aiohttp" not in sys.modules:
+            await anyio.to_thread.run_sync(preload)
+        response = await self._send(asked, url, {**headers, **_HEADERS}, body, quoted)
+        try:
+            if not 200 <= response.status < 300:
+                raise await _refused(asked, response, refusal or _plain_refusal)
+            yield HttpResponse(asked, response)
+        finally:
+            response.close()
+
+    async def aclose(self) -> None:
+        """Give the share back; the last one closes the connections."""
+        shared, self._shared = self._shared, None
+        loop, self._loop = self._loop, None
+        if shared is None or loop is None:
+            return
+        shared.users -= 1
+        if shared.users == 0:
+            if _sessions.get(loop) is shared:
+                del _sessions[loop]
+            with anyio.CancelScope(shield=True):
+                await shared.session.close()
+
+    async def _send(
+        self, asked: Asked, url: str, headers: dict[str, str], body: bytes, quoted: bool
+    ) -> aiohttp.ClientResponse:
+        import aiohttp
+        from yarl import URL
+
+        reused: list[bool] = []
+
+        async def send() -> aiohttp.ClientResponse:
+            reused.clear()
+            return await self._session().post(
+                URL(url, encoded=quoted),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                proxy=_proxy(url),
+                ssl=self._tls() if url.startswith("https:") else True,
+                trace_request_ctx=reused,
+            )
+
+        try:
+            try:
+                return await send()
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # The server closed a kept connection just before it was used again: it heard nothing of the call.
+                # A fresh connection that breaks counts as an attempt.
+                if not reused or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                return await send()
+        except aiohttp.ClientResponseError as error:
+            raise asked.not_http(error) from error
+        except Exception as error:
+            raise asked.unreachable(error) from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if self._shared is None or self._loop is not loop:
+            shared = _sessions.get(loop)
+            if shared is None:
+                shared = _sessions[loop] = _SharedSession(_new_session())
+            shared.users += 1
+            self._shared, self._loop = shared, loop
+        return self._shared.session
+
+
+def preload() -> None:
+    """Import what the first request needs, which takes a fraction of a second."""
+    import_module("aiohttp")
+
+
+def join_url(base_url: str, path: str, query: str = "") -> str:
+    """``base_url`` with ``path`` appended to its path; a query in ``base_url`` stays behind it."""
+    scheme, host, base, own_query, _ = urlsplit(base_url)
+    return urlunsplit((scheme, host, base.rstrip("/") + path, "&".join(filter(None, (own_query, query))), ""))
+
+
+def check_key(key: str, agent: str, where: str = "`api_key` in `[agent.llm]`") -> str:
+    """``key``, if it can be sent in a header.
+
+    Raises:
+        ConfigurationError: It holds a character that no HTTP header may hold; names the character.
+    """
+    for place, character in enumerate(key, start=1):
+        if not "\x20" < character < "\x7f":
+            known = character_name(character, f"U+{ord(character):04X}")
+            raise ConfigurationError(
+                f"agent `{agent}`: {where} is no API key: character {place} of {len(key)} is not printable ASCII"
+                f" ({known}); copy the key again"
+            )
+    return key
+
+
+@cache
+def default_tls_context() -> ssl.SSLContext:
+    """The authorities that the system trusts, and the bundled ones unless ``SSL_CERT_FILE`` or ``_DIR`` is set."""
+    context = ssl.create_default_context()
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _new_session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    async def note_reuse(_session: object, context: object, _params: object) -> None:
+        noted: list[bool] = context.trace_request_ctx  # type: ignore[attr-defined]
+        noted.append(True)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(note_reuse)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[tracing],
+    )
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names. ``trust_env`` would also send passwords from a netrc file."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    return None if proxy is None or proxy_bypass(parts.netloc.rpartition("@")[2]) else proxy
+
+
+async def _refused(asked: Asked, response: aiohttp.ClientResponse, refusal: Refusal) -> ProviderError:
+    location = response.headers.get("location")
+    if 300 <= response.status < 400 and location:
+        return asked.redirected(response.status, location)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_ERROR_BODY_SECONDS):
+            await _read_start(GatheredBody(response.content, asked.broken), MAX_ERROR_BODY, body)
+    except (TimeoutError, ProviderError):
+        # What came so far, and the status, have to do.
+        pass
+    return refusal(asked, response.status, bytes(body[:MAX_ERROR_BODY]), response.headers)
+
+
+async def _read_start(chunks: GatheredBody, limit: int, body: bytearray) -> None:
+    async for piece in chunks:
+        body += piece
+        if len(body) >= limit:
+            break
+
+
+def _plain_refusal(asked: Asked, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
+    return asked.status(status, body.decode(errors="replace"), headers)
