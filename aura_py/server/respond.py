@@ -88,6 +88,7 @@ def _turn(call: Call, served: Served) -> Turn:
         seen(call.messages, served),
         client_tools=call.tools,
         tool_choice=call.tool_choice,
+        allowed_tools=call.allowed_tools,
         parallel_tool_calls=call.parallel_tool_calls,
         sampling=sampling(call.body, served.config.agent),
     )

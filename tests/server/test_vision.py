@@ -90,6 +90,8 @@ ATTACHMENTS = [
     {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
     {"type": "file", "file": {"filename": "report.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
     {"type": "input_file", "filename": "report.pdf"},
+    {"type": "input_video", "input_video": {"data": "AAAA"}},
+    {"type": "input_hologram", "data": "AAAA"},
     {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
 ]
 

@@ -22,6 +22,7 @@ class Call:
     messages: tuple[Message, ...]
     tools: tuple[ClientTool, ...]
     tool_choice: ToolChoice
+    allowed_tools: frozenset[str] | None
     parallel_tool_calls: bool | None
     session: str | None
     metadata: Mapping[str, str]

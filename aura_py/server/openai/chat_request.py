@@ -27,6 +27,7 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
         RequestError: Something has the wrong type, or the conversation asks nothing.
     """
     given = fields.array(body, "tools")
+    choice, allowed = tool_choice(body)
     options = fields.table(body, "stream_options") or {}
     user = body.get("user")
     attached: list[UnsupportedContent] = []
@@ -36,7 +37,8 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
         stream=fields.flag(body, "stream") or False,
         messages=parse_messages(fields.array(body, "messages"), with_tools=given is not None, attached=attached),
         tools=client_tools(given),
-        tool_choice=tool_choice(body),
+        tool_choice=choice,
+        allowed_tools=allowed,
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls") if given else None,
         session=fields.session(body),
         metadata=fields.string_pairs(body),

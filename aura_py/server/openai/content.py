@@ -21,6 +21,8 @@ _ATTACHED: Final = {
     "file": "a file",
     "input_file": "a file",
     "video_url": "a video",
+    "input_video": "a video",
+    "video": "a video",
 }
 """What no model can be given, and what stands in its place."""
 
@@ -70,10 +72,10 @@ def _parts(content: list[object], param: str, attached: list[UnsupportedContent]
                 yield TextPart(text)
         elif kind in ("image_url", "input_image"):
             yield _image(item, place)
-        elif kind in _ATTACHED:
-            why = f"Content of type `{kind}` is not supported; send text or images."
+        elif kind in _ATTACHED or kind.startswith("input_"):
+            why = f"Content of type `{shown(kind)}` is not supported; send text or images."
             attached.append(UnsupportedContent(why, param=place))
-            yield TextPart(f"[{_ATTACHED[kind]} that this model cannot be given]")
+            yield TextPart(f"[{_ATTACHED.get(kind, 'a part')} that this model cannot be given]")
         elif kind not in _ECHOES:
             logger.warning("content part of the unknown type `%s` was ignored", shown(kind))
 

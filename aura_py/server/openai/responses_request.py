@@ -28,6 +28,7 @@ def parse_responses(body: Mapping[str, object]) -> Call:
     """
     _refuse_stored(body)
     given = fields.array(body, "tools")
+    choice, allowed = tool_choice(body)
     user = body.get("user") or body.get("safety_identifier")
     renamed = _sampling_names(body)
     attached: list[UnsupportedContent] = []
@@ -37,7 +38,8 @@ def parse_responses(body: Mapping[str, object]) -> Call:
         stream=fields.flag(body, "stream") or False,
         messages=_messages(body, attached),
         tools=client_tools(given),
-        tool_choice=tool_choice(body),
+        tool_choice=choice,
+        allowed_tools=allowed,
         parallel_tool_calls=fields.flag(body, "parallel_tool_calls") if given else None,
         session=fields.session(body),
         metadata=fields.string_pairs(body),
@@ -53,6 +55,10 @@ def _refuse_stored(body: Mapping[str, object]) -> None:
             raise _unsupported(
                 key, f"`{key}` would {wish}; responses are not stored, send the conversation in `input`."
             )
+    if body.get("prompt") is not None:
+        raise _unsupported(
+            "prompt", "`prompt` refers to a stored prompt, which this server does not have; the agent brings its own."
+        )
     if body.get("background") is True:
         raise _unsupported("background", "`background` needs stored responses, which this server does not keep.")
 
@@ -70,8 +76,8 @@ def _sampling_names(body: Mapping[str, object]) -> Mapping[str, object]:
     if isinstance(shape, Mapping) and shape.get("type") == "json_schema":
         schema = {key: value for key, value in shape.items() if key != "type"}
         renamed["response_format"] = {"type": "json_schema", "json_schema": schema}
-    elif isinstance(shape, Mapping) and shape.get("type") == "json_object":
-        renamed["response_format"] = {"type": "json_object"}
+    elif isinstance(shape, Mapping):
+        renamed["response_format"] = shape
     return renamed
 
 

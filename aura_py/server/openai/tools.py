@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from aura_py.agent.contract import ClientTool
 from aura_py.errors import RequestError
 from aura_py.llm.contract import NamedTool, ToolChoice
 from aura_py.server.openai import fields
+
+logger = logging.getLogger(__name__)
+
+_NOT_FUNCTIONS: Final = frozenset({"custom", "mcp", "shell", "local_shell", "apply_patch"})
+_HOSTED: Final = ("file_search", "web_search", "computer", "code_interpreter", "image_generation")
+"""Tools that OpenAI runs; some have a date at the end of their name."""
+_CHOICES: Final = "`none`, `auto`, `required`, or an object that names a function or `allowed_tools`"
 
 
 def client_tools(tools: Sequence[object] | None) -> tuple[ClientTool, ...]:
@@ -40,16 +49,47 @@ def client_tools(tools: Sequence[object] | None) -> tuple[ClientTool, ...]:
     return tuple(found)
 
 
-def tool_choice(body: Mapping[str, object]) -> ToolChoice:
-    """``auto`` unless the request says otherwise; an object names the one tool to call."""
+def tool_choice(body: Mapping[str, object]) -> tuple[ToolChoice, frozenset[str] | None]:
+    """Which tool to call, and the only names that may be called if the request restricts them.
+
+    A choice of a tool that is not a function says nothing here: such tools are not offered to the model.
+
+    Raises:
+        RequestError: The choice has no form that OpenAI knows.
+    """
     value = body.get("tool_choice")
     match value:
         case None | "auto":
-            return "auto"
+            return "auto", None
         case "none":
-            return "none"
+            return "none", None
         case "required" | "any":
-            return "required"
-        case {"function": {"name": str(name)}} | {"name": str(name)}:
-            return NamedTool(name)
-    raise fields.wrong("tool_choice", "`none`, `auto`, `required` or an object that names a function")
+            return "required", None
+        case {"type": "allowed_tools"} if isinstance(value, dict):
+            return _allowed(value)
+        case {"function": {"name": str(name)}}:
+            return NamedTool(name), None
+        case {"type": "function" | "tool" | "mcp", "name": str(name)}:
+            return NamedTool(name), None
+        case {"type": str(kind)} if kind in _NOT_FUNCTIONS or kind.startswith(_HOSTED):
+            logger.warning("`tool_choice` of the type `%s` was ignored: it names no function", fields.shown(kind))
+            return "auto", None
+    raise fields.wrong("tool_choice", _CHOICES)
+
+
+def _allowed(value: Mapping[str, object]) -> tuple[ToolChoice, frozenset[str]]:
+    """Chat Completions nests what Responses writes flat."""
+    nested = fields.table(value, "allowed_tools", param="tool_choice.allowed_tools") or value
+    mode, tools = nested.get("mode"), nested.get("tools")
+    if mode not in ("auto", "required") or not isinstance(tools, list):
+        raise fields.wrong("tool_choice", "`allowed_tools` with a `mode` (`auto` or `required`) and an array `tools`")
+    names: set[str] = set()
+    for tool in tools:
+        match tool:
+            case {"function": {"name": str(name)}} | {"name": str(name)}:
+                names.add(name)
+            case {"type": str()}:
+                pass
+            case _:
+                raise fields.wrong("tool_choice", "`allowed_tools` whose `tools` are objects with a `type`")
+    return ("required" if mode == "required" else "auto"), frozenset(names)
