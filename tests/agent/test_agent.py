@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,9 @@ from aura_py.mcp import McpPool
 from aura_py.messages import user
 from aura_py.run.admission import new_context
 from aura_py.run.engine import Engine
+from tests.servers.forking import server_command
 
-MOCK: Mapping[str, Any] = {"transport": "stdio", "cmd": [sys.executable, "-m", "tests.servers.mock"]}
+MOCK: Mapping[str, Any] = {"transport": "stdio", "cmd": server_command("mock")}
 SILENT: Mapping[str, Any] = {"transport": "stdio", "cmd": ["/nonexistent/server"], "connect_timeout_secs": 5}
 ECHO: Mapping[str, Any] = {"tool_calls": [{"name": "mock_tool", "arguments": {"message": "hi"}}]}
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.cli.processes import PROJECT, aura, on_terminal, start
+from tests.servers.forking import server_command
 
 AGENT = """
 [agent]
@@ -270,7 +271,7 @@ def test_servers_without_tools_and_servers_that_are_missing_get_a_line_each(agen
 
 
 def test_extra_headers_stand_for_those_of_a_request(agents: Path) -> None:
-    command = [sys.executable, "-m", "tests.servers.mock", "--http", "0"]
+    command = server_command("mock", "--http", "0")
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         path = agents / "caller.toml"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,15 +12,14 @@ from aura_py.context import RunContext
 from aura_py.events import Event, ToolProgress
 from aura_py.mcp import McpAttachment
 from aura_py.tools.contract import CallContext, Tool
+from tests.servers.forking import server_command
 
 ROOT = Path(__file__).parents[2]
 
 
-def python_server(module: str, *arguments: str, **settings: object) -> StdioServer:
-    """A stdio server of ``tests/servers``."""
-    return StdioServer.model_validate(
-        {"cmd": (sys.executable, "-m", f"tests.servers.{module}"), "args": arguments, **settings}
-    )
+def python_server(module: str, *arguments: str, fork: bool = True, **settings: object) -> StdioServer:
+    """A stdio server of ``tests/servers``; ``fork=False`` where Aura's own child processes are counted."""
+    return StdioServer.model_validate({"cmd": server_command(module, *arguments, fork=fork), **settings})
 
 
 def http_server(url: str, **settings: object) -> HttpServer:
@@ -36,7 +34,7 @@ def sse_server(url: str, **settings: object) -> SseServer:
 def running(module: str, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server process with a URL; ended afterwards."""
     process = subprocess.Popen(
-        [sys.executable, "-m", f"tests.servers.{module}", *arguments],
+        server_command(module, *arguments),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import pytest
 
 from tests.orchestration.stage import answer, config, coordinator, stage
+from tests.servers.forking import server_command
 
 
 async def test_a_workers_pattern_that_matches_nothing_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
-    mock = {"transport": "stdio", "cmd": [sys.executable, "-m", "tests.servers.mock"]}
+    mock = {"transport": "stdio", "cmd": server_command("mock")}
     workers = {"alpha": {"mcp_filter": ["mock_*", "lits_files"]}, "beta": {}}
     settings = config([coordinator("plan", answer())], servers={"mock": mock}, workers=workers)
     async with stage() as scene:

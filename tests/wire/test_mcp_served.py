@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import psutil
 import pytest
 
 from tests.mcp.conftest import running
+from tests.servers.forking import server_command
 from tests.wire.process import AuraServer
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def over_http(url: str) -> str:
 
 
 def over_stdio() -> str:
-    command = f'cmd = ["{sys.executable}", "-m", "tests.servers.mock"]'
+    command = f"cmd = {json.dumps(server_command('mock'))}"
     return f'transport = "stdio"\n{command}\nenv = {{ PYTHONPATH = "{ROOT}" }}'
 
 

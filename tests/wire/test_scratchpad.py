@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.cli.processes import PROJECT, start
+from tests.servers.forking import server_command
 
 FILE = '{{ result.split("\'")[1] }}'
 
@@ -88,7 +88,7 @@ def agent_file(memory: Path) -> str:
         '[[agent.llm.rules]]\nuser = "^spy "\nsay = "{{ result }}"\n'
         '[[agent.llm.rules]]\nsay = "nothing to do"\n'
     )
-    command = json.dumps([sys.executable, "-m", "tests.servers.outputs"])
+    command = json.dumps(server_command("outputs"))
     return (
         f"memory_dir = {toml(str(memory))}\n"
         '[agent]\nname = "scratchpad-single"\nsystem_prompt = "Explore."\nturn_depth = 10\n'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.processes import PROJECT
+from tests.servers.forking import server_command
 from tests.wire.test_scratchpad import FILE, Answer, ask, serving, toml
 
 WORKERS = {
@@ -50,7 +50,7 @@ def team_file(memory: Path) -> str:
         '[agent.llm]\nprovider = "scripted"\nmodel = "demo"\ncontext_window = 128000\n'
         + "".join(rules)
         + '[mcp.servers.outputs]\ntransport = "stdio"\n'
-        + f"cmd = {toml([sys.executable, '-m', 'tests.servers.outputs'])}\n"
+        + f"cmd = {toml(server_command('outputs'))}\n"
         + f"env = {{ PYTHONPATH = {toml(str(PROJECT))} }}\n"
         + '[mcp.servers.outputs.scratchpad]\n"*" = { min_tokens = 50 }\n'
         + "[orchestration]\nenabled = true\n"

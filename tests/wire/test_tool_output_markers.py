@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from aura_py.agent.duplicates import ABORT_MARKER, GUIDANCE_MARKER
 from tests.orchestration.stage import Rule, answer, call, coordinator, plan, step, submit
 from tests.orchestration.stage import worker as work
 from tests.server.rig import agent_file
+from tests.servers.forking import server_command
 from tests.wire.process import AuraServer
 from tests.wire.teams import team
 
@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuraServer]:
     home = tmp_path_factory.mktemp("markers")
     agents = home / "agents"
     agents.mkdir()
-    mock = {"transport": "stdio", "cmd": [sys.executable, "-m", "tests.servers.mock"]}
+    mock = {"transport": "stdio", "cmd": server_command("mock")}
     table = "[mcp.servers.mock]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in mock.items())
     table += f'env = {{ PYTHONPATH = "{ROOT}" }}\n'
     (agents / "one.toml").write_text(agent_file("one", "enable_client_tools = true", AGENT) + table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,12 @@ from typing import Any
 
 import httpx
 
+from tests.servers.forking import server_command
 from tests.wire.providers.conftest import Fakes
 from tests.wire.providers.providers import KEY
 
 _PATHS = {"openai": "/v1", "openrouter": "/api/v1"}
-MOCK = '[mcp.servers.mock]\ntransport = "stdio"\n' + "cmd = " + json.dumps([sys.executable, "-m", "tests.servers.mock"])
+MOCK = '[mcp.servers.mock]\ntransport = "stdio"\n' + "cmd = " + json.dumps(server_command("mock"))
 
 
 def address(provider: str, fake: str) -> str:
