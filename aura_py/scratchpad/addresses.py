@@ -16,6 +16,8 @@ _BARE = re.compile(r"[^.\[]+")
 _QUOTED = re.compile(r"""\[\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\]""")
 _BRACKET = re.compile(r"\[([^\]]*)\]")
 
+_INDEXES = re.compile(r"\[[0-9]+\]")
+
 
 @dataclass(slots=True, frozen=True)
 class Step:
@@ -111,3 +113,8 @@ def printed(steps: tuple[Step, ...]) -> str:
         else:
             path = join(path, step.text)
     return path
+
+
+def pattern(path: str) -> str:
+    """A printed path with every index as ``[*]``: what places of one kind have in common."""
+    return _INDEXES.sub("[*]", path)

@@ -15,6 +15,7 @@ MOST = 20
 _LEAST_LINES = 10
 _DEEPEST = 3
 _EXAMINED = 200
+_ONE_LINE = 4096
 _NINE_LINES = rb'\\n(?:(?:[^"\\\n]|\\[^n\n])*\\n){8}'
 _CONTAINER = rb'"[ \t]*(?:\\[nrt])*[ \t]*[\[{]'
 _WITH_STRINGS = rb'(?:[^"\\\n]|\\[^"\n])*\\"'
@@ -116,12 +117,24 @@ def _slug(path: str) -> str:
     return _UNSAFE.sub("_", "_".join(steps))[:80] or "_"
 
 
-def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
+def _is_annotation(value: str, path: str) -> bool:
+    """Whether JSON on one line is no document but a note on each of many things, as on the pods of a cluster.
 
+    ``get_in`` shows such a string whole.
+    """
+    if len(value) >= _ONE_LINE or "\n" in value.strip():
+        return False
+    steps = [step for part in path.split(_INTO) for step in addresses.parse(part)]
+    return any(step.kind == "index" or step.text == "annotations" for step in steps)
+
+
+def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
     slug = _slug(path)
     encoded = value.encode("utf-8", "replace")
     laid_out = pretty(encoded)
     if laid_out is not None:
+        if _is_annotation(value, path):
+            return None, None
         lines = laid_out.count(b"\n") + 1
         if lines < _LEAST_LINES:
             return None, None

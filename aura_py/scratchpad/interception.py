@@ -46,14 +46,14 @@ class Interception:
         """Small texts are judged at once; only writing needs a thread."""
         if not self._is_too_large(outcome.text, threshold):
             return outcome
-        return await in_thread(self._park, outcome, invocation, context, abandon=False)
+        return await in_thread(self._park, outcome, invocation, context, threshold, abandon=False)
 
     def _decide(
         self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None
     ) -> ToolOutcome:
         if not self._is_too_large(outcome.text, threshold):
             return outcome
-        return self._park(outcome, invocation, context)
+        return self._park(outcome, invocation, context, threshold)
 
     def _is_too_large(self, text: str, threshold: int | None) -> bool:
         desk = self._desk
@@ -65,7 +65,9 @@ class Interception:
             tokens = desk.counter.count_up_to(text, room)
         return not desk.budget.admit_inline(tokens)
 
-    def _park(self, outcome: ToolOutcome, invocation: Invocation, context: CallContext) -> ToolOutcome:
+    def _park(
+        self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None
+    ) -> ToolOutcome:
         text = outcome.text
         tokens = estimate(self._desk.plain, text)
         try:
@@ -74,7 +76,7 @@ class Interception:
                 tool=invocation.tool.name,
                 arguments=summary(invocation.arguments),
                 tokens=lambda other: tokens if other is text else estimate(self._desk.plain, other),
-                describe=lambda saved: pointer(saved, self._desk.plain),
+                describe=lambda saved: pointer(saved, self._desk.plain, tokens if threshold is None else threshold),
                 initiator=context.initiator,
                 task=context.task_id or 0,
                 attempt=context.attempt,

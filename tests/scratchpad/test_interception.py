@@ -44,7 +44,8 @@ async def test_the_pointer_names_file_size_format_tools_and_shows_the_structure(
         assert headline == (f"[scratchpad: output saved to '{file}' (~{tokens} tokens, {lines} lines, format=json)]")
         assert rest[0] == ""
         for tool in ("schema", "item_schema", "head", "grep", "get_in", "iterate_over", "slice"):
-            assert f'- {tool}(file="{file}"' in outcome.text
+            assert f"- {tool}(file" in outcome.text
+        assert outcome.text.count(file) == 1
         assert "read(" not in outcome.text
         assert "$.results (array(50 items)) [L2-" in outcome.text
         assert outcome.structured is None
@@ -90,7 +91,7 @@ async def test_outputs_of_one_turn_together_never_overfill_the_window(tmp_path: 
 
 
 async def test_long_strings_get_companions_wherever_they_stand(tmp_path: Path) -> None:
-    inner = json.dumps({"rows": [{"n": number} for number in range(10)], "text": ARTICLE})
+    inner = json.dumps({"rows": [{"n": number} for number in range(10)], "text": ARTICLE}, indent=1)
     rows = "id,name\n" + "\n".join(f"{n},name {n}" for n in range(12))
     value = {
         "report": ARTICLE,
@@ -236,3 +237,51 @@ async def test_what_was_stored_and_what_failed_is_logged_at_the_end(
     with rig(tmp_path / "other"):
         caplog.clear()
     assert not caplog.records
+
+
+def pods(count: int, note: str) -> str:
+    spec = {"containers": [{"name": f"c{n}", "image": "registry/image:1"} for n in range(4)]}
+    return json.dumps(
+        {
+            "items": [
+                {
+                    "metadata": {"name": f"pod-{n}", "annotations": {"kubectl/last-applied": json.dumps(spec)}},
+                    note: ARTICLE,
+                }
+                for n in range(count)
+            ]
+        }
+    )
+
+
+async def test_annotations_on_one_line_are_no_documents(tmp_path: Path) -> None:
+    with rig(tmp_path / "pad") as pad:
+        await pad.through(pods(600, "note"))
+        names = [path.name for path in (tmp_path / "pad").iterdir() if path.is_file()]
+        assert sum(name.endswith(".json") for name in names) == 1
+        assert "last_applied" not in "".join(names)
+        single = await pad.through(json.dumps({"annotations": {"a": json.dumps({str(n): n for n in range(20)})}}))
+        assert "companion" not in single.text
+
+
+async def test_companions_of_one_kind_are_one_line_with_a_pattern_and_a_count(tmp_path: Path) -> None:
+    with rig(tmp_path / "pad") as pad:
+        outcome = await pad.through(pods(600, "note"))
+        stem = str(outcome.meta["parked"]).removesuffix(".json")
+        told = f"[companions: 20 files '{stem}.items_*_note.md' extracted from keys 'items[*].note' (22 lines each, "
+        assert told in outcome.text
+        assert outcome.text.count("companions:") == 1
+        found = await pad.read("grep", file=f"{stem}.items_*_note.md", pattern="point 7", context=0)
+        assert "20 matches" in found
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 300, 1500, 5120])
+async def test_a_pointer_stays_well_below_the_threshold(tmp_path: Path, threshold: int) -> None:
+    keys = {f"{n}-{'key' * 100}": ARTICLE for n in range(40)}
+    outputs = [pods(600, "note"), json.dumps(keys), json.dumps([keys] * 5), "word " * 40_000, f"# {'x' * 5000}\n" * 300]
+    least = 260
+    with rig(tmp_path / "pad", thresholds={"big": threshold}) as pad:
+        for text in outputs:
+            outcome = await pad.through(text)
+            assert "parked" in outcome.meta
+            assert COUNTER.count(outcome.text) <= max(least, min(800, threshold // 3 or 800))
