@@ -15,6 +15,7 @@ from aura_py.llm.bedrock_client import BedrockClient
 from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import MALFORMED
 from aura_py.llm.reading import Answer, deltas_of
 
 if TYPE_CHECKING:
@@ -177,19 +178,20 @@ class _BedrockReader:
             return
         try:
             self._stream.take(frame.event, orjson.loads(frame.payload or b"{}"), out)
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except MALFORMED as error:
             self.failure = self._asked.garbage(frame.payload.decode(errors="replace"), error)
         if self._stream.stop in MISFIRES:
             # The model failed to form an answer; asking again usually helps.
             self.failure = failure(self._asked, "", 500, self._stream.stop or "")
 
     def _failed(self, frame: Frame) -> ProviderError:
+        original: object = None
         try:
             body = orjson.loads(frame.payload)
-        except orjson.JSONDecodeError:
-            body = {}
-        original = body.get("originalStatusCode")
-        text = f"{body.get('message', '')} {body.get('originalMessage', '')}".strip()
+            original = body.get("originalStatusCode")
+            text = f"{body.get('message', '')} {body.get('originalMessage', '')}".strip()
+        except MALFORMED:
+            text = frame.payload.decode(errors="replace")
         return failure(self._asked, frame.event, original if isinstance(original, int) else 500, text)
 
 

@@ -18,6 +18,7 @@ from aura_py.llm.contract import (
     ToolCallReady,
     UsageReport,
 )
+from aura_py.llm.sse import PendingBytes
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
 _PRELUDE = Struct("!III")
@@ -58,25 +59,30 @@ class FrameReader:
     ``damage`` says what is wrong with the bytes after the last message that was returned.
     """
 
-    __slots__ = ("_known", "_rest", "damage")
+    __slots__ = ("_known", "_needed", "_pending", "damage")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._pending = PendingBytes()
+        self._needed = _PRELUDE.size
         self.damage: str | None = None
         # A stream repeats a handful of header blocks byte for byte.
         self._known: dict[bytes, tuple[str, bool]] = {}
 
     def feed(self, chunk: bytes) -> list[Frame]:
         frames: list[Frame] = []
+        self._pending.append(chunk)
+        if self._pending.size < self._needed:
+            return frames
         try:
-            self._read(self._rest + chunk if self._rest else chunk, frames)
+            self._read(self._pending.take(), frames)
         except _BadFrame as error:
             self.damage = str(error)
         return frames
 
     def _read(self, buffer: bytes, frames: list[Frame]) -> None:
         start, size = 0, len(buffer)
-        while size - start >= 12:
+        self._needed = _PRELUDE.size
+        while size - start >= _PRELUDE.size:
             total, header_length, checksum = _PRELUDE.unpack_from(buffer, start)
             if crc32(buffer[start : start + 8]) != checksum:
                 raise _BadFrame("a message whose length is damaged")
@@ -84,6 +90,7 @@ class FrameReader:
                 raise _BadFrame("a message of impossible length")
             end = start + total
             if end > size:
+                self._needed = total
                 break
             if crc32(buffer[start : end - 4]) != _CHECKSUM.unpack_from(buffer, end - 4)[0]:
                 raise _BadFrame("a message whose content is damaged")
@@ -91,7 +98,7 @@ class FrameReader:
             event, failed = self._headers(buffer[start + 12 : headers_end])
             frames.append(Frame(event, buffer[headers_end : end - 4], failed))
             start = end
-        self._rest = buffer[start:]
+        self._pending.append(buffer[start:])
 
     def _headers(self, block: bytes) -> tuple[str, bool]:
         known = self._known.get(block)

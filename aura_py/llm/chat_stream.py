@@ -12,7 +12,7 @@ from aura_py.errors import ProviderError
 from aura_py.llm.assembler import ToolCallAssembler
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, UsageReport
 from aura_py.llm.failures import Asked, is_context_overflow
-from aura_py.llm.json_text import to_json
+from aura_py.llm.json_text import MALFORMED, to_json
 from aura_py.messages import FinishReason, Usage
 
 _Object: TypeAlias = dict[str, object]
@@ -88,7 +88,7 @@ class ChatStream:
             self._read(payloads, deltas)
         except ProviderError as failure:
             self.failure = failure
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             # The JSON is not shaped like a chunk.
             self.failure = self._asked.garbage("", error)
         return deltas

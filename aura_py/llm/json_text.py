@@ -1,11 +1,15 @@
-"""JSON for providers, of whatever a conversation holds."""
+"""JSON for providers, of whatever a conversation holds, and what wrong JSON from them raises."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
+
+MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What JSON of a wrong shape makes of the code that reads it; JSON of a thousand levels exhausts the stack."""
 
 
 def to_json(value: object) -> bytes:

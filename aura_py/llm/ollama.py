@@ -24,9 +24,10 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
-from aura_py.llm.json_text import to_json
+from aura_py.llm.json_text import MALFORMED, to_json
 from aura_py.llm.ollama_body import PROVIDER, build_body
 from aura_py.llm.reading import Answer, deltas_of
+from aura_py.llm.sse import PendingBytes
 from aura_py.llm.transport import HttpClient, check_key, join_url
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 
@@ -120,16 +121,19 @@ class _OllamaStream:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._buffer = b""
+        self._pending = PendingBytes()
         self._calls = 0
         self._thinking: list[str] = []
         self.failure: ProviderError | None = None
         self.done = False
 
     def feed(self, chunk: bytes) -> list[Delta]:
-        lines = (self._buffer + chunk).split(b"\n")
-        self._buffer = lines.pop()
-        if len(self._buffer) > _LINE_LIMIT:
+        self._pending.append(chunk)
+        lines: list[bytes] = []
+        if b"\n" in chunk:
+            lines = self._pending.take().split(b"\n")
+            self._pending.append(lines.pop())
+        if self._pending.size > _LINE_LIMIT:
             self.failure = self._asked.garbage("a line without an end")
             return []
         out: list[Delta] = []
@@ -142,7 +146,7 @@ class _OllamaStream:
 
     def end(self) -> list[Delta]:
         out: list[Delta] = []
-        rest, self._buffer = self._buffer.strip(), b""
+        rest = self._pending.take().strip()
         if rest and not rest.startswith(b"{"):
             self.failure = self._asked.garbage(rest.decode(errors="replace"))
         elif rest.endswith(b"}"):
@@ -162,7 +166,7 @@ class _OllamaStream:
             self._message(event.get("message") or {}, out)
             if event.get("done"):
                 self._finish(event, out)
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except MALFORMED as error:
             self.failure = self._asked.garbage(line.decode(errors="replace"), error)
 
     def _message(self, message: dict[str, Any], out: list[Delta]) -> None:

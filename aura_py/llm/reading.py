@@ -12,6 +12,7 @@ import orjson
 from aura_py.errors import ProviderError
 from aura_py.llm.contract import Delta
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import MALFORMED
 from aura_py.llm.sse import OversizedEvent, SseReader
 
 _DRAIN_SECONDS = 0.05
@@ -111,7 +112,7 @@ class SseStreamReader:
             except ProviderError as error:
                 self.failure = error
                 break
-            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError) as error:
+            except MALFORMED as error:
                 # Gateways append OpenAI's `[DONE]` to streams that have said their own last word.
                 if not self.done:
                     self.failure = self.asked.garbage(payload.decode(errors="replace"), error)

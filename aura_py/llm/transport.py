@@ -28,6 +28,7 @@ from aura_py import __version__
 from aura_py.errors import ConfigurationError, ProviderError
 from aura_py.llm.body import GatheredBody
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import MALFORMED
 
 if TYPE_CHECKING:
     import aiohttp
@@ -261,7 +262,11 @@ async def _refused(asked: Asked, response: aiohttp.ClientResponse, refusal: Refu
     except (TimeoutError, ProviderError):
         # What came so far, and the status, have to do.
         pass
-    return refusal(asked, response.status, bytes(body[:MAX_ERROR_BODY]), response.headers)
+    words = bytes(body[:MAX_ERROR_BODY])
+    try:
+        return refusal(asked, response.status, words, response.headers)
+    except MALFORMED:
+        return _plain_refusal(asked, response.status, words, response.headers)
 
 
 async def _read_start(chunks: GatheredBody, limit: int, body: bytearray) -> None:
