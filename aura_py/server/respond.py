@@ -19,7 +19,7 @@ from aura_py.server.openai.strict import refuse_unhonoured
 from aura_py.server.replay import Replay
 from aura_py.server.run_stream import RunStream, StreamEncoder
 from aura_py.server.side_answer import SideCollector, SideEncoder, side_answer, side_turn
-from aura_py.server.side_requests import is_side_request
+from aura_py.server.side_requests import client_instructions, is_side_request
 from aura_py.server.vision import seen
 
 
@@ -50,15 +50,20 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
     served = edge.choose(principal_of(request), call.model)
     if call.attached and served.config.agent.images != "note":
         raise call.attached[0]
+    instructions = client_instructions(call.body)
     side = is_side_request(
         request.headers,
         stream=call.stream,
         has_tools=bool(call.tools),
         messages=call.messages,
+        instructions=instructions,
         for_tasks=call.model is not None and call.model == settings.task_model,
     )
     answer = side_answer(request.headers, served, call.messages, call.response_format) if side else None
-    turn = _turn(call, served) if answer is None else side_turn(served, call.messages, call.response_format)
+    if answer is None:
+        turn = _turn(call, served)
+    else:
+        turn = side_turn(served, call.messages, call.response_format, instructions=instructions, cap=answer.cap)
     caller = caller_of(request, call.user)
     claimed = claim(request, served, body, caller)
     if claimed is not None and claimed.repeats:

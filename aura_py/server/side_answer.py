@@ -10,11 +10,11 @@ from aura_py.agent.contract import Turn
 from aura_py.errors import Forbidden
 from aura_py.events import Event, ReasoningDelta, RunFinished, TextDelta
 from aura_py.llm.contract import Sampling
-from aura_py.messages import JsonObject, Message
+from aura_py.messages import JsonObject, Message, system
 from aura_py.run.catalog import Served
 from aura_py.server.json_run import Collector
 from aura_py.server.run_stream import StreamEncoder
-from aura_py.server.side_requests import MAX_TOKENS, cleaned, wants_json
+from aura_py.server.side_requests import MAX_TOKENS, cleaned, is_synthesis, wants_json
 from aura_py.server.vision import seen
 
 
@@ -32,13 +32,25 @@ def side_answer(
     if policy == "agent":
         return None
     question = messages[-1].text if messages else ""
+    if is_synthesis(question, headers):
+        return SideAnswer(json=False, cap=None)
     return SideAnswer(json=wants_json(question, response_format, headers))
 
 
-def side_turn(served: Served, messages: tuple[Message, ...], response_format: JsonObject | None) -> Turn:
-    """One call of the agent's model, without tools and with a cap of its own (ID-6)."""
+def side_turn(
+    served: Served,
+    messages: tuple[Message, ...],
+    response_format: JsonObject | None,
+    *,
+    instructions: str,
+    cap: int | None,
+) -> Turn:
+    """One call of the agent's model, under the chat UI's instructions, without tools and with a cap of its own."""
     configured = served.config.agent.llm.max_tokens
-    cap = MAX_TOKENS if configured is None else min(MAX_TOKENS, configured)
+    if cap is not None and configured is not None:
+        cap = min(cap, configured)
+    if instructions:
+        messages = (system(instructions), *messages)
     wanted = response_format or {}
     # Not every provider can be held to JSON without a schema; the answer is cut to its JSON either way.
     schema = wanted if wanted.get("type") == "json_schema" else None
@@ -47,13 +59,20 @@ def side_turn(served: Served, messages: tuple[Message, ...], response_format: Js
 
 
 class SideAnswer:
-    """Rewrites batches. ``json``: the chat UI looks for a JSON object."""
+    """Rewrites batches. ``json``: the chat UI looks for a JSON object.
 
-    def __init__(self, *, json: bool) -> None:
+    Without a ``cap`` on its tokens an answer is for the user and stays as it is, but for the reasoning.
+    """
+
+    def __init__(self, *, json: bool, cap: int | None = MAX_TOKENS) -> None:
+        self.cap = cap
         self._json = json
         self._text: list[str] = []
 
     def rewrite(self, batch: list[Event]) -> list[Event]:
+        if self.cap is None:
+            shown = (event for event in batch if not isinstance(event, ReasoningDelta))
+            return [replace(event, reasoning="") if isinstance(event, RunFinished) else event for event in shown]
         kept: list[Event] = []
         for event in batch:
             if isinstance(event, TextDelta):

@@ -40,6 +40,60 @@ async def test_a_side_request_through_the_responses_api_is_answered_the_same_way
     assert "Sure, here it is" not in reply.text
 
 
+EMOJI = "Your task is to reflect the speaker's likely facial expression through a fitting emoji. Interpret emotions"
+SYNTHESIS = (
+    'You have been provided with a set of responses from various models to the latest user query: "hi"\n\n'
+    "Your task is to synthesize these responses into a single, high-quality response."
+)
+LABEL = "Write a short label describing what this block of agent activity accomplished. It appears as"
+HEADER = "You write the one-line header above a group of tool calls an AI agent just made. Say what"
+RULES = """
+[[agent.llm.rules]]
+system = "Be brief"
+say = "the agent"
+
+[[agent.llm.rules]]
+system = "label describing"
+say = "a label"
+reasoning = "hm"
+
+[[agent.llm.rules]]
+say = "Sure:\\n```text\\n{{ user | length }} characters\\n```"
+reasoning = "hm"
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "a.toml").write_text(agent_file("ops", rules=RULES))
+    return tmp_path
+
+
+@pytest.mark.parametrize("text", [EMOJI, HEADER, LABEL])
+async def test_emojis_and_activity_labels_are_side_requests(directory: Path, text: str) -> None:
+    async with serving(directory) as rig:
+        reply = await rig.chat(text)
+    assert reply.json()["choices"][0]["message"]["content"] == f"{len(text)} characters"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_a_label_is_written_under_the_system_message_that_asks_for_it(directory: Path, path: str) -> None:
+    system, question = {"role": "system", "content": LABEL}, {"role": "user", "content": "- look() → 42"}
+    key = "input" if path.endswith("responses") else "messages"
+    async with serving(directory) as rig:
+        assert '"a label"' in (await rig.ask("POST", path, {key: [system, question]})).text
+        assert "the agent" in (await rig.ask("POST", path, {key: [{**system, "content": "Obey"}, question]})).text
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_made_of_several_models_answers_is_whole_and_may_stream(directory: Path, stream: bool) -> None:
+    async with serving(directory) as rig:
+        text = (await rig.chat(SYNTHESIS, stream=stream)).text
+    assert "the agent" not in text
+    assert "```text" in text
+    assert "hm" not in text
+
+
 @pytest.mark.parametrize(("policy", "status"), [("refuse", 403), ("agent", 200)])
 async def test_an_agent_may_refuse_side_requests_or_answer_them_itself(
     tmp_path: Path, policy: str, status: int
