@@ -62,6 +62,10 @@ def _client_disconnected() -> str:
     return "client disconnected"
 
 
+def _unnoted() -> None:
+    """Side effects of a run that nobody would repeat."""
+
+
 @dataclass(slots=True, frozen=True)
 class RunContext:
     """One run's identity and surroundings.
@@ -70,7 +74,7 @@ class RunContext:
     logged. ``owner`` is whom sessions and files belong to: the verified end user, else the key. ``deadline`` is on
     ``clock.monotonic()``. ``emit`` puts an event into the run's stream at once and never waits; a runnable uses it
     while it awaits tools or workers, and yields everything else. ``stop_reason`` is what MCP servers are told when the
-    run's calls are cancelled.
+    run's calls are cancelled. ``note_side_effect`` is called before a tool runs that is not marked as read-only.
     """
 
     run_id: str
@@ -89,6 +93,7 @@ class RunContext:
     random: random.Random = field(default=_RANDOM)
     emit: Callable[[Event], None] = _discard
     stop_reason: Callable[[], str] = _client_disconnected
+    note_side_effect: Callable[[], None] = _unnoted
 
     def remaining(self) -> float | None:
         """Seconds left of the run's budget, not below 0; ``None`` without a budget."""

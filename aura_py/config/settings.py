@@ -224,6 +224,24 @@ class ServerSettings(BaseSettings):
             "How long a client may leave a full buffer unread before it is dropped.",
         ),
     )
+    retry_grace_secs: Annotated[float, Field(ge=0, le=3600)] = _setting(
+        10.0,
+        Setting(
+            "AURA_RETRY_GRACE_SECS",
+            "",
+            "a number from 0 to 3600",
+            "How long a run waits for a client that counts its retries and left before it was sent anything.",
+        ),
+    )
+    allowed_hosts: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
+        (),
+        Setting(
+            "AURA_ALLOWED_HOSTS",
+            "",
+            "host names separated by commas",
+            "Names under which pages in browsers may reach a loopback server that asks for no keys.",
+        ),
+    )
     session_headers: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_header_names)] = _setting(
         (),
         Setting(

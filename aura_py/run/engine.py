@@ -56,7 +56,11 @@ class Run:
         self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int, place: Place | None = None
     ) -> None:
         self.agent = agent
-        self.context = replace(context, emit=self._emit, stop_reason=self._stop_reason)
+        self.context = replace(
+            context, emit=self._emit, stop_reason=self._stop_reason, note_side_effect=self._note_side_effect
+        )
+        self.acted = False
+        """A tool that is not marked as read-only has run: asking again may repeat what it did."""
         self._runnable = runnable
         self._turn = turn
         self._place = place
@@ -158,6 +162,9 @@ class Run:
             self._calls += 1
             self._usage = self._usage + event.usage
         self._stream.emit(event)
+
+    def _note_side_effect(self) -> None:
+        self.acted = True
 
     def _stop_reason(self) -> str:
         if self._ended_by is None:

@@ -29,7 +29,7 @@ class Edge:
         self.services = services
         self.catalog = catalog
         self.keys = keys
-        self.retries = Retries(settings.session_headers)
+        self.retries = Retries(settings.session_headers, grace=settings.retry_grace_secs)
         self.turns = SessionTurns()
         self.users = EndUsers(settings.openwebui_jwt_secret)
         self.draining = False

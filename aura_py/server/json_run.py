@@ -50,7 +50,10 @@ class JsonRun:
     stays: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        outlet = Outlet(scope, receive, send, on_gone=self._left, stall=self.stall)
+        def left() -> bool:
+            return client_left(self.run, self.tape, stays=self.stays, begun=outlet.started)
+
+        outlet = Outlet(scope, receive, send, on_gone=left, stall=self.stall)
 
         async def collect() -> None:
             await self._collect(outlet)
@@ -75,7 +78,10 @@ class JsonRun:
                 await self._send(outlet, body)
                 return
         error = end.error if end is not None else AuraError("The run ended without an answer.")
-        await respond_with_error(outlet, error, self.headers, debug=self.debug_errors, tools_ran=tools_ran)
+        kept = self.tape if self.run.acted else None  # asking again must not do it again
+        await respond_with_error(
+            outlet, error, self.headers, debug=self.debug_errors, tools_ran=tools_ran or self.run.acted, tape=kept
+        )
 
     async def _send(self, outlet: Outlet, body: bytes) -> None:
         own = {"content-type": "application/json", "content-length": str(len(body)), **self.headers}
@@ -86,6 +92,3 @@ class JsonRun:
         if not outlet.gone:
             await outlet.start(200, headers)
             await outlet.write(body, last=True)
-
-    def _left(self) -> bool:
-        return client_left(self.run, self.tape, stays=self.stays)

@@ -1,4 +1,4 @@
-"""What becomes of a run when its client leaves (CX-1, CX-2), and once its response is over."""
+"""What becomes of a run when its client leaves, and once its response is over."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from aura_py.server.tape import Tape
 _CLOSING: Final = 10.0
 
 
-def client_left(run: Run, tape: Tape | None, *, stays: bool) -> bool:
-    """Whether the run goes on: it ``stays`` once it has its turn, or another client follows its tape."""
+def client_left(run: Run, tape: Tape | None, *, stays: bool, begun: bool) -> bool:
+    """Whether the run goes on: it ``stays`` once it has its turn, or its tape has another reader or waits for one."""
     if stays and not run.waiting:
         return True
-    error = RunCancelled("The client left before the answer was complete.")
-    if tape is not None and tape.hand_over(lambda: run.cancel(error)):
-        return True
-    run.cancel(error)
+    if tape is not None:
+        return tape.hand_over(run, begun=begun)
+    run.cancel(RunCancelled("The client left before the answer was complete."))
     return False
 
 

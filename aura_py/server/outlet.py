@@ -125,6 +125,9 @@ class Outlet:
                     await self._due()
                 if patience.cancelled_caught:
                     self.drop()
+        if self._goes_on and self._late is not None and not self.started:
+            await anyio.sleep(max(0.0, self._late[0] - self._time()))
+            await self._late[1]()  # for those who follow
 
     def _delay(self) -> float | None:
         now = self._time()

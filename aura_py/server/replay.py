@@ -1,4 +1,4 @@
-"""The response to a repeated request: what the first one got, while and after it gets it (``clients.md`` ER-5)."""
+"""The response to a repeated request: what the first one got, while and after it gets it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Replay:
                 return
             status, headers = self.tape.head
             await outlet.start(status, headers)
-            async with aclosing(self.tape.follow()) as frames:
+            async with aclosing(self.tape.frames()) as frames:
                 async for frame in frames:
                     await outlet.write(frame)
             if self.tape.complete:
@@ -45,7 +45,8 @@ class Replay:
             else:
                 outlet.drop()
 
-        await outlet.serve(play)
+        with self.tape.following():
+            await outlet.serve(play)
 
 
 def _ended() -> Conflict:

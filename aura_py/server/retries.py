@@ -1,4 +1,4 @@
-"""Repeated requests attach to the run they repeat (``clients.md`` ER-5).
+"""Repeated requests attach to the run they repeat.
 
 A request with an ``Idempotency-Key`` is remembered under that key; one of an SDK that counts its retries
 (``x-stainless-retry-count``) under what it asks. A repetition follows the running response or replays the finished
@@ -49,10 +49,19 @@ class _Entry:
 
 
 class Retries:
-    """The responses of this process that may be repeated; bounded in number, bytes and time."""
+    """The responses of this process that may be repeated; bounded in number, bytes and time.
 
-    def __init__(self, session_headers: Sequence[str] = (), now: Callable[[], float] = time.monotonic) -> None:
+    ``grace`` is how many seconds a run waits for its client to ask again, when that is one that counts its retries.
+    """
+
+    def __init__(
+        self,
+        session_headers: Sequence[str] = (),
+        now: Callable[[], float] = time.monotonic,
+        grace: float = 0.0,
+    ) -> None:
         self._session_headers = tuple(session_headers)
+        self._grace = grace
         self._now = now
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
@@ -92,13 +101,13 @@ class Retries:
             return Claim(entry.tape, repeats=True)
         if entry is not None and entry.tape.overlong and again:
             raise Conflict("The response to this request is too large to be repeated; use a new `Idempotency-Key`.")
-        tape = Tape(TAPE_BYTES, self._now)
+        tape = Tape(TAPE_BYTES, self._now, self._grace if counted.isdecimal() else 0.0)
         self._entries[identity] = _Entry(tape, digest, KEYED_SECONDS if key else COUNTED_SECONDS)
         self._entries.move_to_end(identity)
         return Claim(tape, repeats=False)
 
     def keep(self, run: str, owner: str, tape: Tape | None, *, stream: bool) -> Tape:
-        """A tape under the id of a run that outlives its client (CX-2); ``tape`` if it has one already."""
+        """A tape under the id of a run that outlives its client; ``tape`` if it has one already."""
         self._forget_old()
         tape = tape or Tape(TAPE_BYTES, self._now)
         self._entries[_digest("run", run, owner)] = _Entry(tape, "", KEYED_SECONDS, stream)

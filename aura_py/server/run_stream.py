@@ -78,11 +78,15 @@ class RunStream:
         encoder = self.encoder
         steady = encoder.steady_heartbeat
         seconds = self.pace.heartbeat * (_STEADY_FACTOR if steady else 1)
+
+        def left() -> bool:
+            return client_left(self.run, self.tape, stays=self.stays, begun=outlet.started)
+
         outlet = Outlet(
             scope,
             receive,
             send,
-            on_gone=self._left,
+            on_gone=left,
             heartbeat=Heartbeat(encoder.heartbeat, seconds, steady),
             stall=self.pace.stall,
         )
@@ -180,17 +184,22 @@ class RunStream:
         }
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items()]
 
-    def _left(self) -> bool:
-        return client_left(self.run, self.tape, stays=self.stays)
-
 
 async def respond_with_error(
-    outlet: Outlet, error: AuraError, headers: Mapping[str, str], *, debug: bool, tools_ran: bool = False
+    outlet: Outlet,
+    error: AuraError,
+    headers: Mapping[str, str],
+    *,
+    debug: bool,
+    tools_ran: bool = False,
+    tape: Tape | None = None,
 ) -> None:
-    """The envelope through an outlet; nothing for a client that is gone."""
-    if outlet.gone:
-        return
+    """The envelope through an outlet; nothing for a client that is gone. ``tape`` keeps it for repeated requests."""
     response = error_response(error, debug=debug, tools_ran=tools_ran)
     response.headers.update(headers)
-    await outlet.start(response.status_code, response.raw_headers)
-    await outlet.write(bytes(response.body), last=True)
+    if tape is not None:
+        tape.start(response.status_code, response.raw_headers)
+        tape.append(bytes(response.body), last=True)
+    if not outlet.gone:
+        await outlet.start(response.status_code, response.raw_headers)
+        await outlet.write(bytes(response.body), last=True)

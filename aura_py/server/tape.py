@@ -1,23 +1,33 @@
-"""A response as it was sent, for requests that follow or repeat it (``clients.md`` ER-5)."""
+"""A response as it was sent, for requests that follow or repeat it."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import anyio
 
+from aura_py.errors import RunCancelled
+from aura_py.run.engine import Run
+
 
 class Tape:
-    """Frames of one response. ``limit`` bytes are kept; a longer response cannot be followed any more."""
+    """Frames of one response. ``limit`` bytes are kept; a longer response cannot be followed any more.
 
-    def __init__(self, limit: int, now: Callable[[], float] = time.monotonic) -> None:
+    ``grace`` is how many seconds the run of a response of which nothing was sent goes on without a reader, because
+    its client is one that asks again.
+    """
+
+    def __init__(self, limit: int, now: Callable[[], float] = time.monotonic, grace: float = 0.0) -> None:
         self._limit = limit
         self._now = now
+        self._grace = grace
         self._frames: list[bytes] = []
         self._news = anyio.Event()
         self._followers = 0
-        self._orphaned: Callable[[], None] | None = None
+        self._run: Run | None = None
         self.head: tuple[int, Sequence[tuple[bytes, bytes]]] | None = None
         self.size = 0
         self.complete = False
@@ -50,33 +60,51 @@ class Tape:
         if not self.complete:
             self._forget()
 
-    def hand_over(self, orphaned: Callable[[], None]) -> bool:
-        """The first reader has left: whether others still follow. ``orphaned`` is called when the last one leaves.
+    def hand_over(self, run: Run, *, begun: bool) -> bool:
+        """The first reader has left: whether the run goes on. ``begun``: something of the answer was sent to it.
 
-        Without followers the tape is discarded.
+        A run that goes on is cancelled when the last follower leaves a response that has begun, or when the grace is
+        over, nobody has come to follow, and asking again would repeat nothing.
         """
-        if not self._followers:
-            self.discard()
-            return False
-        self._orphaned = orphaned
-        return True
+        self._run = run
+        return bool(self._followers) or self._wait_for_retry(run, begun=begun)
 
-    async def follow(self) -> AsyncGenerator[bytes, None]:
-        """Every frame from the first on; ends when the response is complete or was discarded."""
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Counts the caller as a reader, from before the status is known until the block is left."""
         self._followers += 1
         try:
-            position = 0
-            while True:
-                while position < len(self._frames):
-                    position += 1
-                    yield self._frames[position - 1]
-                if self.complete or self.discarded:
-                    return
-                await self._news.wait()
+            yield
         finally:
             self._followers -= 1
-            if not self._followers and self._orphaned is not None and not self.complete:
-                self._orphaned()
+            if self._run is not None and not self._followers and not self.complete:
+                self._wait_for_retry(self._run, begun=self.head is not None)
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        """Every frame from the first on; ends when the response is complete or was discarded."""
+        position = 0
+        while True:
+            while position < len(self._frames):
+                position += 1
+                yield self._frames[position - 1]
+            if self.complete or self.discarded:
+                return
+            await self._news.wait()
+
+    def _wait_for_retry(self, run: Run, *, begun: bool) -> bool:
+        if begun or run.waiting or not self._grace:
+            self._stop(run)
+            return False
+        asyncio.get_running_loop().call_later(self._grace, self._grace_is_over, run)
+        return True
+
+    def _grace_is_over(self, run: Run) -> None:
+        if not self._followers and not self.complete and not run.acted:
+            self._stop(run)
+
+    def _stop(self, run: Run) -> None:
+        self.discard()
+        run.cancel(RunCancelled("The client left before the answer was complete."))
 
     async def wait_for_head(self) -> None:
         """Returns when the status is known or the response was discarded."""

@@ -86,6 +86,8 @@ def parse_arguments(text: str) -> JsonObject | str:
 
 def _chain(stages: Sequence[Middleware]) -> Next:
     async def call_tool(invocation: Invocation, context: CallContext) -> ToolOutcome:
+        if not invocation.tool.annotations.read_only:
+            context.run.note_side_effect()
         try:
             outcome = await invocation.tool.call(invocation.arguments, context)
         except asyncio.CancelledError:

@@ -36,6 +36,14 @@ def mock_tool(message: str) -> str:
 
 
 @server.tool()
+def open_ticket(path: str) -> str:
+    """Writes a line: a side effect that can be counted."""
+    with Path(path).open("a") as file:
+        file.write("ticket\n")
+    return "opened"
+
+
+@server.tool()
 def list_files(path: str) -> list[str]:
     """Names in a directory."""
     return sorted(entry.name for entry in Path(path).iterdir())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aura_py.errors import RequestError
 from aura_py.messages import JsonObject, ToolCall
-from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, success
+from aura_py.tools.contract import Annotations, BuiltinTool, CallContext, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner, parse_arguments
 from aura_py.tools.toolset import Toolset
 from tests.agent.stages import Scenario, call_context
@@ -62,3 +64,20 @@ async def test_our_own_errors_keep_their_sentence() -> None:
 
     outcome = await runner(refuse).run(ToolCall("1", "search_logs", "{}"), call_context())
     assert outcome.text == "ToolCallError: `x` is not allowed; use `y`."
+
+
+@pytest.mark.parametrize(("read_only", "noted"), [(True, 0), (False, 1), (None, 1)])
+async def test_a_tool_that_is_not_marked_as_read_only_is_noted_before_it_runs(
+    read_only: bool | None, noted: int
+) -> None:
+    notes: list[str] = []
+
+    async def handle(_arguments: JsonObject, _context: CallContext) -> str:
+        notes.append("ran")
+        return "done"
+
+    tool = BuiltinTool("write", "", {}, handle, "mcp", annotations=Annotations(read_only=read_only))
+    context = call_context()
+    noting = replace(context, run=replace(context.run, note_side_effect=lambda: notes.append("noted")))
+    await ToolRunner(Toolset((tool,))).run(ToolCall("c", "write", "{}"), noting)
+    assert notes == ["noted"] * noted + ["ran"]
