@@ -247,3 +247,4 @@ class ProviderProtocolError(ProviderError):
     """The provider sent something that is not its protocol."""
 
     code = "provider_protocol_error"
+    retryable = True

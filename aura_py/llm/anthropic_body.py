@@ -9,7 +9,7 @@ from aura_py.llm import claude
 from aura_py.llm.contract import ChatRequest, NamedTool, ToolChoice
 from aura_py.llm.failures import Asked
 from aura_py.llm.images import Inline, inline_file, inline_image
-from aura_py.llm.turns import Turn, arguments_object, split, texts, told
+from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts, told
 from aura_py.messages import FilePart, ImagePart, Message, Part, Reasoning, TextPart
 
 PROVIDER = "anthropic"
@@ -34,7 +34,7 @@ def build_body(
         RequestError: The request asks for something the Messages API has no field for.
     """
     sampling = request.sampling
-    systems, turns = split(request.messages)
+    systems, turns = split(sendable_messages(request))
     if not request.tools:
         turns = told(turns)
     limit = sampling.max_tokens or max_tokens or claude.default_max_tokens(asked.model)

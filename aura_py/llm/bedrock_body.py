@@ -13,7 +13,7 @@ from aura_py.llm import claude
 from aura_py.llm.contract import ChatRequest, NamedTool
 from aura_py.llm.failures import Asked
 from aura_py.llm.images import Inline, inline_file, inline_image
-from aura_py.llm.turns import Turn, arguments_object, split, texts, told
+from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts, told
 from aura_py.messages import FilePart, ImagePart, Message, Part, Reasoning, TextPart
 
 PROVIDER = "bedrock"
@@ -53,7 +53,7 @@ def build_body(
     if sampling.seed is not None:
         raise asked.refuse("seed", "the Converse API has no seed")
     claude.check_sampling(asked, sampling)
-    systems, turns = split(request.messages)
+    systems, turns = split(sendable_messages(request))
     offered = request.tools if request.tool_choice != "none" else ()
     if not offered:
         # Converse knows no choice `none`, and rejects tool blocks without tool definitions.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aura_py.llm.contract import ChatRequest, NamedTool, ToolSpec
+from aura_py.llm.turns import arguments_text, sendable_messages
 from aura_py.messages import FilePart, ImagePart, JsonObject, Message, Part, TextPart, ToolCall
 
 Body: TypeAlias = dict[str, object]
@@ -16,6 +17,7 @@ Body: TypeAlias = dict[str, object]
 class ChatSettings:
     """What an agent's file fixes for every call. ``extra`` is merged last, shallowly, and wins.
 
+    ``origin``: the address that is asked; what it added to its tool calls goes back to it, and to nobody else.
     ``returns_reasoning_of``: the provider whose reasoning goes back beside its tool calls, under the key it came in.
     """
 
@@ -26,6 +28,7 @@ class ChatSettings:
     reasoning_effort: str | None = None
     system_role: str = "system"
     returns_reasoning_of: str = ""
+    origin: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -34,7 +37,7 @@ def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
     sampling = request.sampling
     body: Body = {
         "model": settings.model,
-        "messages": messages(request.messages, settings, request.left_out),
+        "messages": messages(sendable_messages(request), settings, request.left_out),
         "stream": True,
     }
     if "stream_options" not in request.left_out:
@@ -82,7 +85,7 @@ def messages(conversation: Sequence[Message], settings: ChatSettings, left_out: 
         elif message.role == "user":
             result.append({"role": "user", "content": _content(message.content)})
         elif message.role == "assistant":
-            result.append(_assistant(message, reasoning_of))
+            result.append(_assistant(message, reasoning_of, settings.origin))
         else:
             result.append({"role": "tool", "tool_call_id": message.tool_call_id or "", "content": message.text})
             pictures = tuple(part for part in message.content if not isinstance(part, TextPart))
@@ -93,21 +96,26 @@ def messages(conversation: Sequence[Message], settings: ChatSettings, left_out: 
     return result + waiting
 
 
-def _assistant(message: Message, returns_reasoning_of: str) -> Body:
+def _assistant(message: Message, reasoning_of: str, origin: str) -> Body:
     body: Body = {"role": "assistant", "content": message.text or None}
     if message.tool_calls:
-        body["tool_calls"] = [_call(call) for call in message.tool_calls]
+        body["tool_calls"] = [_call(call, origin) for call in message.tool_calls]
         for reasoning in message.reasoning:
             key = reasoning.opaque.get("key")
-            if reasoning.provider == returns_reasoning_of and isinstance(key, str):
+            if reasoning.provider == reasoning_of and isinstance(key, str):
                 body[key] = reasoning.text
     elif not message.text:
         body["content"] = ""
     return body
 
 
-def _call(call: ToolCall) -> Body:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+def _call(call: ToolCall, origin: str) -> Body:
+    function = {"name": call.name, "arguments": arguments_text(call)}
+    body: Body = {"id": call.id, "type": "function", "function": function}
+    extras = call.opaque.get("extras")
+    if isinstance(extras, Mapping) and call.opaque.get("origin") == origin:
+        body.update(extras)
+    return body
 
 
 def _tool(tool: ToolSpec) -> Body:

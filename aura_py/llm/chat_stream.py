@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 import orjson
 
 from aura_py.errors import ProviderError
 from aura_py.llm.assembler import ToolCallAssembler
-from aura_py.llm.contract import Delta, Finish, Text, Thinking, UsageReport
-from aura_py.llm.failures import Asked, is_context_overflow
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, ToolCallFragment, UsageReport
+from aura_py.llm.failures import Asked
+from aura_py.llm.finish_reasons import finish_reason, is_failure
 from aura_py.llm.json_text import MALFORMED, to_json
-from aura_py.messages import FinishReason, Usage
+from aura_py.llm.lenient_json import DONE, LenientJson
+from aura_py.llm.stream_errors import stated_error, stream_error
+from aura_py.llm.usage_counts import UsageCounter, count
+from aura_py.messages import FinishReason, Json, Usage
 
 _Object: TypeAlias = dict[str, object]
+_CALL_KEYS = frozenset({"index", "id", "type", "function", "name", "arguments"})
 
 
 class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -30,7 +35,10 @@ class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _PlainChoice(msgspec.Struct, gc=False):
     delta: _PlainDelta
+    index: Literal[0] | None = None
     finish_reason: None = None
+    message: None = None
+    error: None = None
 
 
 class _PlainChunk(msgspec.Struct, gc=False):
@@ -38,34 +46,11 @@ class _PlainChunk(msgspec.Struct, gc=False):
 
     choices: tuple[_PlainChoice]
     usage: None = None
+    x_groq: None = None
     error: None = None
 
 
 _plain = msgspec.json.Decoder(_PlainChunk).decode
-
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "max_tokens": "length",
-    "model_length": "length",
-    "eos": "stop",
-    "end_turn": "stop",
-    "sensitive": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "blocklist": "content_filter",
-    "prohibited_content": "content_filter",
-    "spii": "content_filter",
-}
-"""OpenAI's words, and those of servers that speak its protocol; Google's come in capitals."""
-_BROKEN = frozenset({"error", "abort", "network_error", "insufficient_system_resource", "malformed_function_call"})
-"""The server gave up in the middle; what came before is not the whole answer."""
-
-_STATUS = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "content_filter": 400, "invalid_prompt": 400}
-"""HTTP statuses of codes that come inside a stream, where there is no other status."""
 
 
 class ChatStream:
@@ -73,16 +58,19 @@ class ChatStream:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
+        self._json = LenientJson()
         self._calls = ToolCallAssembler()
+        self._usage = UsageCounter()
         self._finish: FinishReason | None = None
         self._refused = False
+        self._streamed = False
         self.done = False
         """``[DONE]`` was seen; whatever follows is not part of the answer."""
         self.failure: ProviderError | None = None
         """Why the stream is over; to be raised after the deltas that came before it."""
 
     def read(self, payloads: Iterable[bytes]) -> list[Delta]:
-        """Stops at an ``error`` object and at a payload that is not JSON, and keeps the :attr:`failure`."""
+        """Stops at an error object and at a payload that is not JSON, and keeps the :attr:`failure`."""
         deltas: list[Delta] = []
         try:
             self._read(payloads, deltas)
@@ -91,7 +79,8 @@ class ChatStream:
         except MALFORMED as error:
             # The JSON is not shaped like a chunk.
             self.failure = self._asked.garbage("", error)
-        return deltas
+        self._streamed = self._streamed or _is_content(deltas)
+        return self._json.joined(deltas)
 
     def _read(self, payloads: Iterable[bytes], deltas: list[Delta]) -> None:
         for payload in payloads:
@@ -102,19 +91,35 @@ class ChatStream:
                 text = _plain(payload).choices[0].delta.content
             except msgspec.MsgspecError:
                 self._any(payload, deltas)
+                if self.done:
+                    break
             else:
                 if text:
                     deltas.append(Text(text))
 
     def _any(self, payload: bytes, deltas: list[Delta]) -> None:
         try:
-            chunk = orjson.loads(payload)
+            self._value(orjson.loads(payload), deltas)
         except orjson.JSONDecodeError:
-            chunk = None
-        if isinstance(chunk, dict):
-            self._chunk(chunk, deltas)
+            try:
+                for value in self._json.values(payload):
+                    self._value(value, deltas)
+                    if self.done:
+                        break
+            except ValueError as error:
+                raise self._asked.garbage(payload.decode(errors="replace"), error) from error
+
+    def _value(self, value: object, deltas: list[Delta]) -> None:
+        if isinstance(value, dict):
+            self._chunk(value, deltas)
+        elif value == DONE:
+            self.done = True
+        elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            # Google wraps its errors so.
+            for each in value:
+                self._chunk(each, deltas)
         else:
-            self._odd(payload, deltas)
+            raise self._asked.garbage(to_json(value).decode())
 
     @property
     def finished(self) -> bool:
@@ -122,9 +127,15 @@ class ChatStream:
         return self.done or self._finish is not None
 
     def end(self) -> list[Delta]:
-        """The complete calls and the finish. A stream that stopped without either mark was cut off."""
+        """The complete calls and the finish.
+
+        Raises:
+            ProviderError: The stream stopped without either mark, or without ever having had a choice.
+        """
         if not self.finished:
             raise self._asked.broken()
+        if self._finish is None and not self._streamed:
+            raise self._asked.empty()
         deltas: list[Delta] = [*self._calls.finish()]
         reason = self._finish or "stop"
         if deltas and reason == "stop":
@@ -134,108 +145,124 @@ class ChatStream:
         if reason == "tool_calls" and not deltas:
             reason = "stop"
         deltas.append(Finish(reason))
-        return deltas
+        return self._json.joined(deltas)
 
     def extra(self, delta: _Object, deltas: list[Delta]) -> None:
         """What a related dialect reads from a delta besides the common keys."""
 
     def _chunk(self, chunk: _Object, deltas: list[Delta]) -> None:
-        if chunk.get("error"):
-            raise self._error(chunk["error"])
         choices = chunk.get("choices")
-        if choices:
-            choice = choices[0]  # type: ignore[index]
-            delta = choice.get("delta") or choice.get("message")
-            if delta:
-                thought = delta.get("reasoning_content") or delta.get("reasoning")
-                if thought and isinstance(thought, str):
-                    deltas.append(Thinking(thought))
-                text = delta.get("content")
-                if text:
-                    if not isinstance(text, str):
-                        text = _parts(text, deltas)
-                    if text:
-                        deltas.append(Text(text))
-                calls = delta.get("tool_calls")
-                if calls:
-                    self._fragments(calls, deltas)
-                refusal = delta.get("refusal")
-                if refusal and isinstance(refusal, str):
-                    self._refused = True
-                    deltas.append(Text(refusal))
-                self.extra(delta, deltas)
+        error = chunk.get("error") or (None if choices or chunk.get("usage") else stated_error(chunk))
+        if error:
+            raise stream_error(self._asked, error)
+        choice = _first_choice(choices)
+        if choice is not None:
+            delta, whole = choice.get("delta"), choice.get("message")
+            if isinstance(delta, dict):
+                self._delta(delta, deltas)
+            if isinstance(whole, dict) and not self._streamed and not _is_content(deltas):
+                # Some servers repeat the whole answer in the end.
+                self._delta(whole, deltas)
+            if choice.get("error"):
+                raise stream_error(self._asked, choice["error"])
             reason = choice.get("finish_reason")
+            if is_failure(reason):
+                raise stream_error(self._asked, f"the provider ended the answer with `{reason}`")
             if reason:
-                self._reason(reason, choice)
-        usage = chunk.get("usage")
-        if usage:
-            deltas.append(UsageReport(read_usage(usage)))  # type: ignore[arg-type]
+                self._finish = finish_reason(reason)
+        usage = chunk.get("usage") or _at(chunk, "x_groq").get("usage") or (choice or {}).get("usage")
+        if isinstance(usage, dict) and self._usage.add(read_usage(usage)):
+            deltas.append(UsageReport(self._usage.total))
 
-    def _reason(self, reason: str, choice: _Object) -> None:
-        # Google writes `content_filter: SAFETY` and `function_call_filter: MALFORMED_FUNCTION_CALL`.
-        kind, _, cause = reason.lower().partition(": ")
-        if kind in _BROKEN or cause in _BROKEN:
-            raise self._error(choice.get("error") or f"the provider ended the answer with `{reason}`")
-        self._finish = _FINISH.get(kind, "stop")
+    def _delta(self, delta: _Object, deltas: list[Delta]) -> None:
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        if thought and isinstance(thought, str):
+            deltas.append(Thinking(thought))
+        text = delta.get("content")
+        if text:
+            if not isinstance(text, str):
+                text = _parts(text, deltas)
+            if text:
+                deltas.append(Text(text))
+        calls = delta.get("tool_calls")
+        if not calls and isinstance(delta.get("function_call"), dict):
+            calls = [{"function": delta["function_call"]}]
+        if isinstance(calls, list):
+            self._fragments(calls, deltas)
+        refusal = delta.get("refusal")
+        if refusal and isinstance(refusal, str):
+            self._refused = True
+            deltas.append(Text(refusal))
+        self.extra(delta, deltas)
 
-    def _fragments(self, calls: list[_Object], deltas: list[Delta]) -> None:
+    def _fragments(self, calls: list[object], deltas: list[Delta]) -> None:
+        same_chunk = False
         for fragment in calls:
-            function = fragment.get("function") or {}
-            arguments = function.get("arguments")  # type: ignore[attr-defined]
+            if not isinstance(fragment, dict):
+                continue
+            function = fragment.get("function")
+            if not isinstance(function, dict):
+                function = fragment
+            arguments = function.get("arguments")
             if arguments is None:
                 arguments = ""
             elif not isinstance(arguments, str):
                 arguments = to_json(arguments).decode()
+            index, id_, name = fragment.get("index"), fragment.get("id"), function.get("name")
             deltas.append(
                 self._calls.add(
-                    fragment.get("index"),  # type: ignore[arg-type]
-                    fragment.get("id"),  # type: ignore[arg-type]
-                    function.get("name"),  # type: ignore[attr-defined]
+                    index if isinstance(index, int) else None,
+                    str(id_) if id_ else None,
+                    name if isinstance(name, str) else None,
                     arguments,
+                    self._opaque(fragment),
+                    same_chunk=same_chunk,
                 )
             )
+            same_chunk = True
 
-    def _odd(self, payload: bytes, deltas: list[Delta]) -> None:
-        """Some servers end events with one newline only, so that several objects share a payload."""
-        lines = payload.split(b"\n")
-        if len(lines) > 1:
-            self._read(lines, deltas)
-        elif payload.strip():
-            raise self._asked.garbage(payload.decode(errors="replace"))
-
-    def _error(self, error: object) -> ProviderError:
-        body = error if isinstance(error, str) else to_json(error).decode()
-        code = error.get("code") if isinstance(error, dict) else None
-        status = code if isinstance(code, int) else _STATUS.get(str(code))
-        if status is None and isinstance(error, dict):
-            status = next((error[key] for key in ("status", "status_code") if isinstance(error.get(key), int)), None)
-        if status != 429 and is_context_overflow(body):
-            return self._asked.overflow(body, status=status)
-        return self._asked.status(status or 500, body)
+    def _opaque(self, fragment: _Object) -> dict[str, Json] | None:
+        """What a server adds to a call of its own accord, such as Google's thought signatures, and wants back."""
+        if fragment.keys() <= _CALL_KEYS:
+            return None
+        extras = {key: value for key, value in fragment.items() if key not in _CALL_KEYS and value is not None}
+        return {"extras": extras, "origin": self._asked.place} if extras else None  # type: ignore[dict-item]
 
 
 def read_usage(usage: _Object) -> Usage:
-    """OpenAI's usage object; absent counts are 0."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
+    """OpenAI's usage object, or one that looks like it; absent counts are 0."""
+    prompt = _at(usage, "prompt_tokens_details") or _at(usage, "input_tokens_details")
+    completion = _at(usage, "completion_tokens_details") or _at(usage, "output_tokens_details")
     return Usage(
-        input=_count(usage, "prompt_tokens"),
-        output=_count(usage, "completion_tokens"),
-        cached=_count(prompt, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"),
-        cache_write=_count(prompt, "cache_write_tokens"),
-        reasoning=_count(completion, "reasoning_tokens"),
+        input=count(usage, "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_eval_count"),
+        output=count(usage, "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "eval_count"),
+        cached=count(prompt, "cached_tokens") or count(usage, "prompt_cache_hit_tokens", "cached_tokens"),
+        cache_write=count(prompt, "cache_write_tokens"),
+        reasoning=count(completion, "reasoning_tokens"),
     )
 
 
-def _count(table: object, key: str) -> int:
-    value = table.get(key) if isinstance(table, dict) else None
-    return value if isinstance(value, int) else 0
+def _at(table: _Object, key: str) -> _Object:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _first_choice(choices: object) -> _Object | None:
+    """The choice that is the answer: others may come beside or between, when a file asks for several."""
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and not choice.get("index"):
+            return choice
+    return None
+
+
+def _is_content(deltas: list[Delta]) -> bool:
+    return any(isinstance(delta, Text | Thinking | ToolCallFragment) for delta in deltas)
 
 
 def _parts(parts: object, deltas: list[Delta]) -> str:
     """The text of content that comes as a list of parts; thoughts among them, as Mistral sends them, become deltas."""
     texts = []
-    for part in parts if isinstance(parts, list) else ():
+    for part in parts if isinstance(parts, list) else (parts,):
         if not isinstance(part, dict):
             continue
         thoughts = part.get("thinking")

@@ -208,6 +208,10 @@ class Asked:
         detail = self._at_place(_chain(cause) if cause else "the stream ended early")
         return ProviderUnreachable(self._sentence(what), detail=detail)
 
+    def empty(self) -> ProviderError:
+        """A stream that ended properly and never had anything of an answer in it."""
+        return ProviderProtocolError(self._sentence("ended the stream without an answer; try again"))
+
     def garbage(self, text: str, cause: BaseException | None = None) -> ProviderError:
         """Something that is not the provider's protocol."""
         if _HTML.search(text[:_MATCHED_CHARS]):

@@ -10,7 +10,7 @@ from aura_py.llm.contract import ChatRequest, NamedTool, ReasoningEffort, ToolCh
 from aura_py.llm.failures import Asked
 from aura_py.llm.gemini_schema import readable
 from aura_py.llm.images import inline_file, inline_image
-from aura_py.llm.turns import Turn, arguments_object, split, texts
+from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts
 from aura_py.messages import FilePart, ImagePart, Message, Part, TextPart, ToolCall
 
 PROVIDER = "gemini"
@@ -47,7 +47,7 @@ def build_body(
     Raises:
         RequestError: The request asks for something the API has no field for.
     """
-    systems, turns = split(request.messages)
+    systems, turns = split(sendable_messages(request))
     calls = {call.id: call for turn in turns for message in turn.messages for call in message.tool_calls}
     body: Body = {
         "contents": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,19 +11,32 @@ import orjson
 
 MALFORMED: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What JSON of a wrong shape makes of the code that reads it; JSON of a thousand levels exhausts the stack."""
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 def to_json(value: object) -> bytes:
     """``value`` as compact JSON; equal values give equal bytes.
 
     Tools return what orjson refuses (lone surrogates, huge integers, great depth); such values take the slow road,
-    and a lone surrogate becomes ``?``.
+    and a lone surrogate becomes U+FFFD.
     """
     try:
         return orjson.dumps(value, default=_plain)
     except orjson.JSONEncodeError:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
-        return text.encode("utf-8", "replace")
+        return whole_text(text).encode()
+
+
+def whole_text(text: str) -> str:
+    """``text`` with both halves of a surrogate pair joined; a half that stays single becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def whole_escapes(text: str) -> str:
+    """JSON text in which no escape stands for half a character: strict parsers refuse all of it for one."""
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text) if "\\u" in text else text
 
 
 def _plain(value: object) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 from aura_py.llm.contract import ChatRequest, ReasoningEffort, ToolSpec
 from aura_py.llm.failures import Asked
 from aura_py.llm.images import inline_file, inline_image
-from aura_py.llm.turns import arguments_object
+from aura_py.llm.turns import arguments_object, sendable_messages
 from aura_py.messages import FilePart, ImagePart, Message, TextPart
 
 PROVIDER = "ollama"
@@ -31,7 +31,7 @@ def build_body(
         RequestError: The request asks for something the API has no field for.
     """
     sampling = request.sampling
-    body: Body = {"model": asked.model, "messages": _messages(request.messages, asked), "stream": True}
+    body: Body = {"model": asked.model, "messages": _messages(sendable_messages(request), asked), "stream": True}
     tools = _offered(request, asked)
     if tools:
         body["tools"] = [

@@ -12,7 +12,7 @@ from aura_py.llm.chat_request import ChatSettings, chat_body, has_linked_files
 from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Capabilities, ChatRequest, Delta, ThinkingBlock
 from aura_py.llm.failures import Asked
-from aura_py.llm.json_text import to_json
+from aura_py.llm.json_text import to_json, whole_text
 from aura_py.llm.reading import drain
 from aura_py.llm.sse import OversizedEvent, SseReader
 from aura_py.llm.transport import HttpClient, check_key, join_url
@@ -99,7 +99,9 @@ class ChatCompletionsModel:
         """An answer that is not a stream: some servers ignore ``stream`` and send one object."""
         if kind == "text/html":
             raise self._asked.garbage(body.decode(errors="replace"))
-        deltas = chat.read((body,))
+        events = SseReader()
+        # Some servers send events under this type.
+        deltas = chat.read((body,) if body.lstrip()[:1] in b"{[" else [*events.feed(body), *events.close()])
         if chat.failure is not None:
             raise chat.failure
         yield [*deltas, *chat.end()]
@@ -115,6 +117,7 @@ def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:
     address = config.base_url or ADDRESS
     official = is_openai(address)
     reasons = _wants_developer(config.model)
+    asked = Asked(agent, PROVIDER, config.model, address, secrets=(key,))
     settings = ChatSettings(
         model=config.model,
         temperature=config.temperature,
@@ -124,8 +127,8 @@ def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:
         returns_reasoning_of=PROVIDER,
         system_role="developer" if official and reasons else "system",
         extra=config.additional_params,
+        origin=asked.place,
     )
-    asked = Asked(agent, PROVIDER, config.model, address, secrets=(key,))
     return _OpenAIModel(config, settings, asked, key_headers(address, key), reader=_OpenAIStream)
 
 
@@ -179,7 +182,7 @@ class _OpenAIStream(ChatStream):
     def end(self) -> list[Delta]:
         deltas = super().end()
         if self._thoughts:
-            block = Reasoning("".join(self._thoughts), PROVIDER, {"key": self._key})
+            block = Reasoning(whole_text("".join(self._thoughts)), PROVIDER, {"key": self._key})
             deltas.insert(0, ThinkingBlock(block))
         return deltas
 

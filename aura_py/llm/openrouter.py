@@ -9,6 +9,7 @@ from aura_py.llm.chat_request import ChatSettings
 from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Capabilities, ChatRequest, Delta, Finish, Thinking, ThinkingBlock
 from aura_py.llm.failures import Asked
+from aura_py.llm.json_text import whole_text
 from aura_py.llm.openai import ChatCompletionsModel
 from aura_py.llm.transport import check_key
 from aura_py.messages import Message, Reasoning
@@ -42,13 +43,14 @@ _GROWING = ("text", "summary", "data", "signature")
 def build(config: OpenRouterLLM, *, agent: str) -> ChatCompletionsModel:
     """The model of an agent's ``[agent.llm]`` table. Nothing is imported or connected yet."""
     key = check_key(config.api_key.get_secret_value(), agent)
+    asked = Asked(agent, PROVIDER, config.model, config.base_url or _ADDRESS, secrets=(key,))
     settings = ChatSettings(
         model=config.model,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
         extra=config.additional_params,
+        origin=asked.place,
     )
-    asked = Asked(agent, PROVIDER, config.model, config.base_url or _ADDRESS, secrets=(key,))
     headers = {"Authorization": f"Bearer {key}"}
     return _OpenRouter(config, settings, asked, headers, capabilities=CAPABILITIES, reader=_OpenRouterStream)
 
@@ -84,40 +86,41 @@ class _OpenRouterStream(ChatStream):
         self._details: dict[tuple[object, object], dict[str, Any]] = {}
 
     def extra(self, delta: Mapping[str, Any], deltas: list[Delta]) -> None:
-        shown = delta.get("reasoning") or delta.get("reasoning_content") or ""
-        details = delta.get("reasoning_details") or ()
+        shown = delta.get("reasoning") or delta.get("reasoning_content")
+        found = delta.get("reasoning_details")
+        details = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         for detail in details:
             self._collect(detail)
         if not shown and details:
             shown = "".join(str(detail.get("text") or detail.get("summary") or "") for detail in details)
             if shown:
                 deltas.append(Thinking(shown))
-        if shown:
+        if shown and isinstance(shown, str):
             self._thoughts.append(shown)
 
     def end(self) -> list[Delta]:
         deltas = super().end()
         if self._details:
-            kept = {"reasoning_details": list(self._details.values())}
-            deltas.insert(0, ThinkingBlock(Reasoning("".join(self._thoughts), PROVIDER, kept)))
+            kept = [{name: _joined(value) for name, value in detail.items()} for detail in self._details.values()]
+            block = Reasoning(whole_text("".join(self._thoughts)), PROVIDER, {"reasoning_details": kept})
+            deltas.insert(0, ThinkingBlock(block))
         assert isinstance(deltas[-1], Finish)
         return deltas
 
-    def _chunk(self, chunk: dict[str, Any], deltas: list[Delta]) -> None:
-        # An error in mid-stream stands beside a choice that only says `error`.
-        if chunk.get("error"):
-            raise self._error(chunk["error"])
-        super()._chunk(chunk, deltas)
-
     def _collect(self, detail: dict[str, Any]) -> None:
         """Pieces of one detail share type and index; texts grow, the rest is replaced."""
-        key = (detail.get("type"), detail.get("index", detail.get("id")))
-        known = self._details.get(key)
-        if known is None:
-            self._details[key] = dict(detail)
-            return
+        key = (str(detail.get("type")), str(detail.get("index", detail.get("id"))))
+        known = self._details.setdefault(key, {})
         for name, value in detail.items():
-            if name in _GROWING and isinstance(value, str) and isinstance(known.get(name), str):
-                known[name] += value
-            elif value is not None:
+            if name in _GROWING and isinstance(value, str):
+                pieces = known.get(name)
+                if isinstance(pieces, list):
+                    pieces.append(value)
+                else:
+                    known[name] = [value]
+            elif value is not None or name not in known:
                 known[name] = value
+
+
+def _joined(value: Any) -> Any:
+    return whole_text("".join(value)) if isinstance(value, list) and all(isinstance(x, str) for x in value) else value

@@ -5,16 +5,22 @@ OpenAI's API forgives what Anthropic, Bedrock and Gemini reject; their dialects 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import orjson
 
+from aura_py.llm.contract import ChatRequest
+from aura_py.llm.json_text import to_json
 from aura_py.messages import JsonObject, Message, Part, TextPart, ToolCall, tool_result
 
 _OPENING = "(The conversation begins with the assistant.)"
 _GO_ON = "Continue."
+_LONGEST_NAME = 64
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{_LONGEST_NAME}}}")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _UNANSWERED = "No result was recorded for this call."
 
 
@@ -60,14 +66,47 @@ def texts(content: Iterable[Part]) -> list[Part]:
 
 
 def arguments_object(call: ToolCall) -> JsonObject:
-    """A call's arguments as an object; what the model wrote wrongly is kept as text so that it sees its mistake."""
+    """The object that was executed for a call, or what the model wrote wrongly as text, so that it sees its mistake."""
     if not call.arguments.strip():
         return {}
     try:
         value = orjson.loads(call.arguments)
+        if isinstance(value, str):
+            # Encoded twice: the runner unwraps it as well.
+            value = orjson.loads(value)
     except orjson.JSONDecodeError:
         return {"invalid_arguments": call.arguments}
+    if value is None:
+        return {}
     return value if isinstance(value, dict) else {"invalid_arguments": call.arguments}
+
+
+def arguments_text(call: ToolCall) -> str:
+    """:func:`arguments_object` as JSON; what was an object already stays as it was written, for the prompt's cache."""
+    value = arguments_object(call)
+    written = call.arguments.lstrip().startswith("{") and "invalid_arguments" not in value
+    return call.arguments if written else to_json(value).decode()
+
+
+def sendable_messages(request: ChatRequest) -> Sequence[Message]:
+    """The conversation with names of tools that a provider takes: models make up some that none does, even empty ones.
+
+    What the request offers keeps its name.
+    """
+    offered = {tool.name for tool in request.tools}
+    odd = {
+        call.name: _NOT_IN_NAMES.sub("_", call.name)[:_LONGEST_NAME] or "unnamed"
+        for message in request.messages
+        for call in message.tool_calls
+        if call.name not in offered and not _NAME.fullmatch(call.name)
+    }
+    return [_renamed(message, odd) for message in request.messages] if odd else request.messages
+
+
+def _renamed(message: Message, names: Mapping[str, str]) -> Message:
+    calls = tuple(replace(call, name=names.get(call.name, call.name)) for call in message.tool_calls)
+    name = names.get(message.name or "", message.name) if message.role == "tool" else message.name
+    return replace(message, tool_calls=calls, name=name)
 
 
 def _user(text: str) -> Turn:

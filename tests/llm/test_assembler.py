@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,14 +91,66 @@ def test_fragments_count_calls_in_order_of_appearance() -> None:
     assert assembler.add(7, None, None, "{}").position == 0
 
 
+def test_two_calls_without_arguments_in_one_chunk_are_two_calls() -> None:
+    assembler = ToolCallAssembler()
+    assembler.add(None, None, "now", "")
+    assembler.add(None, None, "now", "", same_chunk=True)
+    assert len(assembler.finish()) == 2
+
+
+@pytest.mark.parametrize("index", [None, 0])
+def test_calls_that_share_an_id_are_told_apart(index: int | None) -> None:
+    same = [(index, "a", "add", '{"x":1}'), (index, "a", "add", '{"x":2}')]
+    assert assembled(*same) == [("add", '{"x":1}'), ("add", '{"x":2}')]
+    assert len(set(ids(*same))) == 2
+
+
+def test_calls_that_share_an_id_and_have_an_index_each_take_their_own_fragments() -> None:
+    assert assembled(
+        (0, "a", "add", ""), (1, "a", "add", ""), (0, "a", None, '{"x":1}'), (1, "a", None, '{"x":2}')
+    ) == [("add", '{"x":1}'), ("add", '{"x":2}')]
+
+
+def test_whole_calls_that_all_claim_index_0_without_ids_are_told_apart() -> None:
+    assert assembled((0, None, "add", '{"x":1}'), (0, None, "add", '{"x":2}')) == [
+        ("add", '{"x":1}'),
+        ("add", '{"x":2}'),
+    ]
+
+
+@pytest.mark.parametrize("header", [(0, None, None), (0, "a", "add"), (None, "a", "add")])
+def test_arguments_repeated_in_full_at_the_end_count_once(header: tuple[int | None, str | None, str | None]) -> None:
+    begin, more = (header[0], "a", "add", '{"x"'), (header[0], None, None, ":1}")
+    assert assembled(begin, more, (*header, '{"x":1}')) == [("add", '{"x":1}')]
+
+
+@pytest.mark.parametrize("name", [None, "add"])
+def test_an_empty_object_before_the_real_arguments_is_only_a_place_holder(name: str | None) -> None:
+    fragments = [(0, "a", "add", "{}"), (0, "a", name, '{"x"'), (0, None, None, ":1}")]
+    assembler = ToolCallAssembler()
+    assert [assembler.add(*fragment).arguments for fragment in fragments] == ["", '{"x"', ":1}"]
+    assert [ready.call.arguments for ready in assembler.finish()] == ['{"x":1}']
+
+
+def test_an_escape_of_half_a_character_does_not_spoil_the_arguments() -> None:
+    assert assembled((0, "a", "f", r'{"x":"\ud83d","y":"\ud83d\ude00","z":"\\ud83d"}')) == [
+        ("f", r'{"x":"\ufffd","y":"\ud83d\ude00","z":"\\ud83d"}')
+    ]
+
+
 @dataclass
 class Plan:
     name: str
     pieces: list[str]
 
 
+_piece = st.text(st.characters(exclude_characters="{\\"), max_size=5)
 _plans = st.lists(
-    st.builds(Plan, st.sampled_from(["add", "sub", "now"]), st.lists(st.text(max_size=5), max_size=6)),
+    st.builds(
+        Plan,
+        st.sampled_from(["add", "sub", "now"]),
+        st.lists(_piece, max_size=6),
+    ),
     min_size=1,
     max_size=5,
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aura_py.errors import (
     ContextOverflow,
+    ProviderAuthError,
     ProviderError,
     ProviderOverloaded,
     ProviderProtocolError,
@@ -26,7 +27,7 @@ from aura_py.messages import Usage
 ASKED = Asked("tester", "openai", "gpt", "http://127.0.0.1", secrets=("sk-1",))
 
 
-def chunk(finish: str | None = None, **delta: Any) -> bytes:
+def chunk(finish: Any = None, **delta: Any) -> bytes:
     return orjson.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
 
 
@@ -68,14 +69,43 @@ def test_usage_may_come_with_the_finish_or_after_it() -> None:
 def test_usage_that_says_nothing_is_no_usage() -> None:
     assert read({"choices": [], "usage": None}, chunk("stop")) == [Finish("stop")]
     odd = {"choices": [], "usage": {"prompt_tokens": None, "prompt_tokens_details": None}}
-    assert read(odd, chunk("stop"))[0] == UsageReport(Usage())
+    assert read(odd, chunk("stop")) == [Finish("stop")]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"usage": {"prompt_tokens": 3.0, "completion_tokens": 2.0}},
+        {"usage": {"input_tokens": 3, "output_tokens": 2}},
+        {"x_groq": {"id": "r", "usage": {"prompt_tokens": 3, "completion_tokens": 2}}},
+    ],
+    ids=["floats", "other names", "x_groq"],
+)
+def test_usage_counts_however_it_is_written(usage: dict[str, Any]) -> None:
+    assert UsageReport(Usage(3, 2)) in read({"choices": [{"delta": {"content": "a"}}], **usage}, chunk("stop"))
+
+
+def test_usage_that_is_zeroed_in_the_end_does_not_undo_what_was_counted() -> None:
+    def usage(*counts: int) -> dict[str, Any]:
+        return {"choices": [], "usage": dict(zip(("prompt_tokens", "completion_tokens"), counts, strict=True))}
+
+    deltas = read(chunk(content="a"), usage(3, 1), usage(3, 2), usage(0, 0), chunk("stop"))
+    assert [delta.usage for delta in deltas if isinstance(delta, UsageReport)] == [Usage(3, 1), Usage(3, 2)]
 
 
 @pytest.mark.parametrize(
     ("said", "reason"),
-    [("length", "length"), ("content_filter", "content_filter"), ("eos", "stop"), ("new_reason", "stop")],
+    [
+        ("length", "length"),
+        ("max_output_tokens", "length"),
+        ("content_filter", "content_filter"),
+        ("content-filter", "content_filter"),
+        ("eos", "stop"),
+        ("new_reason", "stop"),
+        (1, "stop"),
+    ],
 )
-def test_finish_reasons(said: str, reason: Any) -> None:
+def test_finish_reasons(said: Any, reason: Any) -> None:
     assert read(chunk(content="x"), chunk(said))[-1] == Finish(reason)
 
 
@@ -112,6 +142,142 @@ def test_two_objects_in_one_event_are_read() -> None:
 def test_an_end_without_a_mark_is_a_lost_connection() -> None:
     with pytest.raises(ProviderUnreachable):
         read(chunk(content="half"))
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        (b"[DONE]",),
+        ({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 0}}, b"[DONE]"),
+        (chunk(role="assistant", content=""), b"[DONE]"),
+    ],
+    ids=["mark", "usage", "role"],
+)
+def test_a_stream_without_an_answer_is_a_protocol_error_that_is_tried_again(payloads: Any) -> None:
+    with pytest.raises(ProviderProtocolError) as caught:
+        read(*payloads)
+    assert caught.value.retryable
+
+
+def test_an_empty_answer_that_the_server_calls_complete_is_one() -> None:
+    assert read(chunk(role="assistant", content=""), chunk("stop"), b"[DONE]") == [Finish("stop")]
+
+
+@pytest.mark.parametrize("mark", [b"[DONE] ", b" [DONE]", b"[DONE]\n"])
+def test_the_last_mark_may_have_spaces_around_it(mark: bytes) -> None:
+    assert read(chunk(content="a"), mark, chunk(content="b")) == [Text("a"), Finish("stop")]
+
+
+def test_a_message_after_streamed_text_is_the_same_text_again() -> None:
+    last = {"choices": [{"delta": {}, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop"}]}
+    assert read(chunk(content="a"), chunk(content="b"), last) == [Text("a"), Text("b"), Finish("stop")]
+    stream = ChatStream(ASKED)
+    assert stream.read([chunk(content="ab")]) + stream.read([orjson.dumps(last)]) == [Text("ab")]
+    assert read(last) == [Text("ab"), Finish("stop")]
+
+
+def test_a_second_choice_is_not_part_of_the_answer() -> None:
+    other = {"choices": [{"index": 1, "delta": {"content": "x"}}]}
+    both = {"choices": [{"index": 1, "delta": {"content": "y"}}, {"index": 0, "delta": {"content": "b"}}]}
+    assert read(chunk(content="a"), other, both, chunk("stop")) == [Text("a"), Text("b"), Finish("stop")]
+
+
+def test_the_older_form_of_a_tool_call_is_one() -> None:
+    begin = chunk(function_call={"name": "add", "arguments": ""})
+    more = [chunk(function_call={"arguments": piece}) for piece in ('{"x"', ":1}")]
+    deltas = read(begin, *more, chunk("function_call"))
+    assert [d.call.arguments for d in deltas if isinstance(d, ToolCallReady)] == ['{"x":1}']
+    assert deltas[-1] == Finish("tool_calls")
+
+
+def test_two_calls_without_arguments_in_one_chunk_are_two() -> None:
+    entry = {"function": {"name": "now", "arguments": ""}}
+    deltas = read(chunk(tool_calls=[entry, entry]), chunk("tool_calls"))
+    assert [d.call.arguments for d in deltas if isinstance(d, ToolCallReady)] == ["{}", "{}"]
+
+
+def test_what_a_server_adds_to_a_call_is_kept_with_the_call() -> None:
+    extra = {"google": {"thought_signature": "sig"}}
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    deltas = read(chunk(tool_calls=[{**call, "extra_content": extra}]), chunk("stop"))
+    (ready,) = (delta.call for delta in deltas if isinstance(delta, ToolCallReady))
+    assert ready.opaque == {"extras": {"extra_content": extra}, "origin": ASKED.place}
+
+
+# --- characters and objects that are cut or broken -------------------------------------------------------------------
+
+
+def raw(key: str, text: str) -> bytes:
+    return b'{"choices":[{"index":0,"delta":{"%s":"%s"}}]}' % (key.encode(), text.encode())
+
+
+@pytest.mark.parametrize(("key", "kind"), [("content", Text), ("reasoning", Thinking)])
+@pytest.mark.parametrize("apart", [True, False], ids=["two reads", "one read"])
+def test_halves_of_a_character_in_two_deltas_are_joined(key: str, kind: type[Text | Thinking], apart: bool) -> None:
+    first, second = raw(key, r"a\ud83d"), raw(key, r"\ude00b")
+    stream = ChatStream(ASKED)
+    deltas = stream.read([first]) + stream.read([second]) if apart else stream.read([first, second])
+    assert stream.failure is None
+    assert deltas == [kind("a"), kind("\U0001f600b")]
+
+
+def test_half_a_character_that_stays_single_is_replaced() -> None:
+    assert read(raw("content", r"a\ud83d"), raw("content", "b"), raw("content", r"\ude00"), chunk("stop")) == [
+        Text("a"),
+        Text("\ufffdb"),
+        Text("\ufffd"),
+        Finish("stop"),
+    ]
+    assert read(raw("content", r"a\ud83d"), chunk("stop")) == [Text("a"), Text("\ufffd"), Finish("stop")]
+
+
+def test_halves_of_a_character_in_arguments_are_joined() -> None:
+    def piece(arguments: str) -> bytes:
+        entry = b'{"index":0,"id":"c","function":{"name":"f","arguments":"%s"}}' % arguments.encode()
+        return b'{"choices":[{"delta":{"tool_calls":[%s]}}]}' % entry
+
+    deltas = read(piece(r"{\"q\":\"\ud83d"), piece(r"\ude00\"}"), chunk("tool_calls"))
+    assert [d.call.arguments for d in deltas if isinstance(d, ToolCallReady)] == ['{"q":"\U0001f600"}']
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"choices":[{"delta":{"content":"a"}}],"usage":"none"}',
+        b'{"choices":[{"delta":{"content":"a"}}],"usage":NaN}',
+        b'{"choices":[{"delta":{"content":"a"},"logprobs":NaN}],"created":NaN}',
+        b'{"choices":[{"delta":{"content":"a","tool_calls":"none"}}]}',
+        b'{"choices":[{"delta":{"content":"a","reasoning":{"x":1},"refusal":1}}]}',
+        b'{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":"many","completion_tokens":NaN}}',
+    ],
+)
+def test_an_odd_optional_field_does_not_cost_the_answer(odd: bytes) -> None:
+    assert read(odd, chunk("stop")) == [Text("a"), Finish("stop")]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ({"object": "error", "message": "The model is busy", "code": 503}, ProviderOverloaded),
+        ({"object": "error", "message": "bad key", "code": "401"}, ProviderAuthError),
+        ({"detail": "The model is busy"}, ProviderOverloaded),
+        ({"success": False, "errors": [{"code": 7003, "message": "The model is busy"}]}, ProviderOverloaded),
+        ({"message": "The model is busy", "code": 500}, ProviderOverloaded),
+        ({"error": {"message": "slow down", "code": "429"}}, ProviderOverloaded),
+        ({"choices": [{"delta": {}, "error": {"message": "no", "code": 401}}]}, ProviderAuthError),
+    ],
+)
+def test_an_error_under_any_key_is_a_failure(event: dict[str, Any], kind: type[ProviderError]) -> None:
+    with pytest.raises(kind) as caught:
+        read(chunk(content="a"), event, b"[DONE]")
+    said = caught.value.detail or ""
+    assert any(word in said for word in ("busy", "bad key", "slow down", "no"))
+    assert len(said) <= 500
+
+
+def test_json_that_is_nested_too_deeply_is_a_protocol_error() -> None:
+    with pytest.raises(ProviderProtocolError):
+        read(b'{"choices":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
 def test_done_alone_is_a_mark() -> None:
@@ -183,7 +349,14 @@ _delta = st.dictionaries(
     st.sampled_from(["content", "role", "refusal", "tool_calls", "reasoning", "reasoning_content", "audio"]), _odd
 )
 _choice = st.fixed_dictionaries(
-    {}, optional={"delta": st.one_of(_delta, _odd), "message": _delta, "finish_reason": _odd, "logprobs": _odd}
+    {},
+    optional={
+        "index": st.sampled_from([0, 1, None]),
+        "delta": st.one_of(_delta, _odd),
+        "message": _delta,
+        "finish_reason": _odd,
+        "logprobs": _odd,
+    },
 )
 _chunk = st.fixed_dictionaries(
     {}, optional={"choices": st.one_of(st.lists(_choice, max_size=2), _odd), "usage": _odd, "error": _odd, "id": _odd}

@@ -74,6 +74,9 @@ def test_arguments_that_are_no_object_are_shown_to_the_model_as_they_were() -> N
     assert arguments_object(ToolCall("1", "f", "")) == {}
     assert arguments_object(ToolCall("1", "f", "[1]")) == {"invalid_arguments": "[1]"}
     assert arguments_object(ToolCall("1", "f", '{"a":')) == {"invalid_arguments": '{"a":'}
+    assert arguments_object(ToolCall("1", "f", "null")) == {}
+    assert arguments_object(ToolCall("1", "f", '"{\\"a\\": 1}"')) == {"a": 1}
+    assert arguments_object(ToolCall("1", "f", '"word"')) == {"invalid_arguments": '"word"'}
 
 
 def test_calls_and_results_can_be_told_as_text() -> None:
