@@ -44,6 +44,11 @@ class AuraError(Exception):
         self.param = param
         self.headers: Mapping[str, str] = {}
 
+    @property
+    def log_text(self) -> str:
+        """Message and detail, for the log."""
+        return f"{self.message} ({self.detail})" if self.detail else self.message
+
 
 # --- configuration -------------------------------------------------------------------------------------------------
 

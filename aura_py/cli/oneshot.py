@@ -19,8 +19,9 @@ import click
 from aura_py.agent.contract import Turn
 from aura_py.cli import exits
 from aura_py.cli.extra_headers import extra_headers
+from aura_py.cli.logs import start_logging
 from aura_py.cli.printers import End, EventPrinter, JsonPrinter, Printer, TextPrinter
-from aura_py.cli.setup import prepare, refusal, start_logging, tell
+from aura_py.cli.setup import prepare, refusal, tell
 from aura_py.cli.terminal import log_level, printable
 from aura_py.errors import ConfigurationError, RunCancelled, RunTimeout
 from aura_py.events import RunFailed, RunFinished

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aura_py.cli.setup import prepare, refusal, start_logging
+from aura_py.cli.logs import start_logging
+from aura_py.cli.setup import prepare, refusal
 from aura_py.cli.terminal import log_level
 from aura_py.errors import ConfigurationError
 

@@ -1,8 +1,7 @@
-"""What every command does first: `.env`, settings, logging; and how it says what is wrong."""
+"""What every command does first: `.env` and settings; and how it says what is wrong."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -76,11 +75,3 @@ def tell(warnings: Iterable[Diagnostic]) -> None:
 
 def _print(text: str) -> None:
     print(marked(printable(text), sys.stderr), file=sys.stderr)
-
-
-def start_logging(level: int) -> None:
-    """Logs go to standard error; what libraries say in detail is left out unless everything was asked for."""
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True)
-    if level > logging.DEBUG:
-        for noisy in ("httpx", "httpcore", "mcp", "openai", "anthropic", "botocore", "google_genai", "uvicorn.access"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -124,7 +124,7 @@ class ResilientModel:
                 failure = failed.error
                 if not rest or not (_helps_elsewhere(failure) or _jumped(link, rest)):
                     raise failure from failure.__cause__
-                _log.warning("%s Trying the next model of the fallback chain.", failure.message)
+                _log.warning("%s Trying the next model of the fallback chain.", failure.log_text)
             except RequestError as unfit:
                 # The caller asked for something this model cannot do; only the first model's word is for the caller.
                 if link.place == 0:
@@ -227,7 +227,7 @@ class ResilientModel:
                 wait = policy.wait(attempt, _wish(error), self._random) if again else None
                 if wait is None or not deadline.allows(wait):
                     raise _BeforeAnything(error) from error
-                _log.warning("%s Trying again in %.1f s.", error.message, wait)
+                _log.warning("%s Trying again in %.1f s.", error.log_text, wait)
             await self._clock.sleep(wait)
 
     def _suited(self, request: ChatRequest, link: _Link) -> ChatRequest:

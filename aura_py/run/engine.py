@@ -177,11 +177,10 @@ class Run:
     def _failed(self, error: AuraError) -> RunFailed:
         log = logger.info if isinstance(error, RunCancelled | Unavailable) else logger.warning
         log(
-            "run `%s` of agent `%s` ended: %s%s",
+            "run `%s` of agent `%s` ended: %s",
             self.context.request_id,
             self.agent,
-            error.message,
-            f" ({error.detail})" if error.detail else "",
+            error.log_text,
         )
         return RunFailed(error, self._usage, self._context_usage(), elapsed_ms=self._elapsed_ms())
 
