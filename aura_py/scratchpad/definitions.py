@@ -73,6 +73,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         ignore_case={"type": "boolean", "description": "Ignore upper and lower case."},
         max_matches=_whole("Stop after so many matches.", 1),
         start_line=_whole("Begin at this line.", 1),
+        from_char=_whole("For one very long line: the character of line `start_line` to begin at."),
     ),
     _define(
         "schema",

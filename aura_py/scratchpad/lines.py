@@ -54,6 +54,21 @@ class Lines:
             at = end + 1
 
 
+_CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+def characters(text: bytes) -> int:
+    """How many characters a piece of UTF-8 has."""
+    return len(text) if text.isascii() else len(text.translate(None, _CONTINUATION))
+
+
+def offset_of(text: bytes, character: int) -> int:
+    """Where in a piece of UTF-8 a character begins; its end for one that it does not have."""
+    if not character or text.isascii():
+        return min(character, len(text))
+    return len(text.decode("utf-8", "replace")[:character].encode("utf-8", "replace"))
+
+
 def numbered(number: int, line: str) -> str:
     return f"{number:>6}\t{line}"
 

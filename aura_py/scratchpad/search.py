@@ -1,4 +1,7 @@
-"""``grep``: linear-time search, line by line, over one file or many (§6.5, S-16)."""
+"""``grep``: linear-time search over one file or many.
+
+A match is a line, as in the program of that name; only in lines too wide to be shown whole each occurrence counts.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,37 @@ from aura_py.messages import Json
 from aura_py.scratchpad import linear
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.documents import Document
-from aura_py.scratchpad.lines import Lines
+from aura_py.scratchpad.lines import Lines, characters, offset_of
 from aura_py.scratchpad.replies import Desk, HardError, Reply, SoftError, answer
 
 _LONGEST_PATTERN = 1024
 _MOST_MATCHES = 10_000
 _MOST_TOKENS = 32_768
 _SECONDS = 2.0
-_WINDOW = 1 << 20
 _OVERLAP = 1 << 13
-_SHOWN = 400
+_STEPS = (1 << 15, 1 << 22)
+_WIDE = 1600
+_SHOWN = 800
+_BEFORE = 100
 
 
 @dataclass(slots=True)
 class _Region:
-    """Lines ``first`` to ``last`` around matches: line number to the offset of the match within the line."""
+    """Lines ``first`` to ``last`` around matches. ``matches`` has, for each line, where in it they begin."""
 
     first: int
     last: int
-    matches: dict[int, int] = field(default_factory=dict)
+    matches: dict[int, list[int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True)
+class _Unit:
+    """A line, or a part of a wide one, and the number of its matches. ``from_char`` is 0 for whole lines."""
+
+    line: int
+    from_char: int
+    text: str
+    matches: int
 
 
 class _OutOfTime(Exception):
@@ -41,6 +56,7 @@ def grep(desk: Desk, arguments: Arguments) -> str:
     context = arguments.count("context", 3)
     most = min(arguments.count("max_matches", _MOST_MATCHES, least=1), _MOST_MATCHES)
     start = arguments.count("start_line", 1, least=1)
+    from_char = arguments.count("from_char", 0)
     ignore_case = arguments.flag("ignore_case")
     size = len(pattern.encode("utf-8", "replace"))
     if size > _LONGEST_PATTERN:
@@ -54,11 +70,9 @@ def grep(desk: Desk, arguments: Arguments) -> str:
     files = _files(desk, name)
     deadline = time.monotonic() + _SECONDS
     units: list[str] = []
-    raw: list[str] = []
-    starts: list[int] = []
+    shown_units: list[_Unit] = []
     matches = lines = 0
     capped = ""
-    counted: list[int] = []
     found = shown_regions = 0
     failed: _OutOfTime | None = None
     room = desk.most_characters
@@ -72,22 +86,19 @@ def grep(desk: Desk, arguments: Arguments) -> str:
                 note += f", without {file} ({error.strerror or type(error).__name__})"
                 continue
             lines += document.lines.total
-            regions = _regions(document, compiled, context, most - matches, start, deadline)
+            regions = _regions(document, compiled, context, most - matches, (start, from_char), deadline)
             for position, region in enumerate(regions):
-                matches += len(region.matches)
+                matches += sum(map(len, region.matches.values()))
                 found += 1
                 if room <= 0:
                     continue
                 title = f"{file}:\n" if len(files) > 1 and position == 0 else ""
-                for number, text, hit in _region(document.lines, region):
-                    first = number == region.first
-                    between = "\n---\n\n" if first and units else ""
-                    mark = ">" if hit else " "
-                    units.append(f"{between}{title if first else ''}{mark}{number:>5}\t{text}\n")
-                    raw.append(text)
-                    starts.append(number)
-                    counted.append(int(hit))
+                between = "\n---\n\n" if units else ""
+                for unit in _region(document.lines, region):
+                    units.append(f"{between}{title}{'>' if unit.matches else ' '}{unit.line:>5}\t{unit.text}\n")
+                    shown_units.append(unit)
                     room -= len(units[-1])
+                    between = title = ""
                     if room <= 0:
                         break
                 else:
@@ -112,21 +123,25 @@ def grep(desk: Desk, arguments: Arguments) -> str:
         return f"No matches for `{pattern}` in {name} ({lines} lines){from_line}{note}."
 
     def facts(shown: int) -> str:
-        told = sum(counted[:shown])
+        told = sum(unit.matches for unit in shown_units[:shown])
         total = f" of {matches}" if told < matches else ""
         return f"{told}{total} matches in {found} regions of {name}{capped}{note}"
 
     def more(shown: int) -> str:
-        if shown >= len(starts):
+        if shown >= len(shown_units):
             return "a narrower pattern"
         if len(files) > 1:
             return "grep on one of these files"
-        return f'grep(file="{name}", pattern={_quoted(pattern)}, context={context}, start_line={starts[shown]})'
+        following = shown_units[shown]
+        within = f", from_char={following.from_char}" if following.from_char else ""
+        return (
+            f'grep(file="{name}", pattern={_quoted(pattern)}, context={context}, start_line={following.line}{within})'
+        )
 
     reply = Reply(
         "grep", units, facts, more,
         body=lambda parts: "".join(parts),
-        raw=lambda shown: "\n".join(raw[:shown]),
+        raw=lambda shown: "\n".join(unit.text for unit in shown_units[:shown]),
         complete=shown_regions == found and failed is None,
         gap="\n",
         cap=_MOST_TOKENS,
@@ -171,106 +186,106 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _regions(
-    document: Document, pattern: linear.Pattern, context: int, most: int, start: int, deadline: float
+    document: Document, pattern: linear.Pattern, context: int, most: int, start: tuple[int, int], deadline: float
 ) -> list[_Region]:
     found: list[_Region] = []
     total = document.lines.total
     for number, offset in _hits(document, pattern, start, deadline):
-        first, last = max(start, number - context), min(total, number + context)
+        first, last = max(start[0], number - context), min(total, number + context)
         if found and first <= found[-1].last + 1:
             found[-1].last = last
         else:
             found.append(_Region(first, last))
-        found[-1].matches[number] = offset
+        found[-1].matches.setdefault(number, []).append(offset)
         most -= 1
         if most <= 0:
             break
     return found
 
 
-def _hits(document: Document, pattern: linear.Pattern, start: int, deadline: float) -> Iterator[tuple[int, int]]:
-    """Line numbers that match, each with the place in the line; checks the clock between bounded steps."""
+def _hits(
+    document: Document, pattern: linear.Pattern, start: tuple[int, int], deadline: float
+) -> Iterator[tuple[int, int]]:
+    """Matches from a line and a character of it on: the line's number and the match's offset in it.
+
+    The engine cannot be interrupted, so it searches pieces, with a look at the clock after each. A piece ends with a
+    line, or within one that is longer than a piece; then the next piece overlaps it.
+    """
     data = document.data
     if b"\r" in data and b"\r\n" in data:
         data = data.replace(b"\r\n", b"\n")
-    lines = document.lines if data is document.data else Lines(data)
-    at, number = lines.start(start), start
-    counted_to = at
-    step = 1 << 14
-    while at < len(data):
-        end = _cut(data, at, step)
+    number, length = start[0], len(data)
+    line = (document.lines if data is document.data else Lines(data)).start(number)
+    line_end = _line_end(data, line)
+    at = line + offset_of(data[line:line_end], start[1])
+    step = _STEPS[0]
+    while at < length:
+        stop = length if length - at <= step else data.rfind(b"\n", at, at + step)
+        within = stop < 0
+        if within:
+            stop = min(at + step, _line_end(data, at))
+            within = stop < length and data[stop] != 0x0A
         begun = time.monotonic()
-        long_line = end - at > _WINDOW and data.find(b"\n", at, end - 1) < 0
-        if long_line:
-            place = _in_long_line(data, at, end, pattern, deadline)
-            if place is not None:
-                number += data.count(b"\n", counted_to, at)
-                counted_to = at
-                yield number, place - at
-        else:
-            stop = end - 1 if data[end - 1] == 0x0A else end
-            position = at
-            while position <= stop:
-                match = pattern.search(data, position, stop)
-                if match is None:
-                    break
-                line = data.rfind(b"\n", at, match.start()) + 1 or at
-                number += data.count(b"\n", counted_to, line)
-                counted_to = line
-                yield number, match.start() - line
-                position = data.find(b"\n", match.end(), stop) + 1
-                if position == 0:
-                    break
-                if time.monotonic() > deadline:
-                    raise _OutOfTime
-        at = end
+        position = at
+        while position <= stop and (match := pattern.search(data, position, stop)) is not None:
+            if time.monotonic() > deadline:
+                raise _OutOfTime
+            begin, end = match.start(), match.end()
+            if within and end == stop and not _goes_on(data, pattern, begin, stop):
+                break
+            if begin > line_end:
+                number += data.count(b"\n", line_end, begin)
+                line = data.rfind(b"\n", line_end, begin) + 1
+                line_end = _line_end(data, begin)
+            yield number, begin - line
+            position = max(end, begin + 1) if line_end - line > _WIDE else line_end + 1
         spent = time.monotonic() - begun
-        step = min(step * 2, 1 << 22) if spent < 0.05 else max(step // 2, 1 << 12)
-        if time.monotonic() > deadline and at < len(data):
+        at = max(stop - _OVERLAP, position) if within else stop + 1
+        step = min(step * 2, _STEPS[1]) if spent < 0.05 else max(step // 2, _STEPS[0])
+        if time.monotonic() > deadline and at < length:
             raise _OutOfTime
 
 
-def _cut(data: bytes, at: int, step: int) -> int:
-    """The end of a piece of whole lines: about ``step`` bytes, more only when one line is longer."""
-    if at + step >= len(data):
-        return len(data)
-    end = data.rfind(b"\n", at, at + step)
-    if end < 0:
-        end = data.find(b"\n", at + step)
-    return len(data) if end < 0 else end + 1
+def _goes_on(data: bytes, pattern: linear.Pattern, begin: int, stop: int) -> bool:
+    """Whether a match that ends with its piece is one in the whole line, and not just for ``$`` meeting the cut."""
+    match = pattern.search(data, begin, min(stop + _OVERLAP, _line_end(data, stop)))
+    return match is not None and match.start() == begin
 
 
-def _in_long_line(data: bytes, at: int, end: int, pattern: linear.Pattern, deadline: float) -> int | None:
-    """Searches one enormous line in overlapping windows, so that no single step is long."""
-    step = 1 << 16
-    while at < end:
-        begun = time.monotonic()
-        match = pattern.search(data[at : min(end, at + step + _OVERLAP)].rstrip(b"\n"))
-        if match is not None:
-            return at + match.start()
-        at += step
-        if time.monotonic() > deadline:
-            raise _OutOfTime
-        if time.monotonic() - begun < 0.05:
-            step = min(step * 2, _WINDOW)
-    return None
+def _line_end(data: bytes, at: int) -> int:
+    end = data.find(b"\n", at)
+    return len(data) if end < 0 else end
 
 
-def _region(lines: Lines, region: _Region) -> Iterator[tuple[int, str, bool]]:
+def _region(lines: Lines, region: _Region) -> Iterator[_Unit]:
     for number, line in enumerate(lines.between(region.first, region.last), region.first):
-        offset = region.matches.get(number)
-        yield number, _clipped(line, offset or 0), offset is not None
+        offsets = region.matches.get(number, [])
+        if len(line) <= _WIDE:
+            yield _Unit(number, 0, line.decode("utf-8", "replace"), len(offsets))
+        else:
+            yield from _parts(number, line, offsets)
 
 
-def _clipped(line: bytes, offset: int) -> str:
-    """A long line is shown around its match only."""
-    if len(line) <= 4 * _SHOWN:
-        return line.decode("utf-8", "replace")
-    first = max(0, offset - _SHOWN // 4)
-    part = line[first : first + 2 * _SHOWN].decode("utf-8", "ignore")
-    before = f"[…{first} bytes] " if first else ""
-    after = len(line) - first - 2 * _SHOWN
-    return f"{before}{part}" + (f" […{after} bytes]" if after > 0 else "")
+def _parts(number: int, line: bytes, offsets: list[int]) -> Iterator[_Unit]:
+    """The surroundings of the matches of a wide line; matches near one another share a part."""
+    counted, passed = 0, 0
+    waiting = list(reversed(offsets)) or [0]
+    while waiting:
+        first = max(0, waiting[-1] - _BEFORE)
+        while first and line[first] & 0xC0 == 0x80:
+            first += 1
+        last = first + _SHOWN
+        inside = 0
+        begin = waiting[-1]
+        while waiting and (waiting[-1] < last - _BEFORE or not inside):
+            waiting.pop()
+            inside += 1
+        counted, passed = counted + characters(line[passed:first]), first
+        part = line[first:last].decode("utf-8", "ignore")
+        before = f"[from character {counted}] " if first else ""
+        after = f" […{len(line) - last} bytes]" if last < len(line) else ""
+        from_char = counted + characters(line[first:begin])
+        yield _Unit(number, from_char, f"{before}{part}{after}", inside if offsets else 0)
 
 
 def _quoted(pattern: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,3 +137,44 @@ async def test_a_file_that_has_gone_does_not_keep_the_others_from_being_searched
     assert f"without {gone}" in await pad.read("grep", file="*", pattern="nothing like it")
     assert not (await pad.explore("grep", file=gone, pattern="needle")).ok
     assert kept in {path.name for path in pad.directory.iterdir()}
+
+
+async def test_every_match_of_a_very_long_line_counts_and_can_be_paged_through(tmp_path: Path) -> None:
+    line = "".join(f"<{number}>" + "äx" * (number % 130) for number in range(600))
+    with rig(tmp_path / "pad", max_extraction_tokens=2000) as pad:
+        file = await pad.park(f"<0> first\n{line}\n<9999> last")
+        asked: dict[str, Any] = {"file": file, "pattern": "<[0-9]+>", "context": 0}
+        found: list[int] = []
+        counted = 0
+        while True:
+            text = await pad.read("grep", **asked)
+            told = re.search(r"scratchpad grep: (\d+)", text)
+            assert told is not None
+            counted += int(told[1])
+            found += [int(number) for number in re.findall(r"<(\d+)>", text)]
+            more = re.search(r"start_line=(\d+)(?:, from_char=(\d+))?\) \|", text)
+            if more is None:
+                break
+            asked |= {"start_line": int(more[1]), "from_char": int(more[2] or 0)}
+        assert set(found) == {*range(600), 9999}
+        assert counted == 602
+        first = await pad.read("grep", file=file, pattern="<[0-9]+>", context=0)
+        assert " of 602 matches in 1 regions" in first
+
+
+async def test_a_place_that_grep_tells_is_where_slice_goes_on(pad: Rig) -> None:
+    file = await pad.park("ü" * 5000 + "needle" + "y" * 5000)
+    text = await pad.read("grep", file=file, pattern="needle")
+    place = re.search(r"\[from character (\d+)\]", text)
+    assert place is not None
+    assert "ü" * 40 + "needle" in await pad.read("slice", file=file, start=1, end=1, from_char=int(place[1]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [("x$", 1), ("^x", 1), ("needle", 3), ("x{100}needle", 3), ("zz", 0), ("(?i)NEEDLEx?$", 1)],
+)
+async def test_ends_of_pieces_are_no_ends_of_lines(pad: Rig, pattern: str, matches: int) -> None:
+    file = await pad.park("needle".join(["x" * 9_000_000] * 3) + "x" * 7 + "needlex")
+    text = await pad.read("grep", file=file, pattern=pattern)
+    assert (f"scratchpad grep: {matches} matches" in text) if matches else text.startswith("No matches")
