@@ -86,7 +86,7 @@ class Attempt:
     depth: int | None = None
     forced: bool = False
     text: str = ""
-    """What was written so far, kept for attempts that fail."""
+    """The longest text of any turn, kept for attempts that fail: the last one may only announce the next step."""
     recorder: CallRecorder | None = None
     _equipment: _Equipment | None = field(default=None)
 
@@ -131,7 +131,7 @@ class Attempt:
                 limit = f"timed out after {seconds}s" if allowed == seconds else "was stopped: the request's time is up"
                 raise AttemptTimeout(f"worker `{self._label()}` {limit}.") from None
             finally:
-                self.text = conversation.result.answer
+                self.text = _longest_text(conversation.result, after=len(messages))
             result = conversation.result
             return self._end(result, equipment)
         finally:
@@ -312,3 +312,9 @@ class Attempt:
 
     def _key(self) -> str:
         return f"worker:{self.iteration}:{self.task.id}"
+
+
+def _longest_text(result: LoopResult, *, after: int) -> str:
+    """What is written in vain stands in ``answer`` only: a turn that failed is no part of the conversation."""
+    written = [message.text for message in result.conversation[after:] if message.role == "assistant"]
+    return max((result.answer, *written), key=lambda text: len(text.strip()))

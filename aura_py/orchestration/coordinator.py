@@ -17,7 +17,7 @@ from aura_py.orchestration.answer_stream import AnswerStream
 from aura_py.orchestration.deadline import Expired, within
 from aura_py.orchestration.decisions import Decision, DecisionSlot, Direct, Planned, decision_json
 from aura_py.orchestration.failures import TRANSIENT, AttemptTimeout, DepthExhausted, category_of, pause_before_retry
-from aura_py.orchestration.routing import PLAN, RESPOND, Routes, routing_tools
+from aura_py.orchestration.routing import PLAN, RESPOND, Routes, route_in_text, routing_tools
 from aura_py.orchestration.steps import PlanRefused, read_plan
 from aura_py.orchestration.surroundings import Surroundings
 from aura_py.orchestration.translator import COORDINATOR_SHOWN, Translator
@@ -123,7 +123,8 @@ class Coordinator:
                     break
                 continue
             decision = attempt.slot.decision
-            if decision is None and number == attempts and call.text_counts and attempt.text.strip():
+            plain = attempt.text.strip() and not attempt.route_in_text
+            if decision is None and number == attempts and call.text_counts and plain:
                 decision = Direct(attempt.text, "text answer")
             self._remember(call, prompt, attempt, decision, first=reasons is None)
             await self._store(call, prompt, attempt, decision)
@@ -207,6 +208,8 @@ class _PlanningAttempt:
     forced: bool
     slot: DecisionSlot = field(default_factory=DecisionSlot)
     text: str = ""
+    route_in_text: bool = False
+    """A decision was written as text, which is no answer for the user even if it cannot be carried out."""
     told: str | None = None
     stem: str = ""
 
@@ -220,7 +223,10 @@ class _PlanningAttempt:
             allowed=call.begin is not None and (call.routes.direct or call.routes.after_iteration),
         )
         translator = Translator(run.context.emit, "main", iteration=call.iteration, shown=COORDINATOR_SHOWN)
-        conversation = self._conversation(stream, translator)
+        workers = run.team.names
+        routing = routing_tools(call.routes, self.slot, query=call.query, workers=workers)
+        runner = _RoutingRunner(Toolset((*routing, *owner._tools)), self.slot, stream, call, workers)
+        conversation = self._conversation(runner, stream, translator)
         await run.journal.entry(
             f"Planning (Iteration {call.iteration}, Attempt {number}/{attempts})",
             run.context.clock.now(),
@@ -242,17 +248,18 @@ class _PlanningAttempt:
             translator.close()
         self.text = conversation.result.answer
         ended = conversation.result
+        written = route_in_text(self.text) if self.slot.decision is None else None
+        if written is not None:
+            self.route_in_text = True
+            await runner.run(written, CallContext(run.context, written.id, emit=lambda _event: None))
         if self.slot.decision is None and (ended.turn_limit or (ended.turns >= DEPTH + 2 and not self.text.strip())):
             raise DepthExhausted("the coordinator reached its turn limit without a routing decision.")
         decision = self.slot.decision
         if isinstance(decision, Direct) and stream.told is not None:
             self.slot.decision = replace(decision, response=stream.finish(decision.response), streamed=True)
 
-    def _conversation(self, stream: AnswerStream, translator: Translator) -> Conversation:
+    def _conversation(self, runner: ToolRunner, stream: AnswerStream, translator: Translator) -> Conversation:
         owner, call, run = self.owner, self.call, self.owner._run
-        workers = run.team.names
-        routing = routing_tools(call.routes, self.slot, query=call.query, workers=workers)
-        runner = _RoutingRunner(Toolset((*routing, *owner._tools)), self.slot, stream, call, workers)
 
         def emit(event: Event) -> None:
             if isinstance(event, ModelCallCompleted):

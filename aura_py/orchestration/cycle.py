@@ -285,7 +285,7 @@ class Cycle:
     def _provider_failure(self, plan: Plan) -> FailureRecord | None:
         """The failure that stands for all, when a new plan would meet the same dead provider (§15.2, L17)."""
         failed = plan.having("failed")
-        if not failed or plan.having("complete") or any(task.category not in PROVIDER for task in failed):
+        if not failed or plan.having("complete") or any(task.category not in PROVIDER or task.found for task in failed):
             return None
         if not all(self.run_.team.profile(task.worker).shares_provider for task in failed):
             return None

@@ -63,11 +63,12 @@ class TaskExecution:
 
     async def run(self, task_id: int) -> bool:
         task = self._plan[task_id]
+        attempts = _Attempts(self._run, self._plan, task, self._iteration)
         try:
-            await _Attempts(self._run, self._plan, task, self._iteration).run()
+            await attempts.run()
         except Exception as error:
             logger.exception("task %d failed inside Aura", task.id)
-            task.fail(f"Worker failed task {task.id}: {told(error)}", "agent_error")
+            task.fail(f"Worker failed task {task.id}: {told(error)}", "agent_error", attempts.best)
         clock = self._run.context.clock
         task.duration_ms = round((clock.monotonic() - self._began[task_id]) * 1000)
         if task.status == "failed":
@@ -96,6 +97,8 @@ class _Attempts:
         self._run, self._plan, self._task, self._iteration = run, plan, task, iteration
         self._profile = run.team.profile(task.worker)
         self._began = run.context.clock.monotonic()
+        self.best = ""
+        """The longest text that any attempt has written."""
         self._prompt = run.prompts.render(
             "task", task=task.description, context=context_of(plan, task), artifacts=run.files.enabled
         )
@@ -123,18 +126,21 @@ class _Attempts:
                 self._task.fail(self._failure(error), "agent_error")
                 return
             except AuraError as error:
+                self._note(attempt.text)
+                response, result = attempt.text or "(error)", attempt.text or None
+                await self._store(attempt, prompt, response, result=result, error=error.message)
                 if not forced and retries < MAX_RETRIES and await self._may_retry(attempt, error, retries):
-                    await self._store(attempt, prompt, "(error)", error=error.message)
                     retries += 1
                     continue
-                await self._store(attempt, prompt, "(error)", error=error.message)
-                self._task.fail(self._failure(error), category_of(error))
+                found = await self._shortened(self.best, attempt.number)
+                self._task.fail(self._failure(error), category_of(error), found)
                 return
+            self._note(end.text)
             if end.submission is not None:
                 await self._complete(attempt, prompt, end, end.submission)
                 return
             if end.escalated:
-                text = await self._shortened(end.text or "no text was written", attempt.number)
+                text = await self._shortened(self.best or "no text was written", attempt.number)
                 await self._store(attempt, prompt, end.text, error="duplicate call loop")
                 self._task.fail(f"Worker was blocked by a duplicate call loop. {text}", "loop_detected")
                 return
@@ -145,6 +151,10 @@ class _Attempts:
             turns = self._profile.turn_depth + 2 - end.turns
             history, depth, forced = end.conversation, max(MIN_CORRECTION_TURNS, turns) - 2, True
             prompt = self._run.prompts.render("submission")
+
+    def _note(self, text: str) -> None:
+        if len(text.strip()) > len(self.best.strip()):
+            self.best = text
 
     async def _complete(self, attempt: Attempt, prompt: str, end: AttemptEnd, submission: Submission) -> None:
         confidence = "low" if end.escalated else submission.confidence
@@ -163,14 +173,14 @@ class _Attempts:
         self._task.complete(result, structured)
 
     async def _give_up(self, attempt: Attempt, prompt: str, end: AttemptEnd) -> None:
-        text = await self._shortened(end.text, attempt.number)
-        if self._profile.accept_unsubmitted and end.text.strip():
-            structured = StructuredOutput(end.text[:_SUMMARY], "low")
-            await self._store(attempt, prompt, end.text, structured=structured)
+        text = await self._shortened(self.best, attempt.number)
+        if self._profile.accept_unsubmitted and self.best:
+            structured = StructuredOutput(self.best[:_SUMMARY], "low")
+            await self._store(attempt, prompt, self.best, structured=structured)
             self._task.complete(text, structured)
             return
         logger.warning("task %d: ended without `submit_result`", self._task.id)
-        await self._store(attempt, prompt, end.text, result=end.text)
+        await self._store(attempt, prompt, end.text, result=self.best)
         self._task.fail(text or "The worker did not call submit_result and wrote nothing.", "soft_failure")
 
     async def _may_retry(self, attempt: Attempt, error: AuraError, retries: int) -> bool:

@@ -159,8 +159,9 @@ class RunRecord:
         if trace.calls:
             value["last_tool_call"] = trace.calls[-1].tool
         value["attempt_count"] = task.attempts
-        if task.category in ("soft_failure", "loop_detected") and task.error:
-            value["partial_result"] = task.error
+        partial = task.error if task.category in ("soft_failure", "loop_detected") else task.found
+        if partial:
+            value["partial_result"] = partial
         return value
 
 

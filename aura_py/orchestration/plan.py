@@ -45,7 +45,7 @@ class Task:
     """One task and its state: pending → running → complete or failed, nothing else.
 
     ``result`` (or ``error``) is what travels on. When it was shortened, it ends in ``note``, which names the file that
-    holds all of it.
+    holds all of it. ``found`` is what a failed task had written by then.
     """
 
     id: int
@@ -55,6 +55,7 @@ class Task:
     status: TaskStatus = "pending"
     result: str | None = None
     error: str | None = None
+    found: str = ""
     category: FailureCategory | None = None
     structured: StructuredOutput | None = None
     rationale: str = ""
@@ -73,9 +74,9 @@ class Task:
         self._settle("complete")
         self.result, self.structured = result, structured
 
-    def fail(self, error: str, category: FailureCategory) -> None:
+    def fail(self, error: str, category: FailureCategory, found: str = "") -> None:
         self._settle("failed")
-        self.error, self.category = error, category
+        self.error, self.category, self.found = error, category, found
 
     def _settle(self, status: TaskStatus) -> None:
         if self.status != "running":

@@ -100,11 +100,7 @@ class Report:
         lines = [f"Task {task.id}: {task.description}{confidence}"]
         lines += [f"Note: {note}" for note in task.notes]
         lines.append(indent(fence(_body(task), "result")))
-        lines += [
-            f"    tool output: {artifact.filename} ({artifact.size} bytes)"
-            for artifact in trace.artifacts
-            if artifact.kind == "tool_output"
-        ]
+        lines += _outputs(trace)
         if self.show_reasoning and trace.calls:
             lines.append(_chain(trace))
         return "\n".join(lines)
@@ -123,11 +119,14 @@ class Report:
         blocks = []
         for task in self.plan.having("failed"):
             error = fence(cut(task.error or "unknown", self.summary_length, task.note), "error")
-            block = f"Task {task.id}: {task.description}: failed [{task.category}]\n{indent(error)}"
             trace = self.traces.of(self.iteration, task.id)
+            lines = [f"Task {task.id}: {task.description}: failed [{task.category}]", indent(error)]
+            if task.found:
+                lines.append(f"Written before it failed:\n{indent(fence(task.found, 'result'))}")
+            lines += _outputs(trace)
             if trace.calls:
-                block += f"\n{_chain(trace)}"
-            blocks.append(block)
+                lines.append(_chain(trace))
+            blocks.append("\n".join(lines))
         return "## Failed\n\n" + "\n\n".join(blocks) if blocks else ""
 
     def _failure_summary(self) -> str:
@@ -174,6 +173,14 @@ def _body(task: Task) -> str:
     return f"{task.structured.summary}\n\n{task.note}"
 
 
+def _outputs(trace: TaskTrace) -> list[str]:
+    return [
+        f"    tool output: {artifact.filename} ({artifact.size} bytes)"
+        for artifact in trace.artifacts
+        if artifact.kind == "tool_output"
+    ]
+
+
 def _chain(trace: TaskTrace) -> str:
     return indent(fence(" → ".join(_link(call) for call in trace.calls), "tools"))
 
@@ -197,12 +204,14 @@ def raw_results(note: str, plans: Sequence[Plan]) -> str:
         prefix = f"Iteration {number}, task" if len(plans) > 1 else "Task"
         blocked = plan.blocked()
         for task in plan:
-            if task.status != "complete" and not last:
+            if task.status != "complete" and not task.found and not last:
                 continue
             if task.status == "complete":
                 body = task.result or ""
             elif task.status == "failed":
                 body = f"Failed: {task.error or 'unknown'}"
+                if task.found:
+                    body += f"\n\nWritten before it failed:\n\n{task.found}"
             elif task.id in blocked:
                 body = f"Not executed: it depends on task {_ids(blocked[task.id])}, which failed."
             else:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aura_py.messages import Json, JsonObject
+import orjson
+
+from aura_py.ids import tool_call_id
+from aura_py.messages import Json, JsonObject, ToolCall
 from aura_py.orchestration.decisions import Clarification, Decision, DecisionSlot, Direct, Planned
 from aura_py.orchestration.plan import is_array
 from aura_py.orchestration.steps import PlanRefused, read_plan
@@ -14,6 +18,14 @@ RESPOND = "respond_directly"
 PLAN = "create_plan"
 CLARIFY = "request_clarification"
 ROUTING_TOOLS = (RESPOND, PLAN, CLARIFY)
+
+
+_DECISIONS = (
+    (PLAN, "steps_plan", "steps", ("goal", "planning_summary", "routing_rationale")),
+    (RESPOND, "direct", "response", ("routing_rationale",)),
+    (CLARIFY, "clarification", "question", ("routing_rationale",)),
+)
+"""Name, type of the decision's own JSON, the key that it must have, and those of which one tells a call by itself."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,6 +41,43 @@ class Routes:
     def names(self) -> tuple[str, ...]:
         """The tools offered: a route that the file switches off is described as such, never taken away."""
         return tuple(name for name in ROUTING_TOOLS if self.plan or name != PLAN)
+
+
+def route_in_text(text: str) -> ToolCall | None:
+    """The routing call that a model wrote as text, in the form of a call or of a decision in its own conversation.
+
+    JSON that is only about a plan or an answer, such as one that the user asked for, is none.
+    """
+    found = _object(text)
+    if found is None:
+        return None
+    for name, arguments in ((found.get("name"), key) for key in ("arguments", "parameters")):
+        written = found.get(arguments)
+        if name in ROUTING_TOOLS and isinstance(written, Mapping):
+            return _written(str(name), written)
+    for name, kind, key, others in _DECISIONS:
+        if key in found and (found.get("response_type") == kind or any(other in found for other in others)):
+            return _written(name, found)
+    return None
+
+
+def _object(text: str) -> JsonObject | None:
+    """The JSON object that ``text`` consists of, but for a fence and words around it."""
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        return None
+    try:
+        value = orjson.loads(text[start : end + 1])
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, Mapping) else None
+
+
+def _written(name: str, arguments: JsonObject) -> ToolCall:
+    given = {"routing_rationale": "written as text", **arguments}
+    if "response_summary" in given:
+        given["summary"] = given.pop("response_summary")
+    return ToolCall(tool_call_id(), name, orjson.dumps(given).decode())
 
 
 def routing_tools(

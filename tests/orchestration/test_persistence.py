@@ -45,6 +45,7 @@ from tests.orchestration.stage import (
     submit,
     worker,
 )
+from tests.servers.forking import server_command
 
 FINISH = coordinator("continue", answer("all done", summary="it is done"))
 PLAIN = [coordinator("plan", plan(step("first"), step("second", "beta"))), worker(submit()), FINISH]
@@ -277,6 +278,26 @@ async def test_the_coordinator_reads_an_artifact_and_is_told_when_there_is_none(
         "content": "y" * 5000,
     }
     assert orjson.loads(absent.result)["found"] is False
+
+
+async def test_the_coordinator_sees_and_reads_what_a_failed_task_has_stored(tmp_path: Path) -> None:
+    stored = "task-0-alpha-iter-1-mock-tool-0-output.txt"
+    rules = [
+        coordinator("plan", plan(step("a"))),
+        worker(call("mock_tool", message="all of it"), call=1),
+        worker(call("list_directory", path=".")),
+        coordinator("continue", call("read_artifact", filename=stored), call=2),
+        FINISH,
+    ]
+    servers = {"mock": {"transport": "stdio", "cmd": server_command("mock")}}
+    artifacts = {"tool_output_artifact_threshold": 0}
+    told = await play(
+        config(rules, memory_dir=tmp_path, servers=servers, artifacts=artifacts, agent={"turn_depth": 0}), session="s"
+    )
+    report = told.asked("coordinator")[1].messages[-1].text
+    assert "failed [depth_exhausted]" in report
+    assert f"tool output: {stored} (" in report
+    assert "all of it" in told.all(OrchestratorToolCompleted)[-1].result
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import orjson
 import pytest
 
 from aura_py.agent.contract import ClientTool, Turn
@@ -41,9 +44,9 @@ TEAM_OF_FIVE = plan(parallel(JOBS[0], JOBS[1]), JOBS[2], parallel(JOBS[3], JOBS[
 
 
 async def play(*rules: Rule, **settings: object) -> Told:
-    total = settings.pop("total", None)
+    total, session = settings.pop("total", None), settings.pop("session", None)
     async with jumping_clock() as clock, stage(clock) as scene:
-        return await scene.run(config([*rules, FINISH], **settings), total=total)  # type: ignore[arg-type]
+        return await scene.run(config([*rules, FINISH], **settings), total=total, session=session)  # type: ignore[arg-type]
 
 
 def prompt_of(request: ChatRequest) -> str:
@@ -366,6 +369,55 @@ async def test_calls_written_as_text_plan_submit_and_answer(form: str) -> None:
     assert len(told.requests) == 3
 
 
+PLAN = {"goal": "g", "steps": [step("job")], "routing_rationale": "w", "planning_summary": "s"}
+TEXTS = {
+    "arguments": orjson.dumps(PLAN).decode(),
+    "a decision": orjson.dumps({"response_type": "steps_plan", **PLAN}).decode(),
+    "a call": orjson.dumps({"name": "create_plan", "arguments": PLAN}).decode(),
+    "fenced": f"Here is the plan:\n```json\n{orjson.dumps(PLAN).decode()}\n```\nShall I?",
+    "without a reason": orjson.dumps({"goal": "g", "steps": [step("job")]}).decode(),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+async def test_a_plan_written_as_json_text_is_carried_out(text: str) -> None:
+    told = await play(coordinator("plan", say=text), worker(submit()))
+    assert told.one(TaskCompleted).success
+    assert told.text == "all done"
+    assert len(told.asked("coordinator")) == 2
+
+
+async def test_an_answer_written_as_a_decision_is_given_without_its_json() -> None:
+    direct = orjson.dumps({"response_type": "direct", "response": "Hello.", "routing_rationale": "w"}).decode()
+    told = await play(coordinator("plan", say=direct))
+    assert told.text == "Hello."
+
+
+async def test_a_plan_as_text_that_cannot_be_carried_out_is_corrected_and_never_the_answer() -> None:
+    broken = orjson.dumps({**PLAN, "steps": [step("job", "nobody")]}).decode()
+    told = await play(coordinator("plan", say=broken), worker(submit()), max_plan_parse_retries=2)
+    assert "`steps[0].worker` is `nobody`" in prompt_of(told.asked("coordinator")[1])
+    assert "nobody" not in told.text
+    assert told.one(TaskStarted).description.startswith("Execute: ")
+
+
+async def test_a_plan_as_text_after_the_last_iteration_is_not_the_answer() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(submit("the find")),
+        coordinator("continue", say=TEXTS["arguments"]),
+        max_planning_cycles=1,
+    )
+    assert "planning_summary" not in told.text
+    assert "the find" in told.text
+
+
+@pytest.mark.parametrize("text", ['{"steps": ["mix", "bake"]}', '{"response": 5}', "{curly} words", '{"question": ""}'])
+async def test_json_that_is_no_decision_is_an_answer_like_any_text(text: str) -> None:
+    told = await play(coordinator("plan", say=text), max_plan_parse_retries=1)
+    assert told.text == text
+
+
 async def test_a_provider_that_cannot_be_forced_is_asked_in_words() -> None:
     rules = [
         coordinator("plan", plan(step("job")), user="System correction"),
@@ -394,6 +446,66 @@ async def test_a_model_that_refuses_to_be_forced_is_asked_in_words_once_and_from
         told = await scene.run(config(rules, agent={"turn_depth": 1}))
     assert [event.success for event in told.all(TaskCompleted)] == [True, True]
     assert [r.tool_choice for r in told.asked("coordinator") if r.tool_choice != "auto"] == ["required"]
+
+
+FINDINGS = "The disk of db1 is 97 % full: /var/log holds 212 GB."
+
+
+def written(directory: Path, name: str) -> str:
+    """What stands in the only file of that name."""
+    [path] = directory.rglob(name)
+    return path.read_text()
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_what_a_worker_found_survives_its_next_attempt(tmp_path: Path, status: int) -> None:
+    broken = {"status": status, "message": "no", "after_chars": 4}
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(say="I fear not.", error=broken, user="System correction"),
+        worker(say=FINDINGS),
+        memory_dir=tmp_path,
+        session="s",
+    )
+    assert FINDINGS in prompt_of(told.asked("coordinator")[-1])
+    first = written(tmp_path, "task-0.attempt-1.response.txt")
+    second = written(tmp_path, "task-0.attempt-2.response.txt")
+    assert (first, second) == (FINDINGS, "I fe")
+    manifest = written(tmp_path, "manifest.json")
+    assert FINDINGS in manifest
+
+
+async def test_a_stalled_attempts_text_reaches_the_report_and_its_file(tmp_path: Path) -> None:
+    stalled = {"status": 503, "message": "gone", "after_chars": len(FINDINGS)}
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        worker(call("list_directory", path="."), say="Looking.", call=1),
+        worker(say=f"{FINDINGS} And", error=stalled, call=2),
+        worker(say="Sorry", error={**stalled, "after_chars": 5}),
+        memory_dir=tmp_path,
+        session="s",
+    )
+    assert "Written before it failed:\n    ~~~result" in prompt_of(told.asked("coordinator")[-1])
+    assert FINDINGS in prompt_of(told.asked("coordinator")[-1])
+    first = written(tmp_path, "task-0.attempt-1.response.txt")
+    assert first == FINDINGS
+
+
+async def test_what_a_failed_worker_wrote_is_among_the_raw_results() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))),
+        coordinator("continue", error={"status": 400, "message": "no"}),
+        worker(say="I fear not.", error={"status": 400, "message": "no"}, user="System correction"),
+        worker(say=FINDINGS),
+    )
+    assert f"Written before it failed:\n\n{FINDINGS}" in told.text
+
+
+async def test_a_short_last_word_does_not_replace_the_findings_of_an_earlier_attempt() -> None:
+    told = await play(
+        coordinator("plan", plan(step("job"))), worker(say="Done.", user="System correction"), worker(say=FINDINGS)
+    )
+    assert told.one(TaskCompleted).result == FINDINGS
 
 
 @pytest.mark.parametrize("filters", [["nothing_*"], ["a", "b"]])
