@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import time
 
+from starlette.datastructures import Headers
+
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import MissingModel, ModelNotFound, Unavailable
 from aura_py.run.catalog import Catalog, Served, missing_model
 from aura_py.run.services import Services
 from aura_py.server.end_user import EndUsers
+from aura_py.server.hosts import AllowedHosts, is_loopback
 from aura_py.server.keys import KeyRing, Principal
 from aura_py.server.retries import Retries
 from aura_py.server.run_stream import Pace
@@ -32,6 +35,7 @@ class Edge:
         self.retries = Retries(settings.session_headers, grace=settings.retry_grace_secs)
         self.turns = SessionTurns()
         self.users = EndUsers(settings.openwebui_jwt_secret)
+        self._hosts = AllowedHosts(settings.allowed_hosts)
         self.draining = False
         self.reload_problem: str | None = None
         self.pace = Pace(settings.heartbeat_secs, settings.stall_secs)
@@ -66,6 +70,15 @@ class Edge:
 
     def visible(self, principal: Principal) -> tuple[Served, ...]:
         return tuple(served for served in self.catalog.visible if principal.may_ask(served.id))
+
+    def check_host(self, headers: Headers) -> None:
+        """Refuses pages in browsers that reach a server of this machine alone under a name of their own.
+
+        Raises:
+            HostNotAllowed: The server listens on loopback, asks for no keys, and the name is not a known one.
+        """
+        if not self.keys and is_loopback(self.settings.host):
+            self._hosts.check(headers)
 
     def close_gate(self) -> None:
         """From now on new requests are turned away (``http-api.md`` §16)."""

@@ -1,4 +1,4 @@
-"""The outermost layer of the app: request id, shutdown gate, keys, and the envelope around every failure."""
+"""The outermost layer of the app: request id, shutdown gate, hosts, keys, and the envelope around every failure."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Gate:
         try:
             self._edge.check_gate()
             headers = Headers(scope=scope)
+            self._edge.check_host(headers)
             scope[PRINCIPAL] = ANONYMOUS if scope["path"] in _OPEN else self._edge.keys.principal(headers)
             await self._app(scope, receive, named)
         except AuraError as error:
