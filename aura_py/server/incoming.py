@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from aura_py.errors import RequestError
 from aura_py.server.connection import HttpConnection
 from aura_py.server.envelope import error_object
 from aura_py.server.wire_json import to_json
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application, ASGISendEvent
 
 _HOP: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
@@ -23,6 +27,24 @@ class HeadTooLarge(RequestError):
 
 class _Pipelined(Exception):
     """Bytes of a further request while one is being answered."""
+
+
+def _unchunked(cycle: RequestResponseCycle) -> Callable[[ASGISendEvent], Awaitable[None]]:
+    """Sends responses to clients that know no chunks: the end of the connection is the end of the body."""
+    send = cycle.send
+    unmeasured = False
+
+    async def send_unchunked(message: ASGISendEvent) -> None:
+        nonlocal unmeasured
+        if message["type"] == "http.response.start":
+            unmeasured = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+            if unmeasured:
+                cycle.chunked_encoding = False
+        elif unmeasured and message["type"] == "http.response.body":
+            cycle.expected_content_length = len(message.get("body", b""))  # what uvicorn checks each write against
+        await send(message)
+
+    return send_unchunked
 
 
 class IncomingHttp(HttpConnection):
@@ -41,17 +63,34 @@ class IncomingHttp(HttpConnection):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
+        if not self._expects_head():
+            self._feed(data)
+            return
+        if not self._head_seen:
+            data = data.lstrip(b"\r\n")  # empty lines before a request are not part of its head
+        room = self.head_bytes - self._head_seen
+        self._head_seen += min(len(data), room)
+        self._feed(data[:room], data[room:])
+
+    def _expects_head(self) -> bool:
+        cycle = self.cycle
+        return self._head is not None or cycle is None or (cycle.response_complete and not cycle.more_body)
+
+    def _feed(self, data: bytes, rest: bytes = b"") -> None:
+        """Parses ``data``, and ``rest`` if the head has come to its end with it."""
         try:
             self.parser.feed_data(data)
+            if rest and self._expects_head():
+                self._refuse_head()
+            elif rest:
+                self.parser.feed_data(rest)
         except httptools.HttpParserUpgrade as offer:
-            self._read_on(data[offer.args[0] :])
+            self._read_on((data + rest)[offer.args[0] :])
         except httptools.HttpParserError:
             if self._answering():
                 self._read_no_more()
             else:
                 self.send_400_response("")
-        else:
-            self._measure_head(len(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest_is_here()
@@ -70,7 +109,13 @@ class IncomingHttp(HttpConnection):
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
+            self._head_seen = 0
             super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            cycle.send = _unchunked(cycle)  # type: ignore[method-assign]
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         if self.cycle is not None and not self.parser.should_upgrade():
@@ -99,23 +144,19 @@ class IncomingHttp(HttpConnection):
         if method == b"CONNECT":
             self.send_400_response("")
             return
-        lines = [b"%s %s HTTP/1.1" % (method, self.url)]
+        self._head_seen = 0
+        lines = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s" % header for header in self.headers if header[0] not in _HOP]
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
-    def _measure_head(self, size: int) -> None:
-        if self._head is None:
-            self._head_seen = 0
-            return
-        self._head_seen += size
-        if self._head_seen > self.head_bytes:
-            error = HeadTooLarge(f"The request's headers are larger than the limit of {self.head_bytes} bytes.")
-            body = to_json(error_object(error))
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[error.status] + head + body)
-            self.transport.close()
-            self._deaf = True
+    def _refuse_head(self) -> None:
+        error = HeadTooLarge(f"The request's headers are larger than the limit of {self.head_bytes} bytes.")
+        body = to_json(error_object(error))
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[error.status] + head + body)
+        self.transport.close()
+        self._deaf = True
 
     def _rest_is_here(self) -> None:
         if self._rest is not None:

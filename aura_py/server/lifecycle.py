@@ -1,4 +1,4 @@
-"""The server's life: load, bind, serve, drain, exit (``http-api.md`` §3, §16)."""
+"""The server's life: load, bind, serve, drain, exit."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ from aura_py.server.reload import Reloader
 logger = logging.getLogger(__name__)
 
 EXIT_SECONDS: Final = 10.0
-"""After the grace: how long the rest of a shutdown may take before the process is ended by force (B16)."""
+"""After the grace: how long the rest of a shutdown may take before the process is ended by force."""
 _FORCED_SECONDS: Final = 3.0
 _KEEP_ALIVE: Final = 75
 _YOUNG_OBJECTS: Final = 10_000
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Announce = Callable[[str], None]
 
@@ -143,13 +144,17 @@ class _Stop:
     @contextmanager
     def listening(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPS:
             loop.add_signal_handler(number, self._signalled)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            # The process ends by itself from here on; one more signal must not turn its exit status into -15.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+            for number in _STOPS:
                 loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
             for timer in self._timers:
                 timer.cancel()
 

@@ -97,6 +97,55 @@ async def test_endless_headers_are_431_before_they_fill_the_memory(rig: Rig) -> 
     assert orjson.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "headers_too_large"
 
 
+def padded(size: int, end: bytes = b"\r\n\r\n") -> bytes:
+    """A request whose head has exactly this size."""
+    start = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Pad: "
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("step", [1 << 20, 65_536, 65_535, 1_000])
+async def test_the_limit_of_a_head_is_exact_however_it_comes_in(rig: Rig, step: int) -> None:
+    limit = IncomingHttp.head_bytes
+    async with connected(rig) as client:
+        for _ in range(2):  # the second one on a connection that is kept
+            request = b"\r\n" + padded(limit)
+            for start in range(0, len(request), step):
+                await client.send(request[start : start + step])
+            assert (await until(client, b"latency_ms")).startswith(b"HTTP/1.1 200 OK")
+        request = padded(limit + 1)
+        for start in range(0, len(request), step):
+            await client.send(request[start : start + step])
+        assert (await rest(client)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_body_behind_a_head_at_the_limit_is_not_counted(rig: Rig) -> None:
+    request = chat("hi" * 50_000)
+    room = IncomingHttp.head_bytes - len(request.partition(b"\r\n\r\n")[0]) - 4
+    pad = b"X-Pad: " + b"x" * (room - len(b"X-Pad: \r\n")) + b"\r\n"
+    async with connected(rig) as client:
+        await client.send(request.replace(b"Host: x\r\n", b"Host: x\r\n" + pad))
+        assert b"hihihi" in await until(client, b'"chat_session_id"')
+
+
+@pytest.mark.parametrize("further", [b"", OFFER])
+async def test_http_1_0_gets_a_stream_without_chunks_up_to_the_end_of_the_connection(rig: Rig, further: bytes) -> None:
+    async with connected(rig) as client:
+        await client.send(chat("slow", further, stream=True).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        head, _, body = (await rest(client)).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+    assert body.startswith(b"data: {")
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_http_1_0_gets_a_measured_body_as_it_is(rig: Rig) -> None:
+    async with connected(rig) as client:
+        await client.send(chat("hi").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        head, _, body = (await rest(client)).partition(b"\r\n\r\n")
+    assert b"content-length: %d" % len(body) in head.lower()
+    assert orjson.loads(body)["object"] == "chat.completion"
+
+
 async def _flood(client: ByteStream) -> None:
     with suppress(anyio.BrokenResourceError):
         while True:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -215,3 +216,17 @@ def test_a_reader_that_stalls_is_cut_off(start: StartServer) -> None:
 
 def _connected(process: psutil.Process, port: int) -> bool:
     return any(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in process.net_connections("tcp"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_however_often_it_is_told_to_stop_the_exit_status_is_that_of_a_clean_stop(
+    start: StartServer, number: int
+) -> None:
+    server = start()
+    running = True
+    while running:
+        server.signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(0.002)
+            running = False
+    assert server.process.returncode == 0, server.log
