@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from types import TracebackType
 
 from aura_py.errors import AuraError
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _OURS = "aura_py"
 _SERVER = "uvicorn"
 
@@ -32,12 +34,22 @@ def _may_be_logged(record: logging.LogRecord) -> bool:
 
 
 class _Formatter(logging.Formatter):
-    """Exceptions as their types and frames: what a foreign exception says may hold the request that it failed on."""
+    """One line for each message, whatever it quotes; exceptions as their types and frames: what a foreign exception
+    says may hold the request that it failed on."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return on_one_line(super().formatMessage(record))
 
     def formatException(  # noqa: N802
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
         return _frames(ei[1], set()) if ei[1] is not None else ""
+
+
+def on_one_line(text: str) -> str:
+    """``text`` with everything escaped that ends a line, moves a cursor or turns the direction of writing: what a
+    model or a server says must not pass for a line of the log."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _frames(error: BaseException, seen: set[int]) -> str:
@@ -47,6 +59,6 @@ def _frames(error: BaseException, seen: set[int]) -> str:
     if isinstance(error, BaseExceptionGroup):
         inner += error.exceptions
     told = "".join(f"{_frames(each, seen)}\nwhich led to\n" for each in inner if id(each) not in seen)
-    words = f": {error.message}" if isinstance(error, AuraError) else ""
+    words = f": {on_one_line(error.message)}" if isinstance(error, AuraError) else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{told}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{words}"

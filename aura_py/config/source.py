@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration
 
+_SUGGESTED = 3
 _BOM = b"\xef\xbb\xbf"
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE_PLACEHOLDER = re.compile(r"\{\{\s*env\b")
@@ -76,7 +77,7 @@ def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[D
         raise InvalidConfiguration([problem("CFG-F03", path, message, "correct its permissions")]) from error
     for entry in entries:
         name = entry.name
-        if not name.endswith(".toml") or name.startswith(".") or name.endswith(_SCRIPT):
+        if not _is_agent_file(name):
             continue
         if os.path.isdir(entry):
             message = f"`{entry.path}` is a directory although its name ends in `.toml`; it is skipped"
@@ -86,10 +87,26 @@ def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[D
             files.append(path / name)
     if not files:
         message = f"No .toml configuration files found in directory `{absolute}`"
+        near = [f"`{entry.path}`" for entry in entries if _has_agent_files(entry)][:_SUGGESTED]
+        fix = f"name the directory that has them: {' or '.join(near)}" if near else "add an agent file"
         raise InvalidConfiguration(
-            [*warnings, problem("CFG-F02", None, message, "add an agent file, or point `--config` elsewhere")]
+            [*warnings, problem("CFG-F02", None, message, f"{fix}, or point `--config` elsewhere")]
         )
     return tuple(files), tuple(warnings)
+
+
+def _has_agent_files(entry: os.DirEntry[str]) -> bool:
+    try:
+        if entry.name.startswith(".") or not entry.is_dir():
+            return False
+        with os.scandir(entry.path) as inner:
+            return any(_is_agent_file(file.name) and not file.is_dir() for file in inner)
+    except OSError:
+        return False
+
+
+def _is_agent_file(name: str) -> bool:
+    return name.endswith(".toml") and not name.startswith(".") and not name.endswith(_SCRIPT)
 
 
 def read_text(path: Path) -> str:

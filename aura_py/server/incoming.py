@@ -114,7 +114,7 @@ class IncomingHttp(HttpConnection):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if cycle.scope["http_version"] == "1.0":
-            cycle.send = _unchunked(cycle)  # type: ignore[method-assign]
+            cycle.send = _unchunked(cycle)  # type: ignore[method-assign,assignment]
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:

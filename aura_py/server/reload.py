@@ -1,4 +1,4 @@
-"""A changed set of agents takes the place of the present one, whole or not at all (``config.md`` §19; issue rules).
+"""A changed set of agents takes the place of the present one, whole or not at all.
 
 SIGHUP always reloads; with ``AURA_RELOAD`` the files are looked at twice a second. Running runs keep the agents they
 started with. A set with a problem changes nothing and is reported in the log and in ``/health``.
@@ -71,7 +71,9 @@ class Reloader:
             catalog = await anyio.to_thread.run_sync(Catalog.load, settings.config_path, edge.services)
         except ConfigurationError as error:
             edge.reload_problem = error.message
-            logger.error("reload changed nothing, the present agents go on: %s", error.message)
+            logger.error("reload changed nothing, the present agents go on")
+            for line in error.message.splitlines():
+                logger.error("reload: %s", line)
             return False
         except Exception:
             edge.reload_problem = "The new agents could not be built; the log has the details."

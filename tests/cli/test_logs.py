@@ -59,3 +59,20 @@ def test_a_traceback_holds_the_words_of_aura_s_own_errors_only(capsys: pytest.Ca
     assert "ValueError" in written
     assert "KeyError" in written
     assert "test_logs.py" in written
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x1b[2K\x1b[1G", "\x85", "\u2028", "\u2029", "\u202e"])
+def test_what_a_line_quotes_never_passes_for_another_line(end: str, capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(logging.WARNING)
+    forged = f"no such tool{end}ERROR aura_py.server: the key was accepted"
+    log = logging.getLogger("aura_py")
+    log.warning("tool `%s` failed", forged)
+    try:
+        raise ProviderUnreachable(forged)
+    except ProviderUnreachable:
+        log.exception("it failed")
+    written = capsys.readouterr().err
+    assert end not in written.replace("\n", "" if end == "\n" else "\n")
+    lines = written.splitlines()
+    assert lines[0].startswith("WARNING aura_py: tool `no such tool\\")
+    assert not any(line.startswith("ERROR aura_py.server") for line in lines)

@@ -97,6 +97,20 @@ def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
     assert str(tmp_path / "agents") in found.message
 
 
+def test_a_directory_without_agents_names_those_below_it_that_have_some(tmp_path: Path) -> None:
+    for name in ("agents", "more", "scripts", ".hidden"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.script.toml").write_text("")
+    for name in ("agents", "more", ".hidden"):
+        (tmp_path / name / "a.toml").write_text("")
+    with pytest.raises(InvalidConfiguration) as refused:
+        load(tmp_path)
+    (found,) = refused.value.diagnostics
+    assert found.code == "CFG-F02"
+    named = f"`{tmp_path / 'agents'}` or `{tmp_path / 'more'}`"
+    assert found.fix == f"name the directory that has them: {named}, or point `--config` elsewhere"
+
+
 def test_something_else_than_a_file_is_an_error() -> None:
     os.mkfifo("pipe.toml")
     assert codes(found_at(Path("pipe.toml"))) == ["CFG-F04"]

@@ -156,6 +156,29 @@ async def test_the_run_knows_its_user(agents: Path, path: str) -> None:
         assert (await rig.ask("POST", path, {**asked, "user": None}, {"x-api-key": "beta"})).status == 200
         assert [context.user for context in seen] == ["u-1", "7", "body", "plain"]
         assert [context.principal for context in seen] == ["plain", "webui", "plain", "plain"]
+        owners = [context.owner for context in seen]
+        assert owners[2:] == ["key.plain", "key.plain"]
+        assert len(set(owners)) == 3
+
+
+async def test_users_of_one_key_share_no_session(agents: Path) -> None:
+    session = {"x-chat-session-id": "s", "x-api-key": "alpha"}
+    asked = {"stream": True, "messages": [{"role": "user", "content": "hang"}]}
+    async with serving(agents, default_agent="ops", api_keys="webui!:alpha") as rig:
+        async with rig.open("POST", "/v1/chat/completions", asked, {**session, "x-openwebui-user-id": "1"}) as first:
+            await first.until_started()
+            other = await rig.chat("hi", {**session, "x-openwebui-user-id": "2"})  # waits for nobody
+            assert other.status == 200
+
+
+async def test_an_answer_that_is_kept_is_had_by_its_own_user_only(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", 'on_disconnect = "continue"'))
+    async with serving(tmp_path, api_keys="webui!:alpha") as rig:
+        one, two = ({"x-api-key": "alpha", "x-openwebui-user-id": who} for who in "12")
+        reply = await rig.chat("hi", one, user="2")
+        place = f"/aura/runs/{reply.headers['x-request-id']}"
+        assert (await rig.ask("GET", place, headers=one)).body == reply.body
+        assert (await rig.ask("GET", place, headers=two)).status == 404
 
 
 async def test_users_of_one_key_never_share_a_repeated_request(agents: Path) -> None:
