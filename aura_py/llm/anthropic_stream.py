@@ -5,58 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from aura_py.errors import ProviderError
 from aura_py.llm.anthropic_body import PROVIDER
-from aura_py.llm.contract import (
-    Delta,
-    Finish,
-    Text,
-    Thinking,
-    ThinkingBlock,
-    ToolCallFragment,
-    ToolCallReady,
-    UsageReport,
-)
+from aura_py.llm.assembler import ToolCallAssembler
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, UsageReport
 from aura_py.llm.failures import Asked
-from aura_py.llm.json_text import to_json
+from aura_py.llm.finish_reasons import finish_reason
+from aura_py.llm.json_text import at, text_at, to_json
 from aura_py.llm.reading import SseStreamReader
-from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
-
-_STOPS: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-
-
-@dataclass(slots=True)
-class _Call:
-    position: int
-    id: str
-    name: str
-    whole: str = ""
-    pieces: list[str] = field(default_factory=list)
+from aura_py.llm.stream_errors import stated_error, stream_error
+from aura_py.llm.usage_counts import UsageCounter, count
+from aura_py.messages import Reasoning, Usage
 
 
 @dataclass(slots=True)
 class _Thought:
     pieces: list[str] = field(default_factory=list)
-    signature: str = ""
+    signature: list[str] = field(default_factory=list)
 
 
 class AnthropicStream(SseStreamReader):
@@ -64,100 +28,116 @@ class AnthropicStream(SseStreamReader):
 
     def __init__(self, asked: Asked) -> None:
         super().__init__(asked)
-        self._open: dict[int, _Call | _Thought] = {}
-        self._calls = 0
-        self._stop: str | None = None
-        self._usage: dict[str, Any] = {}
+        self._thoughts: dict[Any, _Thought] = {}
+        self._whole: dict[Any, str] = {}
+        """Arguments that came with the start of a call; what follows in pieces takes their place."""
+        self._calls = ToolCallAssembler()
+        self._spoke = False
+        self._stop: object = None
+        self._usage = UsageCounter()
 
     def take(self, event: dict[str, Any], out: list[Delta]) -> None:
-        kind = event["type"]
+        kind = event.get("type")
         if kind == "content_block_delta":
-            self._grow(event["index"], event["delta"], out)
+            self._grow(event.get("index"), event["delta"], out)
         elif kind == "content_block_start":
-            self._begin(event["index"], event["content_block"], out)
+            self._begin(event.get("index"), event["content_block"], out)
         elif kind == "content_block_stop":
-            self._close(event["index"], out)
+            self._close(event.get("index"), out)
         elif kind == "message_start":
             # Reported at once, so that a call cut short is not for free.
-            self._count(event["message"].get("usage"))
-            out.append(UsageReport(self._total()))
+            self._usage.add(_usage(at(event.get("message"), "usage")))
+            out.append(UsageReport(self._usage.total))
         elif kind == "message_delta":
-            self._stop = event["delta"].get("stop_reason") or self._stop
-            self._count(event.get("usage"))
+            self._stop = at(event, "delta").get("stop_reason") or self._stop
+            self._usage.add(_usage(at(event, "usage")))
         elif kind == "message_stop":
-            self.done = True
-            out.append(UsageReport(self._total()))
-            reason = _STOPS.get(self._stop or "", "stop")
-            out.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
-        elif kind == "error":
-            raise self._failure(event["error"])
+            if not self._stop and not self._spoke:
+                raise self.asked.empty()
+            self._end(out)
+        else:
+            error = stated_error(event)
+            if error:
+                raise stream_error(self.asked, error)
 
-    def _grow(self, index: int, delta: dict[str, Any], out: list[Delta]) -> None:
-        kind = delta["type"]
+    def finish(self, out: list[Delta]) -> None:
+        """Servers that only speak the protocol may leave out the last event, but not the reason before it."""
+        if not self._stop:
+            raise self.asked.broken()
+        self._end(out)
+
+    def _end(self, out: list[Delta]) -> None:
+        for index in [*self._whole, *self._thoughts]:
+            self._close(index, out)
+        calls = self._calls.finish()
+        out += calls
+        out.append(UsageReport(self._usage.total))
+        reason = finish_reason(self._stop)
+        out.append(Finish("tool_calls" if calls and reason == "stop" else reason))
+        self.done = True
+
+    def _grow(self, index: object, delta: dict[str, Any], out: list[Delta]) -> None:
+        kind = delta.get("type")
         if kind == "text_delta":
-            if delta["text"]:
-                out.append(Text(delta["text"]))
-            return
-        block = self._open.get(index)
-        if kind == "input_json_delta" and isinstance(block, _Call):
-            piece = delta["partial_json"]
-            if piece:
-                block.pieces.append(piece)
-                out.append(ToolCallFragment(block.position, block.id, block.name, piece))
-        elif isinstance(block, _Thought):
-            if kind == "thinking_delta" and delta["thinking"]:
-                block.pieces.append(delta["thinking"])
-                out.append(Thinking(delta["thinking"]))
-            elif kind == "signature_delta":
-                block.signature += delta["signature"]
+            text = delta["text"]
+            if text:
+                self._spoke = True
+                out.append(Text(text))
+        elif kind == "input_json_delta":
+            piece = text_at(delta, "partial_json")
+            if piece and index in self._whole:
+                self._whole[index] = ""
+                out.append(self._calls.add(_number(index), None, None, piece))
+        elif index in self._thoughts:
+            thought = self._thoughts[index]
+            text = text_at(delta, "thinking")
+            if text:
+                self._spoke = True
+                thought.pieces.append(text)
+                out.append(Thinking(text))
+            thought.signature.append(text_at(delta, "signature"))
 
-    def _begin(self, index: int, block: dict[str, Any], out: list[Delta]) -> None:
-        kind = block["type"]
+    def _begin(self, index: object, block: dict[str, Any], out: list[Delta]) -> None:
+        kind = block.get("type")
+        text = text_at(block, "text" if kind == "text" else "thinking")
+        self._spoke = self._spoke or bool(text) or kind == "tool_use"
         if kind == "tool_use":
             # Empty at Anthropic; servers that only speak the protocol put the whole of the arguments here.
-            whole = to_json(block["input"]).decode() if block.get("input") else ""
-            call = _Call(self._calls, block["id"], block["name"], whole)
-            self._calls += 1
-            self._open[index] = call
-            out.append(ToolCallFragment(call.position, call.id, call.name, ""))
+            whole = block.get("input")
+            self._whole[index] = whole if isinstance(whole, str) else to_json(whole).decode() if whole else ""
+            out.append(self._calls.add(_number(index), text_at(block, "id"), text_at(block, "name"), ""))
         elif kind == "thinking":
-            thought = _Thought(signature=block.get("signature") or "")
-            self._open[index] = thought
-            if block.get("thinking"):
-                thought.pieces.append(block["thinking"])
-                out.append(Thinking(block["thinking"]))
+            self._thoughts[index] = _Thought([text] if text else [], [text_at(block, "signature")])
+            if text:
+                out.append(Thinking(text))
         elif kind == "redacted_thinking":
-            out.append(ThinkingBlock(Reasoning("", PROVIDER, {"redacted": block["data"]})))
-        elif kind == "text" and block.get("text"):
-            out.append(Text(block["text"]))
+            out.append(ThinkingBlock(Reasoning("", PROVIDER, {"redacted": block.get("data")})))
+        elif text:
+            out.append(Text(text))
 
-    def _close(self, index: int, out: list[Delta]) -> None:
-        block = self._open.pop(index, None)
-        if isinstance(block, _Call):
-            arguments = "".join(block.pieces) or block.whole or "{}"
-            out.append(ToolCallReady(ToolCall(block.id, block.name, arguments)))
-        elif isinstance(block, _Thought):
-            opaque = {"signature": block.signature} if block.signature else {}
-            out.append(ThinkingBlock(Reasoning("".join(block.pieces), PROVIDER, opaque)))
+    def _close(self, index: object, out: list[Delta]) -> None:
+        whole = self._whole.pop(index, "")
+        if whole:
+            out.append(self._calls.add(_number(index), None, None, whole))
+        thought = self._thoughts.pop(index, None)
+        if thought is not None:
+            signature = "".join(thought.signature)
+            opaque = {"signature": signature} if signature else {}
+            out.append(ThinkingBlock(Reasoning("".join(thought.pieces), PROVIDER, opaque)))
 
-    def _count(self, usage: dict[str, Any] | None) -> None:
-        if usage:
-            self._usage.update({key: value for key, value in usage.items() if value is not None})
 
-    def _total(self) -> Usage:
-        usage = self._usage
-        cached = usage.get("cache_read_input_tokens", 0)
-        written = usage.get("cache_creation_input_tokens", 0)
-        details = usage.get("output_tokens_details") or {}
-        return Usage(
-            # Anthropic counts cached tokens beside `input_tokens`, not in it.
-            input=usage.get("input_tokens", 0) + cached + written,
-            output=usage.get("output_tokens", 0),
-            cached=cached,
-            cache_write=written,
-            reasoning=details.get("thinking_tokens") or 0,
-        )
+def _number(index: object) -> int | None:
+    return index if isinstance(index, int) else None
 
-    def _failure(self, error: dict[str, Any]) -> ProviderError:
-        kind = str(error.get("type", ""))
-        return self.asked.status(_STATUS.get(kind, 500), f"{kind}: {error.get('message', '')}")
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    cached = count(usage, "cache_read_input_tokens")
+    written = count(usage, "cache_creation_input_tokens")
+    return Usage(
+        # Anthropic counts cached tokens beside `input_tokens`, not in it.
+        input=count(usage, "input_tokens") + cached + written,
+        output=count(usage, "output_tokens"),
+        cached=cached,
+        cache_write=written,
+        reasoning=count(at(usage, "output_tokens_details"), "thinking_tokens"),
+    )

@@ -12,10 +12,12 @@ from aura_py.errors import ProviderError
 from aura_py.llm import claude
 from aura_py.llm.bedrock_body import PROVIDER, build_body
 from aura_py.llm.bedrock_client import BedrockClient
-from aura_py.llm.bedrock_stream import MISFIRES, BedrockStream, Frame, FrameReader
+from aura_py.llm.bedrock_stream import BedrockStream, Frame, FrameReader
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
 from aura_py.llm.failures import Asked
+from aura_py.llm.finish_reasons import is_failure
 from aura_py.llm.json_text import MALFORMED
+from aura_py.llm.lenient_json import LenientJson
 from aura_py.llm.reading import Answer, deltas_of
 
 if TYPE_CHECKING:
@@ -143,6 +145,7 @@ class _BedrockReader:
         self._asked = asked
         self._frames = FrameReader()
         self._stream = BedrockStream()
+        self._json = LenientJson()
         self._start = b""
         self.failure: ProviderError | None = None
 
@@ -156,11 +159,11 @@ class _BedrockReader:
         for frame in self._frames.feed(chunk):
             self._take(frame, deltas)
             if self.failure is not None:
-                return deltas
+                return self._json.joined(deltas)
         if self._frames.damage is not None and not self.done:
             said = self._start.decode(errors="replace") if _foreign(self._start) else self._frames.damage
             self.failure = self._asked.garbage(said)
-        return deltas
+        return self._json.joined(deltas)
 
     def end(self) -> list[Delta]:
         deltas: list[Delta] = []
@@ -170,19 +173,25 @@ class _BedrockReader:
             self.failure = self._asked.garbage(self._start.decode(errors="replace"))
         else:
             self.failure = self._asked.broken()
-        return deltas
+        return self._json.joined(deltas)
 
     def _take(self, frame: Frame, out: list[Delta]) -> None:
         if frame.failed:
             self.failure = self._failed(frame)
             return
         try:
-            self._stream.take(frame.event, orjson.loads(frame.payload or b"{}"), out)
+            try:
+                self._stream.take(frame.event, orjson.loads(frame.payload or b"{}"), out)
+            except orjson.JSONDecodeError:
+                for body in self._json.values(frame.payload):
+                    self._stream.take(frame.event, body, out)
         except MALFORMED as error:
             self.failure = self._asked.garbage(frame.payload.decode(errors="replace"), error)
-        if self._stream.stop in MISFIRES:
+        if is_failure(self._stream.stop):
             # The model failed to form an answer; asking again usually helps.
-            self.failure = failure(self._asked, "", 500, self._stream.stop or "")
+            self.failure = failure(self._asked, "", 500, str(self._stream.stop))
+        elif frame.event == "metadata" and self._stream.empty:
+            self.failure = self._asked.empty()
 
     def _failed(self, frame: Frame) -> ProviderError:
         original: object = None

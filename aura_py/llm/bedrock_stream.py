@@ -7,19 +7,14 @@ from struct import Struct
 from typing import Any
 from zlib import crc32
 
+from aura_py.llm.assembler import ToolCallAssembler
 from aura_py.llm.bedrock_body import PROVIDER
-from aura_py.llm.contract import (
-    Delta,
-    Finish,
-    Text,
-    Thinking,
-    ThinkingBlock,
-    ToolCallFragment,
-    ToolCallReady,
-    UsageReport,
-)
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, UsageReport
+from aura_py.llm.finish_reasons import finish_reason
+from aura_py.llm.json_text import at, text_at
 from aura_py.llm.sse import PendingBytes
-from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
+from aura_py.llm.usage_counts import UsageCounter, count
+from aura_py.messages import Reasoning, Usage
 
 _PRELUDE = Struct("!III")
 _CHECKSUM = Struct("!I")
@@ -27,17 +22,6 @@ _SHORT = Struct("!H")
 _MAX_MESSAGE = 24 * 1024 * 1024
 _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _KNOWN_HEADERS = 64
-
-_STOPS: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
-MISFIRES = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
 class _BadFrame(ValueError):
@@ -136,99 +120,100 @@ def _parse_headers(block: bytes) -> dict[str, str]:
 
 
 @dataclass(slots=True)
-class _Call:
-    position: int
-    id: str
-    name: str
-    pieces: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Thought:
     pieces: list[str] = field(default_factory=list)
-    signature: str = ""
-    redacted: str = ""
+    signature: list[str] = field(default_factory=list)
+    redacted: list[str] = field(default_factory=list)
 
 
 class BedrockStream:
     """Holds what one response has said so far; ``done`` once the closing metadata came."""
 
-    __slots__ = ("_calls", "_open", "done", "stop")
+    __slots__ = ("_calls", "_spoke", "_thoughts", "_tools", "_usage", "done", "stop")
 
     def __init__(self) -> None:
-        self._open: dict[int, _Call | _Thought] = {}
-        self._calls = 0
-        self.stop: str | None = None
+        self._thoughts: dict[Any, _Thought] = {}
+        self._tools: set[Any] = set()
+        self._calls = ToolCallAssembler()
+        self._usage = UsageCounter()
+        self._spoke = False
+        self.stop: object = None
         self.done = False
 
-    def take(self, event: str, body: dict[str, Any], out: list[Delta]) -> None:
-        """Appends the deltas of one event.
+    @property
+    def empty(self) -> bool:
+        """Nothing of an answer has come, not even a reason to stop."""
+        return not self.stop and not self._spoke
 
-        Raises:
-            KeyError, TypeError, AttributeError: The event is not of this protocol.
-        """
+    def take(self, event: str, body: dict[str, Any], out: list[Delta]) -> None:
+        """Appends the deltas of one event. Wrong JSON raises what it makes of itself."""
+        index = body.get("contentBlockIndex")
         if event == "contentBlockDelta":
-            self._grow(body["contentBlockIndex"], body["delta"], out)
+            self._spoke = True
+            self._grow(index, body["delta"], out)
         elif event == "contentBlockStart":
-            start = body["start"].get("toolUse")
+            start = at(at(body, "start"), "toolUse")
             # Tools that the service runs itself are its own affair.
             if start and start.get("type") != "server_tool_use":
-                call = _Call(self._calls, start["toolUseId"], start["name"])
-                self._calls += 1
-                self._open[body["contentBlockIndex"]] = call
-                out.append(ToolCallFragment(call.position, call.id, call.name, ""))
+                self._spoke = True
+                self._tools.add(index)
+                out.append(self._calls.add(index, text_at(start, "toolUseId"), text_at(start, "name"), ""))
         elif event == "contentBlockStop":
-            self._close(body["contentBlockIndex"], out)
+            self._close(index, out)
         elif event == "messageStop":
-            self.stop = body["stopReason"]
+            self.stop = body.get("stopReason") or "end_turn"
         elif event == "metadata":
-            out.append(UsageReport(_usage(body["usage"])))
-            self.end(out)
+            self._usage.add(_usage(at(body, "usage")))
+            if not self.empty:
+                self.end(out)
 
     def end(self, out: list[Delta]) -> None:
-        """The closing delta; the metadata that should have come first is forgone."""
-        reason = _STOPS.get(self.stop or "", "stop")
-        out.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
+        """The closing deltas; metadata that should have come first is forgone."""
+        for index in list(self._thoughts):
+            self._close(index, out)
+        calls = self._calls.finish()
+        out += calls
+        if self._usage.total.total:
+            out.append(UsageReport(self._usage.total))
+        reason = finish_reason(self.stop)
+        out.append(Finish("tool_calls" if calls and reason == "stop" else reason))
         self.done = True
 
-    def _grow(self, index: int, delta: dict[str, Any], out: list[Delta]) -> None:
+    def _grow(self, index: Any, delta: dict[str, Any], out: list[Delta]) -> None:
         text = delta.get("text")
         if text:
             out.append(Text(text))
             return
-        block = self._open.get(index)
         if "toolUse" in delta:
-            piece = delta["toolUse"]["input"]
-            if piece and isinstance(block, _Call):
-                block.pieces.append(piece)
-                out.append(ToolCallFragment(block.position, block.id, block.name, piece))
+            piece = text_at(delta["toolUse"], "input")
+            if piece and index in self._tools:
+                out.append(self._calls.add(index, None, None, piece))
         elif "reasoningContent" in delta:
-            if not isinstance(block, _Thought):
-                block = self._open[index] = _Thought()
+            known = self._thoughts.setdefault(index, _Thought())
             thought = delta["reasoningContent"]
-            if thought.get("text"):
-                block.pieces.append(thought["text"])
-                out.append(Thinking(thought["text"]))
-            block.signature += thought.get("signature") or ""
-            block.redacted += thought.get("redactedContent") or ""
+            text = text_at(thought, "text")
+            if text:
+                known.pieces.append(text)
+                out.append(Thinking(text))
+            known.signature.append(text_at(thought, "signature"))
+            known.redacted.append(text_at(thought, "redactedContent"))
 
-    def _close(self, index: int, out: list[Delta]) -> None:
-        block = self._open.pop(index, None)
-        if isinstance(block, _Call):
-            out.append(ToolCallReady(ToolCall(block.id, block.name, "".join(block.pieces) or "{}")))
-        elif isinstance(block, _Thought):
-            opaque = {"signature": block.signature, "redacted": block.redacted}
+    def _close(self, index: Any, out: list[Delta]) -> None:
+        self._tools.discard(index)
+        thought = self._thoughts.pop(index, None)
+        if thought is not None:
+            opaque = {"signature": "".join(thought.signature), "redacted": "".join(thought.redacted)}
             kept = {key: value for key, value in opaque.items() if value}
-            out.append(ThinkingBlock(Reasoning("".join(block.pieces), PROVIDER, kept)))
+            out.append(ThinkingBlock(Reasoning("".join(thought.pieces), PROVIDER, kept)))
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
-    cached = usage.get("cacheReadInputTokens") or 0
-    written = usage.get("cacheWriteInputTokens") or 0
+    cached = count(usage, "cacheReadInputTokens")
+    written = count(usage, "cacheWriteInputTokens")
     return Usage(
         # Bedrock counts cached tokens beside `inputTokens`, not in it.
-        input=usage["inputTokens"] + cached + written,
-        output=usage["outputTokens"],
+        input=count(usage, "inputTokens") + cached + written,
+        output=count(usage, "outputTokens"),
         cached=cached,
         cache_write=written,
     )

@@ -13,7 +13,7 @@ from aura_py.llm.assembler import ToolCallAssembler
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, ToolCallFragment, UsageReport
 from aura_py.llm.failures import Asked
 from aura_py.llm.finish_reasons import finish_reason, is_failure
-from aura_py.llm.json_text import MALFORMED, to_json
+from aura_py.llm.json_text import MALFORMED, at, to_json
 from aura_py.llm.lenient_json import DONE, LenientJson
 from aura_py.llm.stream_errors import stated_error, stream_error
 from aura_py.llm.usage_counts import UsageCounter, count
@@ -170,7 +170,7 @@ class ChatStream:
                 raise stream_error(self._asked, f"the provider ended the answer with `{reason}`")
             if reason:
                 self._finish = finish_reason(reason)
-        usage = chunk.get("usage") or _at(chunk, "x_groq").get("usage") or (choice or {}).get("usage")
+        usage = chunk.get("usage") or at(chunk, "x_groq").get("usage") or (choice or {}).get("usage")
         if isinstance(usage, dict) and self._usage.add(read_usage(usage)):
             deltas.append(UsageReport(self._usage.total))
 
@@ -231,8 +231,8 @@ class ChatStream:
 
 def read_usage(usage: _Object) -> Usage:
     """OpenAI's usage object, or one that looks like it; absent counts are 0."""
-    prompt = _at(usage, "prompt_tokens_details") or _at(usage, "input_tokens_details")
-    completion = _at(usage, "completion_tokens_details") or _at(usage, "output_tokens_details")
+    prompt = at(usage, "prompt_tokens_details") or at(usage, "input_tokens_details")
+    completion = at(usage, "completion_tokens_details") or at(usage, "output_tokens_details")
     return Usage(
         input=count(usage, "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_eval_count"),
         output=count(usage, "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "eval_count"),
@@ -240,11 +240,6 @@ def read_usage(usage: _Object) -> Usage:
         cache_write=count(prompt, "cache_write_tokens"),
         reasoning=count(completion, "reasoning_tokens"),
     )
-
-
-def _at(table: _Object, key: str) -> _Object:
-    value = table.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _first_choice(choices: object) -> _Object | None:

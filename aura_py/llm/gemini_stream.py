@@ -19,29 +19,13 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
+from aura_py.llm.finish_reasons import finish_reason, is_failure
 from aura_py.llm.gemini_body import PROVIDER
+from aura_py.llm.json_text import at, text_at, to_json
 from aura_py.llm.reading import SseStreamReader
-from aura_py.messages import FinishReason, JsonObject, Reasoning, ToolCall, Usage
-
-_STOPS: dict[str, FinishReason] = {
-    "MAX_TOKENS": "length",
-    "CONTINUATION": "length",
-    "TOO_MANY_TOOL_CALLS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "LANGUAGE": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "ESCALATION": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "PUP_LIMITED_DISABLED": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-}
-# The model failed to form an answer; asking again usually helps.
-_MISFIRES = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"})
+from aura_py.llm.stream_errors import stated_error, stream_error
+from aura_py.llm.usage_counts import UsageCounter, count
+from aura_py.messages import Reasoning, ToolCall, Usage
 
 _HEAD_BYTES = 8192
 
@@ -52,7 +36,9 @@ class GeminiStream(SseStreamReader):
     def __init__(self, asked: Asked) -> None:
         super().__init__(asked)
         self._calls = 0
-        self._stop: str | None = None
+        self._usage = UsageCounter()
+        self._spoke = False
+        self._stop: object = None
         self._blocked = False
         self._thinking: list[str] = []
         self._head = b""
@@ -63,37 +49,41 @@ class GeminiStream(SseStreamReader):
         return super().feed(chunk)
 
     def take(self, event: dict[str, Any], out: list[Delta]) -> None:
-        if "error" in event:
-            raise failure(self.asked, event["error"])
         candidates = event.get("candidates")
-        if candidates:
-            candidate = candidates[0]
-            content = candidate.get("content")
-            if content:
-                for part in content.get("parts") or ():
+        error = event.get("error") or (None if candidates or event.get("usageMetadata") else stated_error(event))
+        if error:
+            raise failure(self.asked, error)
+        candidate = _first_candidate(candidates)
+        if candidate is not None:
+            parts = at(candidate, "content").get("parts")
+            for part in parts if isinstance(parts, list) else ():
+                if isinstance(part, dict):
                     self._part(part, out)
-            stop = candidate.get("finishReason")
-            if stop:
-                if stop == "MISSING_THOUGHT_SIGNATURE":
-                    raise self.asked.status(400, f"{stop}: {candidate.get('finishMessage', '')}")
-                if stop in _MISFIRES:
-                    raise self.asked.status(500, f"{stop}: {candidate.get('finishMessage', '')}")
-                self._stop = stop
-        elif (event.get("promptFeedback") or {}).get("blockReason"):
+            self._judge(candidate)
+        elif at(event, "promptFeedback").get("blockReason"):
             self._blocked = True
-        usage = event.get("usageMetadata")
-        if usage:
-            out.append(UsageReport(_usage(usage)))
+        if self._usage.add(_usage(at(event, "usageMetadata"))):
+            out.append(UsageReport(self._usage.total))
 
     def finish(self, out: list[Delta]) -> None:
         self._close_thinking(out)
         if self._blocked:
             out.append(Finish("content_filter"))
         elif self._stop is None:
-            raise self.asked.broken()
+            raise self.asked.broken() if self._spoke or not self._sse.lines else self.asked.empty()
         else:
-            reason = _STOPS.get(self._stop, "stop")
+            reason = finish_reason(self._stop)
             out.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
+
+    def _judge(self, candidate: dict[str, Any]) -> None:
+        stop = candidate.get("finishReason")
+        if stop:
+            if stop == "MISSING_THOUGHT_SIGNATURE":
+                raise self.asked.status(400, f"{stop}: {candidate.get('finishMessage', '')}")
+            if is_failure(stop):
+                # The model failed to form an answer; asking again usually helps.
+                raise self.asked.status(500, f"{stop}: {candidate.get('finishMessage', '')}")
+            self._stop = stop
 
     def odd(self, junk: bytes) -> ProviderError:
         """Some errors come as a plain JSON body with status 200."""
@@ -108,14 +98,15 @@ class GeminiStream(SseStreamReader):
 
     def _part(self, part: dict[str, Any], out: list[Delta]) -> None:
         signature = part.get("thoughtSignature")
-        text = part.get("text")
+        text = text_at(part, "text")
+        call = at(part, "functionCall")
+        self._spoke = self._spoke or bool(text or call)
         if text and part.get("thought"):
             self._thinking.append(text)
             out.append(Thinking(text))
         elif text:
             self._close_thinking(out)
             out.append(Text(text))
-        call = part.get("functionCall")
         if call:
             self._close_thinking(out)
             self._call(call, signature, out)
@@ -128,10 +119,11 @@ class GeminiStream(SseStreamReader):
         opaque: dict[str, str] = {}
         if signature:
             opaque["thoughtSignature"] = signature
-        if call.get("id"):
-            opaque["id"] = call["id"]
-        arguments = orjson.dumps(call.get("args") or {}).decode()
-        ready = ToolCall(call.get("id") or ids.tool_call_id(), call["name"], arguments, opaque)
+        id_ = text_at(call, "id")
+        if id_:
+            opaque["id"] = id_
+        arguments = to_json(call.get("args") or {}).decode()
+        ready = ToolCall(id_ or ids.tool_call_id(), text_at(call, "name"), arguments, opaque)
         out.append(ToolCallFragment(self._calls, ready.id, ready.name, arguments))
         out.append(ToolCallReady(ready))
         self._calls += 1
@@ -142,16 +134,20 @@ class GeminiStream(SseStreamReader):
             self._thinking = []
 
 
-def failure(asked: Asked, error: JsonObject) -> ProviderError:
+def _first_candidate(candidates: object) -> dict[str, Any] | None:
+    for candidate in candidates if isinstance(candidates, list) else ():
+        if isinstance(candidate, dict) and not candidate.get("index"):
+            return candidate
+    return None
+
+
+def failure(asked: Asked, error: object) -> ProviderError:
     """The error object of Google's APIs, sent as a body or in mid-stream."""
-    code = error.get("code")
-    return asked.status(
-        code if isinstance(code, int) else 500, orjson.dumps(error).decode(), retry_after=_retry_delay(error)
-    )
+    return stream_error(asked, error, retry_after=_retry_delay(error))
 
 
-def _retry_delay(error: JsonObject) -> float | None:
-    details = error.get("details")
+def _retry_delay(error: object) -> float | None:
+    details = error.get("details") if isinstance(error, dict) else None
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
         if isinstance(delay, str) and delay.endswith("s"):
@@ -163,10 +159,10 @@ def _retry_delay(error: JsonObject) -> float | None:
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
-    thoughts = usage.get("thoughtsTokenCount") or 0
+    thoughts = count(usage, "thoughtsTokenCount")
     return Usage(
-        input=(usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0),
-        output=(usage.get("candidatesTokenCount") or 0) + thoughts,
-        cached=usage.get("cachedContentTokenCount") or 0,
+        input=count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount"),
+        output=count(usage, "candidatesTokenCount") + thoughts,
+        cached=count(usage, "cachedContentTokenCount"),
         reasoning=thoughts,
     )

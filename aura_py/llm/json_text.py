@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -27,6 +27,18 @@ def to_json(value: object) -> bytes:
     except orjson.JSONEncodeError:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
         return whole_text(text).encode()
+
+
+def at(table: object, key: str) -> dict[str, Any]:
+    """The object under ``key``; an empty one where there is none."""
+    value = table.get(key) if isinstance(table, Mapping) else None
+    return value if isinstance(value, dict) else {}
+
+
+def text_at(table: object, key: str) -> str:
+    """The text under ``key``; an empty one where there is none."""
+    value = table.get(key) if isinstance(table, Mapping) else None
+    return value if isinstance(value, str) else ""
 
 
 def whole_text(text: str) -> str:

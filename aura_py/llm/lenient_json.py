@@ -90,6 +90,17 @@ class LenientJson:
             out.append(_saying(half, "\ufffd"))
 
 
+def is_cut(text: str) -> bool:
+    """Whether ``text`` is the beginning of a JSON value whose end is missing, and not something broken."""
+    try:
+        _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+    except RecursionError:
+        return False
+    return False
+
+
 def _after_space(text: str, at: int) -> int:
     found = _SPACE.match(text, at)
     return found.end() if found is not None else at

@@ -24,12 +24,16 @@ from aura_py.llm.contract import (
     UsageReport,
 )
 from aura_py.llm.failures import Asked
-from aura_py.llm.json_text import MALFORMED, to_json
+from aura_py.llm.finish_reasons import finish_reason
+from aura_py.llm.json_text import MALFORMED, at, text_at, to_json
+from aura_py.llm.lenient_json import LenientJson, is_cut
 from aura_py.llm.ollama_body import PROVIDER, build_body
 from aura_py.llm.reading import Answer, deltas_of
 from aura_py.llm.sse import PendingBytes
+from aura_py.llm.stream_errors import stated_error, stream_error
 from aura_py.llm.transport import HttpClient, check_key, join_url
-from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
+from aura_py.llm.usage_counts import count
+from aura_py.messages import Reasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
     from aura_py.config.models import OllamaLLM
@@ -122,6 +126,8 @@ class _OllamaStream:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._pending = PendingBytes()
+        self._json = LenientJson()
+        self._spoke = False
         self._calls = 0
         self._thinking: list[str] = []
         self.failure: ProviderError | None = None
@@ -147,9 +153,7 @@ class _OllamaStream:
     def end(self) -> list[Delta]:
         out: list[Delta] = []
         rest = self._pending.take().strip()
-        if rest and not rest.startswith(b"{"):
-            self.failure = self._asked.garbage(rest.decode(errors="replace"))
-        elif rest.endswith(b"}"):
+        if rest and not is_cut(rest.decode(errors="replace")):
             # The last line may lack its line feed.
             self._line(rest, out)
         if self.failure is None and not self.done:
@@ -157,33 +161,49 @@ class _OllamaStream:
         return out
 
     def _line(self, line: bytes, out: list[Delta]) -> None:
+        deltas: list[Delta] = []
         try:
-            event = orjson.loads(line)
-            if "error" in event:
-                status = event.get("status_code")
-                self.failure = self._asked.status(status if isinstance(status, int) else 500, str(event["error"]))
-                return
-            self._message(event.get("message") or {}, out)
-            if event.get("done"):
-                self._finish(event, out)
+            try:
+                self._event(orjson.loads(line), deltas)
+            except orjson.JSONDecodeError:
+                for event in self._json.values(line):
+                    if not self.done:
+                        self._event(event, deltas)
+        except ProviderError as failure:
+            self.failure = failure
         except MALFORMED as error:
             self.failure = self._asked.garbage(line.decode(errors="replace"), error)
+        out += self._json.joined(deltas)
+
+    def _event(self, event: dict[str, Any], out: list[Delta]) -> None:
+        message = event.get("message")
+        error = event.get("error") or (None if isinstance(message, dict) or event.get("done") else stated_error(event))
+        if error:
+            raise stream_error(self._asked, event)
+        if isinstance(message, dict):
+            self._spoke = True
+            self._message(message, out)
+        if event.get("done"):
+            if not self._spoke:
+                raise self._asked.empty()
+            self._finish(event, out)
 
     def _message(self, message: dict[str, Any], out: list[Delta]) -> None:
-        thinking = message.get("thinking")
+        thinking = text_at(message, "thinking")
         if thinking:
             self._thinking.append(thinking)
             out.append(Thinking(thinking))
-        content = message.get("content")
+        content = text_at(message, "content")
         if content:
             self._close_thinking(out)
             out.append(Text(content))
-        for entry in message.get("tool_calls") or ():
+        entries = message.get("tool_calls")
+        for entry in entries if isinstance(entries, list) else ():
             self._close_thinking(out)
-            function = entry["function"]
+            function = at(entry, "function")
             arguments = function.get("arguments")
-            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
-            call = ToolCall(entry.get("id") or ids.tool_call_id(), function["name"], text or "{}")
+            text = arguments if isinstance(arguments, str) else to_json(arguments or {}).decode()
+            call = ToolCall(text_at(entry, "id") or ids.tool_call_id(), text_at(function, "name"), text or "{}")
             out.append(ToolCallFragment(self._calls, call.id, call.name, call.arguments))
             out.append(ToolCallReady(call))
             self._calls += 1
@@ -195,7 +215,7 @@ class _OllamaStream:
 
     def _finish(self, event: dict[str, Any], out: list[Delta]) -> None:
         self._close_thinking(out)
-        out.append(UsageReport(Usage(input=event.get("prompt_eval_count") or 0, output=event.get("eval_count") or 0)))
-        reason: FinishReason = "length" if event.get("done_reason") == "length" else "stop"
+        out.append(UsageReport(Usage(input=count(event, "prompt_eval_count"), output=count(event, "eval_count"))))
+        reason = finish_reason(event.get("done_reason"))
         out.append(Finish("tool_calls" if self._calls and reason == "stop" else reason))
         self.done = True

@@ -13,6 +13,7 @@ from aura_py.errors import ProviderError
 from aura_py.llm.contract import Delta
 from aura_py.llm.failures import Asked
 from aura_py.llm.json_text import MALFORMED
+from aura_py.llm.lenient_json import DONE, LenientJson
 from aura_py.llm.sse import OversizedEvent, SseReader
 
 _DRAIN_SECONDS = 0.05
@@ -70,6 +71,7 @@ class SseStreamReader:
         self.asked = asked
         self.failure: ProviderError | None = None
         self.done = False
+        self.json = LenientJson()
         self._sse = SseReader()
 
     def feed(self, chunk: bytes) -> list[Delta]:
@@ -86,10 +88,12 @@ class SseStreamReader:
             if self._sse.junk:
                 self.failure = self.odd(self._sse.junk)
             else:
+                last: list[Delta] = []
                 try:
-                    self.finish(deltas)
+                    self.finish(last)
                 except ProviderError as error:
                     self.failure = error
+                deltas += self.json.joined(last)
         return deltas
 
     def take(self, event: Any, out: list[Delta]) -> None:
@@ -108,16 +112,21 @@ class SseStreamReader:
         deltas: list[Delta] = []
         for payload in payloads:
             try:
-                self.take(orjson.loads(payload), deltas)
+                try:
+                    self.take(orjson.loads(payload), deltas)
+                except orjson.JSONDecodeError:
+                    for event in self.json.values(payload):
+                        if event != DONE:
+                            self.take(event, deltas)
             except ProviderError as error:
                 self.failure = error
                 break
             except MALFORMED as error:
-                # Gateways append OpenAI's `[DONE]` to streams that have said their own last word.
+                # After the last word, what gateways append is no part of the answer.
                 if not self.done:
                     self.failure = self.asked.garbage(payload.decode(errors="replace"), error)
                 break
-        return deltas
+        return self.json.joined(deltas)
 
 
 async def drain(chunks: AsyncIterator[bytes], seconds: float = _DRAIN_SECONDS) -> None:

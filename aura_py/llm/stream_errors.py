@@ -40,22 +40,24 @@ def stated_error(event: Mapping[str, object]) -> object:
     return None
 
 
-def stream_error(asked: Asked, error: object) -> ProviderError:
+def stream_error(asked: Asked, error: object, *, retry_after: float | None = None) -> ProviderError:
     """The error for what a stream says about itself."""
     text = error if isinstance(error, str) else to_json(error).decode()
     status = _status(error)
     if status != 429 and is_context_overflow(text):
         return asked.overflow(text, status=status)
-    return asked.status(status or 500, text)
+    return asked.status(status or 500, text, retry_after=retry_after)
 
 
 def _status(error: object) -> int | None:
-    if isinstance(error, Mapping):
-        for key in _STATUS_KEYS:
-            value = error.get(key)
-            if isinstance(value, str):
-                digits = len(value) == 3 and value.isascii() and value.isdigit()
-                value = int(value) if digits else _STATUS.get(value)
-            if isinstance(value, int) and 400 <= value < 600:
-                return value
-    return None
+    if not isinstance(error, Mapping):
+        return None
+    for key in _STATUS_KEYS:
+        value = error.get(key)
+        if isinstance(value, str):
+            digits = len(value) == 3 and value.isascii() and value.isdigit()
+            value = int(value) if digits else _STATUS.get(value)
+        if isinstance(value, int) and 400 <= value < 600:
+            return value
+    inner = error.get("error")
+    return _status(inner) if inner is not error else None
