@@ -1,4 +1,4 @@
-"""Tools that the caller runs itself (``http-api.md`` §10): which of them the model gets to see."""
+"""Tools that the caller runs itself: which of them the model gets to see."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def offered(
 ) -> tuple[ToolSpec, ...]:
     """The client tools that pass the agent's filter and clash with no server tool.
 
-    An absent or empty filter lets all of them through (``config.md`` §17).
+    An absent or empty filter lets all of them through.
     """
     if not enabled:
         return ()
@@ -43,7 +43,7 @@ def offered(
     return tuple(kept.values())
 
 
-def readable(call: ToolCall) -> ToolCall | None:
+def checked_call(call: ToolCall) -> ToolCall | None:
     """``call`` with arguments that are the text of an object, or ``None``: a client is never handed a guess."""
     parsed = parse_arguments(call.arguments)
     if not isinstance(parsed, str):

@@ -14,7 +14,7 @@ from aura_py.messages import JsonObject, Message
 
 @dataclass(slots=True, frozen=True)
 class ClientTool:
-    """A tool that the caller runs itself (``http-api.md`` §10)."""
+    """A tool that the caller runs itself."""
 
     name: str
     description: str

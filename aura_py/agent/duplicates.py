@@ -1,4 +1,4 @@
-"""The duplicate-call guard (``orchestration-workers.md`` §10).
+"""The duplicate-call guard.
 
 It counts identical calls with identical raw outputs. At the first threshold the model is told; at the second the
 call is withheld from then on, and ``escalated`` says so to whoever runs the agent.

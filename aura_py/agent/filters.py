@@ -1,4 +1,4 @@
-"""``WARN-FI01``: patterns of an agent file's tool filters that match nothing (``config.md`` §17)."""
+"""``WARN-FI01``: patterns of an agent file's tool filters that match nothing."""
 
 from __future__ import annotations
 

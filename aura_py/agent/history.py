@@ -1,4 +1,4 @@
-"""Repair of a conversation that a client sends back (``clients.md`` RQ-4, ``http-api.md`` B5).
+"""Repair of a conversation that a client sends back.
 
 Providers reject a call without its result and a result without its call; clients produce both.
 """

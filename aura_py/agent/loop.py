@@ -2,7 +2,7 @@
 
 Single agents, coordinators and workers all run this loop; it is the only place that calls a model. One *turn* is one
 model call plus the tool calls it asked for. Depth ``d`` allows ``d + 2`` turns; the last one is called without tools,
-so that the work done is answered instead of lost (``mcp-tools.md`` §11, I-18).
+so that the work done is answered instead of lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import anyio
 
-from aura_py.agent.client_tools import readable
+from aura_py.agent.client_tools import checked_call
 from aura_py.agent.sequence import TurnSequence
 from aura_py.context import RunContext
 from aura_py.errors import ProviderProtocolError
@@ -270,14 +270,14 @@ class Conversation:
         self._context.emit(ModelCallCompleted(reply.usage, tuple(call.id for call in reply.calls), self._spec.agent_id))
 
     def _estimated(self, reply: _Reply) -> Usage:
-        """For providers that report nothing, and for answers cut short (``clients.md`` US-3): four bytes a token."""
+        """For providers that report nothing, and for answers cut short: four bytes a token."""
         sent = sum(len(message.text.encode()) for message in self._messages) + len(self._spec.system.encode())
         received = sum(len(text.encode()) for text in (*reply.text, *reply.thinking))
         received += sum(len(call.arguments.encode()) for call in reply.calls)
         return Usage(input=sent // 4, output=received // 4, estimated=True)
 
     def _unique(self, call: ToolCall) -> ToolCall:
-        """Ids are unique within the conversation (``clients.md`` TC-5); some providers number every turn from 0."""
+        """Ids are unique within the conversation; some providers number every turn from 0."""
         if not call.id or call.id in self._ids:
             call = replace(call, id=tool_call_id())
         self._ids.add(call.id)
@@ -314,7 +314,7 @@ class Conversation:
                     for call in ours:
                         calls.start_soon(run, call)
         except asyncio.CancelledError:
-            for call in ours:  # those that were still waiting for their turn (O6)
+            for call in ours:  # those that were still waiting for their turn
                 sequence.completed(self._completion(call, 0, ok=False, text=_CANCELLED))
             raise
 
@@ -332,7 +332,7 @@ class Conversation:
         Arguments that had not begun look like those of a call without any, so neither is passed on.
         """
         return reply.finish in _CUT and any(
-            call.name in self._client_names and (_is_empty(call) or readable(call) is None) for call in reply.calls
+            call.name in self._client_names and (_is_empty(call) or checked_call(call) is None) for call in reply.calls
         )
 
     def _client_calls(self, turn: int, reply: _Reply) -> tuple[tuple[ToolCall, ...], dict[str, ToolOutcome]]:
@@ -341,7 +341,7 @@ class Conversation:
         Raises:
             ProviderProtocolError: One cannot be read, and no turn with tools is left.
         """
-        theirs = [(call, readable(call)) for call in reply.calls if call.name in self._client_names]
+        theirs = [(call, checked_call(call)) for call in reply.calls if call.name in self._client_names]
         whole = tuple(read for _, read in theirs if read is not None)
         if len(whole) == len(theirs):
             return whole, {}

@@ -1,4 +1,4 @@
-"""Turn nudges: a note on a tool's output when turns run short (``mcp-tools.md`` §11.2)."""
+"""Turn nudges: a note on a tool's output when turns run short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open scratchpad with what the agent around it needs (``scratchpad.md`` §2, §3, §9)."""
+"""An open scratchpad with what the agent around it needs."""
 
 from __future__ import annotations
 

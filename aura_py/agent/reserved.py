@@ -1,4 +1,4 @@
-"""Names that an agent's built-in tools hold (``mcp-tools.md`` §5.2, I-8)."""
+"""Names that an agent's built-in tools hold."""
 
 from __future__ import annotations
 

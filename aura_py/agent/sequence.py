@@ -1,4 +1,4 @@
-"""Tool events of one turn in the order clients rely on (``sse-events.md`` §8, O5–O9).
+"""Tool events of one turn in the order clients rely on.
 
 Calls of a turn run side by side. What they report is released as if they had run one after another: starts in call
 order, a call's progress between its start and its completion, completions in call order.
@@ -38,7 +38,7 @@ class TurnSequence:
             self._release()
 
     def progress(self, event: ToolProgress) -> None:
-        """Late progress, after the completion, is dropped (O8)."""
+        """Late progress, after the completion, is dropped."""
         slot = self._slots.get(event.call_id)
         if slot is None or slot.completion is not None:
             return

@@ -44,7 +44,7 @@ _SPELLINGS: Final = {
     "response_format": r"response_format|text\.format|output_?config|json_schema|response_?(?:json_?)?schema"
     r"|response_?mime_?type|text_?format",
 }
-_FORBIDDEN: Final = "tool_choice=none"
+_NO_TOOL_CALL: Final = "tool_choice=none"
 """A model that cannot be forced to call a tool may well be forbidden to, and the other way round."""
 _NAMES: Final = tuple((name, re.compile(spelling, re.IGNORECASE)) for name, spelling in _SPELLINGS.items())
 _LONGEST_TEXT: Final = 4096
@@ -61,29 +61,30 @@ def named_parameters(status: int, text: str) -> frozenset[str]:
     return frozenset(name for name, pattern in _NAMES if pattern.search(text))
 
 
-def refused_options(error: ProviderError, request: ChatRequest) -> frozenset[str]:
+def refused_additions(error: ProviderError, request: ChatRequest) -> frozenset[str]:
     """Which of the things that Aura added to ``request`` the provider refused, and an answer may do without.
 
     A forced tool is suspected of every refusal that names nothing else: thinking models refuse it in many words.
     """
-    refused = (error.parameters & OPTIONAL) - request.left_out - {"tool_choice"}
+    named = error.parameters & OPTIONAL - request.left_out - {"tool_choice"}
+    refused = frozenset(name for name in named if _is_sent(name, request))
     if request.tool_choice == "auto" or "tool_choice" in request.from_caller:
         return refused
     if "tool_choice" in error.parameters:
-        return refused | {"tool_choice" if _forces(request) else _FORBIDDEN}
+        return refused | {"tool_choice" if _forces(request) else _NO_TOOL_CALL}
     suspect = _forces(request) and not error.parameters
     malformed = isinstance(error, ProviderRejected) and error.provider_status in _BAD_REQUEST
     return frozenset({"tool_choice"}) if suspect and malformed else refused
 
 
-def refused_wishes(error: ProviderError, request: ChatRequest) -> frozenset[str]:
+def refused_overrides(error: ProviderError, request: ChatRequest) -> frozenset[str]:
     """Which parameters of the API's caller the provider refused."""
     if not isinstance(error, ProviderRejected) or error.provider_status not in _BAD_REQUEST:
         return frozenset()
     return error.parameters & request.from_caller
 
 
-def without(request: ChatRequest, names: frozenset[str]) -> ChatRequest:
+def without_parameters(request: ChatRequest, names: frozenset[str]) -> ChatRequest:
     """``request`` without what a model does not take; a forced tool is asked for in words instead."""
     left_out = request.left_out | names
     if left_out == request.left_out:
@@ -97,10 +98,16 @@ def without(request: ChatRequest, names: frozenset[str]) -> ChatRequest:
         return request
     if "tool_choice" in names and _forces(request):
         return _asked_in_words(request)
-    if _FORBIDDEN in names and request.tool_choice == "none":
+    if _NO_TOOL_CALL in names and request.tool_choice == "none":
         # The messages say already that no tools are left.
         return replace(request, tool_choice="auto")
     return request
+
+
+def _is_sent(name: str, request: ChatRequest) -> bool:
+    if name == "strict":
+        return any(tool.strict for tool in request.tools)
+    return name != "parallel_tool_calls" or request.parallel_tool_calls is not None
 
 
 def _forces(request: ChatRequest) -> bool:

@@ -24,7 +24,7 @@ from aura_py.errors import (
 )
 from aura_py.llm.circuit import Circuit
 from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta, UsageReport
-from aura_py.llm.parameters import refused_options, refused_wishes, without
+from aura_py.llm.parameters import refused_additions, refused_overrides, without_parameters
 
 _log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class ResilientModel:
         model, circuit = link.model, link.circuit
         deadline = _Deadlines(self._agent, model, request)
         policy = self._policy if last else self._policy.before_next()
-        request = self._suited(request, link)
+        request = self._without_known_refusals(request, link)
         attempt = 0
         suspected: frozenset[str] = frozenset()
         while True:
@@ -211,18 +211,24 @@ class ResilientModel:
                 return first, batches
             except (ProviderError, RunTimeout) as error:
                 if isinstance(error, ProviderError):
-                    refused = refused_options(error, request)
+                    refused = refused_additions(error, request)
                     if refused:
                         names = ", ".join(f"`{name}`" for name in sorted(refused))
-                        _log.info("%s Asking again without %s.", error.message, names)
+                        _log.info(
+                            "Agent `%s`: provider `%s`, model `%s`, refuses %s; asking again without.",
+                            self._agent,
+                            model.provider,
+                            model.model,
+                            names,
+                        )
                         suspected |= refused
-                        request = without(request, refused)
+                        request = without_parameters(request, refused)
                         attempt -= 1
                         continue
-                    wishes = refused_wishes(error, request)
-                    if wishes:
+                    overrides = refused_overrides(error, request)
+                    if overrides:
                         circuit.answered()
-                        raise self._unsuited(link, min(wishes)) from error
+                        raise self._parameter_refused(link, min(overrides)) from error
                 again = _helps_again(error, last=last)
                 wait = policy.wait(attempt, _wish(error), self._random) if again else None
                 if wait is None or not deadline.allows(wait):
@@ -230,14 +236,14 @@ class ResilientModel:
                 _log.warning("%s Trying again in %.1f s.", error.log_text, wait)
             await self._clock.sleep(wait)
 
-    def _suited(self, request: ChatRequest, link: _Link) -> ChatRequest:
+    def _without_known_refusals(self, request: ChatRequest, link: _Link) -> ChatRequest:
         """``request`` without what this model is known to refuse."""
         choice = request.tool_choice
         if choice not in ("auto", "none") and "tool_choice" in link.refused & request.from_caller:
-            raise self._unsuited(link, "tool_choice")
-        return without(request, link.refused | link.circuit.refused)
+            raise self._parameter_refused(link, "tool_choice")
+        return without_parameters(request, link.refused | link.circuit.refused)
 
-    def _unsuited(self, link: _Link, param: str) -> RequestError:
+    def _parameter_refused(self, link: _Link, param: str) -> RequestError:
         return RequestError(
             f"Agent `{self._agent}`: provider `{link.model.provider}`, model `{link.model.model}`, does not take"
             f" `{param}` as the request sets it; change it or leave it out.",

@@ -126,7 +126,7 @@ class _Attempts:
                 self._task.fail(self._failure(error), "agent_error")
                 return
             except AuraError as error:
-                self._note(attempt.text)
+                self._keep_text(attempt.text)
                 response, result = attempt.text or "(error)", attempt.text or None
                 await self._store(attempt, prompt, response, result=result, error=error.message)
                 if not forced and retries < MAX_RETRIES and await self._may_retry(attempt, error, retries):
@@ -135,7 +135,7 @@ class _Attempts:
                 found = await self._shortened(self.best, attempt.number)
                 self._task.fail(self._failure(error), category_of(error), found)
                 return
-            self._note(end.text)
+            self._keep_text(end.text)
             if end.submission is not None:
                 await self._complete(attempt, prompt, end, end.submission)
                 return
@@ -152,7 +152,7 @@ class _Attempts:
             history, depth, forced = end.conversation, max(MIN_CORRECTION_TURNS, turns) - 2, True
             prompt = self._run.prompts.render("submission")
 
-    def _note(self, text: str) -> None:
+    def _keep_text(self, text: str) -> None:
         if len(text.strip()) > len(self.best.strip()):
             self.best = text
 

@@ -100,7 +100,7 @@ class Report:
         lines = [f"Task {task.id}: {task.description}{confidence}"]
         lines += [f"Note: {note}" for note in task.notes]
         lines.append(indent(fence(_body(task), "result")))
-        lines += _outputs(trace)
+        lines += _stored_outputs(trace)
         if self.show_reasoning and trace.calls:
             lines.append(_chain(trace))
         return "\n".join(lines)
@@ -123,7 +123,7 @@ class Report:
             lines = [f"Task {task.id}: {task.description}: failed [{task.category}]", indent(error)]
             if task.found:
                 lines.append(f"Written before it failed:\n{indent(fence(task.found, 'result'))}")
-            lines += _outputs(trace)
+            lines += _stored_outputs(trace)
             if trace.calls:
                 lines.append(_chain(trace))
             blocks.append("\n".join(lines))
@@ -173,7 +173,7 @@ def _body(task: Task) -> str:
     return f"{task.structured.summary}\n\n{task.note}"
 
 
-def _outputs(trace: TaskTrace) -> list[str]:
+def _stored_outputs(trace: TaskTrace) -> list[str]:
     return [
         f"    tool output: {artifact.filename} ({artifact.size} bytes)"
         for artifact in trace.artifacts

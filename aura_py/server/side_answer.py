@@ -1,4 +1,4 @@
-"""Answers to side requests: a run's events without thinking, its text cleaned (``clients.md`` ID-7)."""
+"""Answers to side requests: a run's events without thinking, its text cleaned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Titles, tags and follow-ups that chat UIs ask for beside the conversation (``clients.md`` ID-5…ID-8)."""
+"""Titles, tags and follow-ups that chat UIs ask for beside the conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``read_file`` and ``list_directory``: read-only, confined to one root (``config.md`` §13, ``mcp-tools.md`` §12.2)."""
+"""``read_file`` and ``list_directory``: read-only, confined to one root."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class ToolRunner:
 
 
 def parse_arguments(text: str) -> JsonObject | str:
-    """The object in ``text``, or a sentence saying why there is none (``mcp-tools.md`` I-13).
+    """The object in ``text``, or a sentence saying why there is none.
 
     An empty text is an empty object; a JSON string that holds an object is unwrapped.
     """

@@ -47,7 +47,7 @@ class Toolset:
 
 
 def permitted(tools: Iterable[Tool], patterns: Sequence[str] | None) -> tuple[Tool, ...]:
-    """The tools whose public name matches a pattern: ``None`` permits all, an empty list none (``config.md`` §17)."""
+    """The tools whose public name matches a pattern: ``None`` permits all, an empty list none."""
     if patterns is None:
         return tuple(tools)
     globs = [Glob(pattern) for pattern in patterns]

@@ -135,7 +135,7 @@ async def test_what_aura_adds_on_its_own_is_left_out_once_refused(name: str, tex
 
 
 async def test_refusals_of_one_thing_after_another_end_and_cost_no_attempt() -> None:
-    scripts = [(refusal(400, f"unknown field {name}"),) for name in ("stream_options", "strict", "tool_choice")]
+    scripts = [(refusal(400, f"unknown field {name}"),) for name in ("stream_options", "cache_control", "tool_choice")]
     says = Says(*scripts, (overloaded(),), (overloaded(),), answer())
     await run(resilient(says), forced())
     assert len(says.requests) == 6

@@ -1,4 +1,4 @@
-"""The body of ``POST /v1/chat/completions``, checked and typed (``http-api.md`` §9.1)."""
+"""The body of ``POST /v1/chat/completions``, checked and typed."""
 
 from __future__ import annotations
 

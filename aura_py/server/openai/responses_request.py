@@ -1,4 +1,4 @@
-"""The body of ``POST /v1/responses``, checked and typed (``clients.md`` RP-1)."""
+"""The body of ``POST /v1/responses``, checked and typed."""
 
 from __future__ import annotations
 

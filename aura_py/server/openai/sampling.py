@@ -1,4 +1,4 @@
-"""Parameters of a request that may replace the agent's own (``clients.md`` RQ-6…RQ-9)."""
+"""Parameters of a request that may replace the agent's own."""
 
 from __future__ import annotations
 

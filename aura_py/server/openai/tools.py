@@ -1,4 +1,4 @@
-"""``tools`` and ``tool_choice``: what the client would run itself (``http-api.md`` §10, ``clients.md`` CT-1…CT-4)."""
+"""``tools`` and ``tool_choice``: what the client would run itself."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def client_tools(tools: Sequence[object] | None) -> tuple[ClientTool, ...]:
         if not isinstance(item, dict) or not isinstance(item.get("type"), str):
             raise fields.wrong(place, "an object with a `type`")
         if item["type"] != "function":
+            logger.info("a tool of the type `%s` was left out: only functions are offered", fields.shown(item["type"]))
             continue
         function = item.get("function", item)
         if not isinstance(function, dict):
