@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast lint format bench docs clean
+.PHONY: help run test test-fast soak lint format bench docs clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,14 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/pip
 run: $(INSTALLED) ## serve the quickstart on 127.0.0.1:8080
 	@$(BIN)/python examples/quickstart/run.py
 
-test: $(INSTALLED_DEV) ## run the whole suite
-	@$(BIN)/python -m pytest -n 2
+test: $(INSTALLED_DEV) ## run the suite, without what only `make soak` runs
+	@$(BIN)/python -m pytest -n 2 -m "not soak"
 
 test-fast: $(INSTALLED_DEV) ## run everything but the slow tests
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+soak: $(INSTALLED_DEV) ## run what takes minutes or installs clients
+	@$(BIN)/python -m pytest -n 2 -m soak
 
 lint: $(INSTALLED_DEV) ## ruff, formatting, mypy --strict, import-linter
 	@$(BIN)/ruff check .

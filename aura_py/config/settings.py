@@ -104,6 +104,10 @@ def _seconds(default: int, variable: str, flag: str, doc: str) -> Any:
     return _setting(default, Setting(variable, flag, "a whole number of seconds, at least 0", doc))
 
 
+def _limit(default: int, variable: str, doc: str) -> Any:
+    return _setting(default, Setting(variable, "", "a whole number, at least 1", doc), ge=1)
+
+
 class ServerSettings(BaseSettings):
     """What belongs to the deployment and never to an agent's file. Build it with :meth:`resolve`."""
 
@@ -190,6 +194,10 @@ class ServerSettings(BaseSettings):
         ),
         ge=1,
     )
+    max_messages: WholeNumber = _limit(10_000, "AURA_MAX_MESSAGES", "Most `messages` of a chat completion.")
+    max_parts: WholeNumber = _limit(50_000, "AURA_MAX_PARTS", "Most content parts of a request, over all messages.")
+    max_tools: WholeNumber = _limit(1_000, "AURA_MAX_TOOLS", "Most `tools` of a request.")
+    max_input_items: WholeNumber = _limit(10_000, "AURA_MAX_INPUT_ITEMS", "Most items of a response's `input`.")
     cors_origins: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
         (),
         Setting(
@@ -284,6 +292,13 @@ class ServerSettings(BaseSettings):
         "AURA_STRICT_REQUESTS",
         "",
         "Refuse `n` above 1, `logprobs` and audio output, which are ignored otherwise.",
+    )
+    watch_loop: Boolean = _switch(
+        False,
+        "AURA_WATCH_LOOP",
+        "",
+        "Log what holds the event loop for over 200 ms; for development.",
+        lenient=True,
     )
     prompt_journal: Boolean = _switch(
         False, "AURA_PROMPT_JOURNAL", "", "Write the prompts of orchestrations to the run directory.", lenient=True

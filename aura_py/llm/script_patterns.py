@@ -48,7 +48,7 @@ class ScriptPattern:
             return self._plain.search(text)
         found: Match | None
         try:
-            found = self._patient.search(text, timeout=patience)
+            found = self._patient.search(text, timeout=patience, concurrent=True)
         except TimeoutError as error:
             raise PatternTimeout(self._pattern) from error
         return found

@@ -72,22 +72,23 @@ class ScriptedModel:
             await to_thread.run_sync(self._counter.load)
             self._counts = True
         situation = Situation.of(request)
+        # Patterns and templates may take long, and so does counting a long conversation: never on the event loop.
         try:
-            chosen = self._script.choose(situation)
+            chosen = await to_thread.run_sync(self._script.choose, situation)
         except RuleTimeout as error:
             raise ProviderProtocolError(
                 f"Agent `{self._agent}`: a pattern of {error} of the script of model `{self.model}` takes too long for"
                 " this message; write the pattern without repetitions inside repetitions."
             ) from error
         if chosen is None:
-            deltas, failure = self._answer(None, situation, {}), None
+            deltas, failure = await to_thread.run_sync(self._answer, None, situation, {}), None
         else:
             rule, groups = chosen
             await self._silence(rule, situation)
             failure = rule.rule.error
             if failure is not None and failure.after_chars is None:
                 raise self._failure(failure)
-            deltas = self._answer(rule, situation, groups)
+            deltas = await to_thread.run_sync(self._answer, rule, situation, groups)
         if failure is not None:
             deltas = _cut(deltas, failure.after_chars or 0)
         async for batch in self._paced(deltas):

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from anyio import to_thread
+
 from aura_py.agent.loop import Conversation, LoopSpec
 from aura_py.errors import AuraError
 from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, TextDelta
@@ -136,9 +138,10 @@ class Coordinator:
 
     # --- conversation ----------------------------------------------------------------------------------------------
 
-    def messages(self, prompt: str, attachments: tuple[Part, ...]) -> tuple[Message, ...]:
+    async def messages(self, prompt: str, attachments: tuple[Part, ...]) -> tuple[Message, ...]:
         asked = Message("user", (TextPart(prompt), *attachments))
-        self._make_room(prompt)
+        if self._model.context_window:
+            await to_thread.run_sync(self._make_room, prompt)  # it counts tokens
         return (*self._history, *(entry.message for entry in self._said), asked)
 
     def next_call(self) -> int:
@@ -226,7 +229,7 @@ class _PlanningAttempt:
         workers = run.team.names
         routing = routing_tools(call.routes, self.slot, query=call.query, workers=workers)
         runner = _RoutingRunner(Toolset((*routing, *owner._tools)), self.slot, stream, call, workers)
-        conversation = self._conversation(runner, stream, translator)
+        conversation = await self._conversation(runner, stream, translator)
         await run.journal.entry(
             f"Planning (Iteration {call.iteration}, Attempt {number}/{attempts})",
             run.context.clock.now(),
@@ -258,7 +261,7 @@ class _PlanningAttempt:
         if isinstance(decision, Direct) and stream.told is not None:
             self.slot.decision = replace(decision, response=stream.finish(decision.response), streamed=True)
 
-    def _conversation(self, runner: ToolRunner, stream: AnswerStream, translator: Translator) -> Conversation:
+    async def _conversation(self, runner: ToolRunner, stream: AnswerStream, translator: Translator) -> Conversation:
         owner, call, run = self.owner, self.call, self.owner._run
 
         def emit(event: Event) -> None:
@@ -285,7 +288,7 @@ class _PlanningAttempt:
             agent_id="coordinator",
             iteration=call.iteration,
         )
-        messages = owner.messages(self.prompt, call.attachments)
+        messages = await owner.messages(self.prompt, call.attachments)
         return Conversation(spec, messages, replace(run.context, emit=emit))
 
 

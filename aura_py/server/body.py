@@ -1,21 +1,30 @@
-"""Request bodies: bounded while they are read, JSON objects, never a crash (``http-api.md`` §5)."""
+"""Request bodies: bounded while they are read and before they are parsed, JSON objects, never a crash."""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 import anyio
+import anyio.to_thread
 import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from aura_py.errors import BodyTooLarge, RequestError, RunCancelled, UnsupportedMediaType
+from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.wire_json import to_json
+
+_T = TypeVar("_T")
 
 MAX_DEPTH: Final = 128
 """Levels of nesting that a body may have; whatever walks it recursively stays far from Python's own limit."""
 
+
+_SMALL: Final = 256 * 1024
+"""Bytes that are parsed on the event loop; a thread costs more than a few milliseconds of parsing."""
+_SLICE: Final = 1024 * 1024
 
 READ_SECONDS: Final = 60.0
 """How long a client may take to send its body."""
@@ -70,12 +79,33 @@ async def _read(receive: Receive, limit: int) -> bytes:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def json_object(body: bytes) -> dict[str, object]:
+async def parse_body(
+    body: bytes,
+    parse: Callable[[Mapping[str, object], RequestLimits], _T],
+    limits: RequestLimits,
+    parsers: anyio.CapacityLimiter,
+) -> _T:
+    """What ``parse`` makes of the JSON object in ``body``; of a large one in a thread, one of ``parsers`` at a time.
+
+    Raises:
+        RequestError: It is not JSON, not an object, too large in some way, or ``parse`` refuses it.
+    """
+    if len(body) <= _SMALL:
+        return parse(json_object(body, limits.values), limits)
+    return await anyio.to_thread.run_sync(lambda: parse(json_object(body, limits.values), limits), limiter=parsers)
+
+
+def json_object(body: bytes, max_values: int = RequestLimits().values) -> dict[str, object]:
     """The JSON object in ``body``.
 
     Raises:
-        RequestError: It is not JSON, not an object, or nested too deeply.
+        RequestError: It is not JSON, not an object, nested too deeply, or has too many values.
     """
+    # Parsing holds Python's lock from beginning to end, so what would take long is found out before.
+    if _values(body) > max_values and _values_outside_strings(body) > max_values:
+        raise RequestError(
+            f"The request body has more than {max_values} values (six times `AURA_MAX_PARTS`); send less at once."
+        )
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -87,6 +117,21 @@ def json_object(body: bytes) -> dict[str, object]:
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise RequestError(f"The request body is nested more than {MAX_DEPTH} levels deep.")
     return value
+
+
+def _values(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{") + body.count(b",")
+
+
+def _values_outside_strings(body: bytes) -> int:
+    """In slices, each of which lets other threads have Python's lock."""
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    count = inside = 0
+    for start in range(0, len(bare), _SLICE):
+        pieces = bare[start : start + _SLICE].split(b'"')
+        count += _values(b"".join(pieces[inside::2]))
+        inside = (inside + len(pieces) - 1) % 2
+    return count
 
 
 def _with_surrogates(body: bytes) -> object:

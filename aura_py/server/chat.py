@@ -1,4 +1,4 @@
-"""``POST /v1/chat/completions`` (``http-api.md`` §9, ``clients.md`` §3–§8)."""
+"""``POST /v1/chat/completions``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from aura_py.run.catalog import Served
 from aura_py.run.engine import Run
 from aura_py.server.admission import edge_of
-from aura_py.server.body import json_object, read_body
+from aura_py.server.body import parse_body, read_body
 from aura_py.server.chat_completion import ChatCollector
 from aura_py.server.openai.chat_request import ChatCall, parse_chat
 from aura_py.server.respond import respond
@@ -24,8 +24,9 @@ _OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 
 async def chat_completions(request: Request) -> ASGIApp:
     """Answers with a stream or a JSON body; only the body's ``stream`` decides (EP-3)."""
-    body = await read_body(request.headers, request.receive, edge_of(request).settings.max_body_bytes)
-    call = parse_chat(json_object(body))
+    edge = edge_of(request)
+    body = await read_body(request.headers, request.receive, edge.settings.max_body_bytes)
+    call = await parse_body(body, parse_chat, edge.limits, edge.parsers)
 
     def form(run: Run, served: Served, known_ids: Iterable[str]) -> _ChatForm:
         return _ChatForm(_shape(request, call, served, run.context.session_id), int(time.time()), known_ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+import anyio
 from starlette.datastructures import Headers
 
 from aura_py.config.settings import ServerSettings
@@ -14,6 +15,7 @@ from aura_py.run.services import Services
 from aura_py.server.end_user import EndUsers
 from aura_py.server.hosts import AllowedHosts, is_loopback
 from aura_py.server.keys import KeyRing, Principal
+from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.retries import Retries
 from aura_py.server.run_stream import Pace
 from aura_py.server.turns import SessionTurns
@@ -38,6 +40,10 @@ class Edge:
         self._hosts = AllowedHosts(settings.allowed_hosts)
         self.draining = False
         self.reload_problem: str | None = None
+        self.limits = RequestLimits(
+            settings.max_messages, settings.max_parts, settings.max_tools, settings.max_input_items
+        )
+        self.parsers = anyio.CapacityLimiter(1)
         self.pace = Pace(settings.heartbeat_secs, settings.stall_secs)
         self.loaded_at = int(time.time())
 

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 import anyio
@@ -26,6 +26,7 @@ from aura_py.run.services import Services
 from aura_py.server.app import create_app
 from aura_py.server.edge import Edge
 from aura_py.server.keys import KeyRing
+from aura_py.server.loop_watch import LoopWatch
 from aura_py.server.reload import Reloader
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: An
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])
     reloader = Reloader(edge)
-    with stop.reloading(reloader.ask):
+    with stop.reloading(reloader.ask), _watching(edge.settings):
         announce(f"listening on {address(listener)}")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_keep_date, server)
@@ -93,6 +94,12 @@ async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: An
             stop.end_by_force_after(edge.settings.shutdown_timeout_secs + EXIT_SECONDS)
             tasks.cancel_scope.cancel()  # waits for a reload that is reading files
     await _shut_down(edge, server, listener, stop)
+
+
+def _watching(settings: ServerSettings) -> AbstractContextManager[object]:
+    if not settings.watch_loop:
+        return nullcontext()
+    return LoopWatch(asyncio.get_running_loop(), lambda blocked: logger.warning("%s", blocked))
 
 
 async def _warm(edge: Edge) -> None:

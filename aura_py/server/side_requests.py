@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 
 from aura_py.messages import Message, TextPart
 from aura_py.server.openai.content import content_parts
+from aura_py.server.openai.omitted import Omitted
 
 TASKS: Final = frozenset(
     {
@@ -85,7 +86,7 @@ def client_instructions(body: Mapping[str, object]) -> str:
     first = items[0] if isinstance(items, list) else None
     if not isinstance(first, dict) or first.get("role") not in ("system", "developer"):
         return ""
-    parts = content_parts(first.get("content"), param="messages[0].content", attached=[])
+    parts = content_parts(first.get("content"), param="messages[0].content", omitted=Omitted())
     return "".join(part.text for part in parts if isinstance(part, TextPart))
 
 

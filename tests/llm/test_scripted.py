@@ -299,7 +299,7 @@ async def test_many_calls_at_once_count_uses_exactly() -> None:
         "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     ],
 )
-async def test_a_template_cannot_take_for_ever(template: str) -> None:
+def test_a_template_cannot_take_for_ever(template: str) -> None:
     """The test's own time limit is that it ends: each of these would run for hours or fill the memory."""
     with pytest.raises(TemplateError):
         ScriptTemplates().render(template, {})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import anyio
+import anyio.to_thread
 import orjson
 from starlette.types import ASGIApp, Message
 
@@ -97,7 +98,7 @@ async def serving(directory: Path, **settings: object) -> AsyncIterator[Rig]:
     """The app over the agents in ``directory``, with settings by field name."""
     resolved = ServerSettings.resolve({"config_path": directory, **settings}, env={})
     async with Services(resolved) as services:
-        catalog = Catalog.load(directory, services)
+        catalog = await anyio.to_thread.run_sync(Catalog.load, directory, services)
         edge = Edge(resolved, services, catalog, KeyRing.load(resolved.api_keys, resolved.api_keys_file))
         yield Rig(edge, create_app(edge))
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.server.rig import Reply, Rig
 
 EVENTS: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
+RESPONSE, COMPLETION, CHUNK = TypeAdapter(Response), TypeAdapter(ChatCompletion), TypeAdapter(ChatCompletionChunk)
 FUNCTION = {"type": "function", "name": "read_file", "parameters": {"type": "object"}, "strict": False}
 REQUIRED = {
     *("id", "object", "created_at", "completed_at", "status", "incomplete_details", "model", "previous_response_id"),
@@ -41,6 +42,14 @@ UNTYPED = {
 """In the schemas, but not in every version of the types."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def schemas() -> None:
+    """The SDK defers building them, and it takes long."""
+    for model in (Response, ChatCompletion, ChatCompletionChunk):
+        model.model_rebuild(force=True)
+    EVENTS.rebuild(force=True)
+
+
 def undeclared(value: object) -> Iterator[str]:
     if isinstance(value, BaseModel):
         yield from (f"{type(value).__name__}.{key}" for key in value.model_extra or ())
@@ -52,7 +61,7 @@ def undeclared(value: object) -> Iterator[str]:
 
 
 def checked(response: Any) -> Any:
-    model = TypeAdapter(Response).validate_json(orjson.dumps(response), strict=True)
+    model = RESPONSE.validate_json(orjson.dumps(response), strict=True)
     assert set(undeclared(model)) <= UNTYPED
     assert set(response) >= REQUIRED
     return response
@@ -122,9 +131,9 @@ async def test_a_chat_completion_and_its_chunks_are_of_the_published_types(rig: 
     tools = [{"type": "function", "function": {"name": "read_file"}}]
     body: dict[str, Any] = {"model": "team/dev helper" if question == "use it" else "secret", "tools": tools}
     answer = await rig.chat(question, **body)
-    model = TypeAdapter(ChatCompletion).validate_json(answer.body, strict=True)
+    model = COMPLETION.validate_json(answer.body, strict=True)
     assert set(undeclared(model)) <= ADDITIONS
     choice = answer.json()["choices"][0]
     assert (choice["logprobs"], choice["message"]["refusal"]) == (None, None)
     for chunk in chunks(await rig.chat(question, stream=True, stream_options={"include_usage": True}, **body)):
-        assert set(undeclared(TypeAdapter(ChatCompletionChunk).validate_json(chunk, strict=True))) <= ADDITIONS
+        assert set(undeclared(CHUNK.validate_json(chunk, strict=True))) <= ADDITIONS

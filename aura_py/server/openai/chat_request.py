@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aura_py.errors import UnsupportedContent
 from aura_py.server.openai import fields
 from aura_py.server.openai.call import Call
+from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.openai.messages import parse_messages
+from aura_py.server.openai.omitted import Omitted
 from aura_py.server.openai.tools import client_tools, tool_choice
 
 
@@ -20,22 +21,23 @@ class ChatCall(Call):
     events: bool | None
 
 
-def parse_chat(body: Mapping[str, object]) -> ChatCall:
+def parse_chat(body: Mapping[str, object], limits: RequestLimits = RequestLimits()) -> ChatCall:
     """Reads what every agent needs; unknown parameters are ignored, ``null`` is absent.
 
     Raises:
-        RequestError: Something has the wrong type, or the conversation asks nothing.
+        RequestError: Something has the wrong type, is too long, or the conversation asks nothing.
     """
+    limits.check(body)
     given = fields.array(body, "tools")
     choice, allowed = tool_choice(body)
     options = fields.table(body, "stream_options") or {}
     user = body.get("user")
-    attached: list[UnsupportedContent] = []
-    return ChatCall(
+    omitted = Omitted()
+    call = ChatCall(
         body=body,
         model=fields.model(body),
         stream=fields.flag(body, "stream") or False,
-        messages=parse_messages(fields.array(body, "messages"), with_tools=given is not None, attached=attached),
+        messages=parse_messages(fields.array(body, "messages"), with_tools=given is not None, omitted=omitted),
         tools=client_tools(given),
         tool_choice=choice,
         allowed_tools=allowed,
@@ -44,10 +46,12 @@ def parse_chat(body: Mapping[str, object]) -> ChatCall:
         metadata=fields.string_pairs(body),
         user=user if isinstance(user, str) and user else None,
         response_format=fields.table(body, "response_format"),
-        attached=tuple(attached),
+        attached=tuple(omitted.refusals),
         include_usage=options.get("include_usage") is True,
         events=_events(body),
     )
+    omitted.log()
+    return call
 
 
 def _events(body: Mapping[str, object]) -> bool | None:

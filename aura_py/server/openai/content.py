@@ -1,16 +1,15 @@
-"""Message content: strings, ``null`` and arrays of parts (``clients.md`` RQ-2, RQ-3, RQ-5)."""
+"""Message content: strings, ``null`` and arrays of parts."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from aura_py.errors import UnsupportedContent
 from aura_py.messages import ImagePart, Part, TextPart
 from aura_py.server.openai.fields import shown, wrong
-
-logger = logging.getLogger(__name__)
+from aura_py.server.openai.omitted import Omitted
 
 _ECHOES: Final = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking", "tool_use", "tool_call"})
 """Parts that repeat output; they are dropped from history."""
@@ -27,12 +26,11 @@ _ATTACHED: Final = {
 """What no model can be given, and what stands in its place."""
 
 
-def content_parts(content: object, *, param: str, attached: list[UnsupportedContent]) -> tuple[Part, ...]:
+def content_parts(content: object, *, param: str, omitted: Omitted) -> tuple[Part, ...]:
     """The parts of one message's content; text parts next to each other are one part.
 
     Args:
-        attached: Gets a refusal for each part that no model can be given (audio, files). A note stands in its place;
-            whether the note will do is for the agent to say.
+        omitted: Gets a refusal for each part that no model can be given (audio, files), in whose place stands a note.
 
     Raises:
         RequestError: The content is neither text nor an array, or a known part lacks what it needs.
@@ -45,15 +43,15 @@ def content_parts(content: object, *, param: str, attached: list[UnsupportedCont
     if not isinstance(content, list):
         raise wrong(param, "a string or an array of content parts")
     parts: list[Part] = []
-    for part in _parts(content, param, attached):
-        if isinstance(part, TextPart) and parts and isinstance(parts[-1], TextPart):
-            parts[-1] = TextPart(parts[-1].text + part.text)
+    for is_text, run in groupby(_parts(content, param, omitted), lambda part: isinstance(part, TextPart)):
+        if is_text:
+            parts.append(TextPart("".join(part.text for part in run if isinstance(part, TextPart))))
         else:
-            parts.append(part)
+            parts.extend(run)
     return tuple(parts)
 
 
-def _parts(content: list[object], param: str, attached: list[UnsupportedContent]) -> Iterator[Part]:
+def _parts(content: list[object], param: str, omitted: Omitted) -> Iterator[Part]:
     for index, item in enumerate(content):
         place = f"{param}[{index}]"
         if isinstance(item, str):
@@ -74,10 +72,10 @@ def _parts(content: list[object], param: str, attached: list[UnsupportedContent]
             yield _image(item, place)
         elif kind in _ATTACHED or kind.startswith("input_"):
             why = f"Content of type `{shown(kind)}` is not supported; send text or images."
-            attached.append(UnsupportedContent(why, param=place))
+            omitted.refusals.append(UnsupportedContent(why, param=place))
             yield TextPart(f"[{_ATTACHED.get(kind, 'a part')} that this model cannot be given]")
         elif kind not in _ECHOES:
-            logger.warning("content part of the unknown type `%s` was ignored", shown(kind))
+            omitted.note(f"content parts of the unknown type `{shown(kind)}` were ignored")
 
 
 def _image(item: dict[str, object], place: str) -> ImagePart:

@@ -1,4 +1,4 @@
-"""``messages`` of a chat completion as the conversation (``http-api.md`` §9.3, ``clients.md`` §3)."""
+"""``messages`` of a chat completion as the conversation."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import Final
 
 import orjson
 
-from aura_py.errors import RequestError, UnsupportedContent
+from aura_py.errors import RequestError
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai.content import content_parts
 from aura_py.server.openai.fields import shown, wrong
+from aura_py.server.openai.omitted import Omitted
 
 logger = logging.getLogger(__name__)
 
 _SYSTEM: Final = frozenset({"system", "developer"})
 
 
-def parse_messages(
-    messages: Sequence[object] | None, *, with_tools: bool, attached: list[UnsupportedContent]
-) -> tuple[Message, ...]:
+def parse_messages(messages: Sequence[object] | None, *, with_tools: bool, omitted: Omitted) -> tuple[Message, ...]:
     """The conversation in its original order, without system messages: the agent's own prompt is authoritative.
 
     Args:
         with_tools: The request offers tools, so calls and their results are part of the conversation.
-        attached: Gets a refusal for each part that no model can be given; a note stands in its place.
+        omitted: Gets what is left out.
 
     Raises:
         RequestError: Missing, empty, of a wrong shape, or ending with a message that asks nothing.
@@ -48,13 +47,13 @@ def parse_messages(
             system.append(
                 "".join(
                     p.text
-                    for p in content_parts(item.get("content"), param=f"{place}.content", attached=attached)
+                    for p in content_parts(item.get("content"), param=f"{place}.content", omitted=omitted)
                     if isinstance(p, TextPart)
                 )
             )
             continue
         last = role
-        message = _message(role, item, place, with_tools, attached)
+        message = _message(role, item, place, with_tools, omitted)
         if message is not None:
             kept.append(message)
     if system and last:
@@ -67,11 +66,10 @@ def parse_messages(
     return tuple(kept)
 
 
-def _message(
-    role: str, item: dict[str, object], place: str, with_tools: bool, attached: list[UnsupportedContent]
-) -> Message | None:
-    refused = [] if role == "tool" else attached
-    content = content_parts(item.get("content"), param=f"{place}.content", attached=refused)
+def _message(role: str, item: dict[str, object], place: str, with_tools: bool, omitted: Omitted) -> Message | None:
+    # What a tool answered is not the caller's to mend, so nothing in it is refused.
+    refused = Omitted(notes=omitted.notes) if role == "tool" else omitted
+    content = content_parts(item.get("content"), param=f"{place}.content", omitted=refused)
     if role == "user":
         return Message("user", content or (TextPart(""),))
     if role == "assistant":
@@ -84,9 +82,9 @@ def _message(
         call_id = item.get("tool_call_id")
         if with_tools and isinstance(call_id, str) and call_id and item.get("content") is not None:
             return Message("tool", content or (TextPart(""),), tool_call_id=call_id)
-        logger.warning("a tool result without `tools`, `tool_call_id` or content was left out")
+        omitted.note("a tool result without `tools`, `tool_call_id` or content was left out")
         return None
-    logger.warning("a message of the role `%s` was left out", shown(role))
+    omitted.note(f"a message of the role `{shown(role)}` was left out")
     return None
 
 

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from aura_py.errors import RequestError, UnsupportedContent
+from aura_py.errors import RequestError
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai import fields
 from aura_py.server.openai.call import Call
 from aura_py.server.openai.content import content_parts
+from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.openai.messages import call_arguments, check_ending
+from aura_py.server.openai.omitted import Omitted
 from aura_py.server.openai.tools import client_tools, tool_choice
-
-logger = logging.getLogger(__name__)
 
 _ROLES: Final = frozenset({"user", "assistant"})
 
 
-def parse_responses(body: Mapping[str, object]) -> Call:
+def parse_responses(body: Mapping[str, object], limits: RequestLimits = RequestLimits()) -> Call:
     """Reads what every agent needs; unknown parameters are ignored, ``null`` is absent.
 
     Raises:
-        RequestError: Something has the wrong type, or asks for a response that is kept on the server.
+        RequestError: Something has the wrong type, is too long, or asks for a response that is kept on the server.
     """
+    limits.check(body)
     _refuse_stored(body)
     given = fields.array(body, "tools")
     choice, allowed = tool_choice(body)
     user = body.get("user") or body.get("safety_identifier")
     renamed = _sampling_names(body)
-    attached: list[UnsupportedContent] = []
-    return Call(
+    omitted = Omitted()
+    call = Call(
         body=renamed,
         model=fields.model(body),
         stream=fields.flag(body, "stream") or False,
-        messages=_messages(body, attached),
+        messages=_messages(body, omitted),
         tools=client_tools(given),
         tool_choice=choice,
         allowed_tools=allowed,
@@ -45,8 +45,10 @@ def parse_responses(body: Mapping[str, object]) -> Call:
         metadata=fields.string_pairs(body),
         user=user if isinstance(user, str) and user else None,
         response_format=fields.table(renamed, "response_format"),
-        attached=tuple(attached),
+        attached=tuple(omitted.refusals),
     )
+    omitted.log()
+    return call
 
 
 def _refuse_stored(body: Mapping[str, object]) -> None:
@@ -81,7 +83,7 @@ def _sampling_names(body: Mapping[str, object]) -> Mapping[str, object]:
     return renamed
 
 
-def _messages(body: Mapping[str, object], attached: list[UnsupportedContent]) -> tuple[Message, ...]:
+def _messages(body: Mapping[str, object], omitted: Omitted) -> tuple[Message, ...]:
     given = body.get("input")
     if given is None:
         raise RequestError("`input` is required; send text or an array of items.", param="input")
@@ -91,10 +93,10 @@ def _messages(body: Mapping[str, object], attached: list[UnsupportedContent]) ->
         raise fields.wrong("input", "a string or an array of items")
     if not given:
         raise RequestError("No input provided; `input` must not be empty.", param="input")
-    return _converted(given, attached)
+    return _converted(given, omitted)
 
 
-def _converted(items: Sequence[object], attached: list[UnsupportedContent]) -> tuple[Message, ...]:
+def _converted(items: Sequence[object], omitted: Omitted) -> tuple[Message, ...]:
     kept: list[Message] = []
     system: list[str] = []
     for index, item in enumerate(items):
@@ -103,68 +105,82 @@ def _converted(items: Sequence[object], attached: list[UnsupportedContent]) -> t
             raise fields.wrong(place, "an object")
         kind = item.get("type", "message")
         if kind == "message":
-            message = _message(item, place, system, attached)
+            message = _message(item, place, system, omitted)
             if message is not None:
                 kept.append(message)
         elif kind == "function_call":
-            _add_call(kept, item, place)
+            kept.append(_call(item, "call_id", place))
         elif kind == "function_call_output":
-            output = content_parts(item.get("output"), param=f"{place}.output", attached=[])
-            kept.append(Message("tool", output or (TextPart(""),), tool_call_id=_required(item, "call_id", place)))
+            kept.append(_result(item.get("output"), _required(item, "call_id", place), place, omitted))
         elif kind == "mcp_call":
-            _add_finished_call(kept, item, place)
+            kept += _finished_call(item, place, omitted)
         elif kind == "item_reference":
             raise _unsupported(
                 place,
                 f"`{place}` refers to a stored item; nothing is stored here, send the item itself (`store: false`).",
             )
         elif kind != "reasoning":
-            logger.warning("an input item of the type `%s` was left out", fields.shown(str(kind)))
+            omitted.note(f"an input item of the type `{fields.shown(str(kind))}` was left out")
     if not kept and system:
         kept.append(Message("user", (TextPart("\n\n".join(system)),)))
     check_ending(kept[-1].role if kept else "", kept, with_tools=True, param="input")
-    return tuple(kept)
+    return tuple(_with_calls_joined(kept))
 
 
-def _message(
-    item: dict[str, object], place: str, system: list[str], attached: list[UnsupportedContent]
-) -> Message | None:
+def _with_calls_joined(messages: Iterable[Message]) -> Iterator[Message]:
+    """Calls of one turn, which are items of their own here, belong to one message."""
+    turn: Message | None = None
+    calls: list[ToolCall] = []
+    for message in messages:
+        if turn is not None and message.role == "assistant" and message.tool_calls:
+            calls += message.tool_calls
+            continue
+        if turn is not None:
+            yield replace(turn, tool_calls=tuple(calls)) if calls else turn
+        turn, calls = (message, list(message.tool_calls)) if message.role == "assistant" else (None, [])
+        if turn is None:
+            yield message
+    if turn is not None:
+        yield replace(turn, tool_calls=tuple(calls)) if calls else turn
+
+
+def _message(item: dict[str, object], place: str, system: list[str], omitted: Omitted) -> Message | None:
     role = item.get("role")
     if not isinstance(role, str):
         raise fields.wrong(f"{place}.role", "a string")
-    content = content_parts(item.get("content"), param=f"{place}.content", attached=attached)
+    content = content_parts(item.get("content"), param=f"{place}.content", omitted=omitted)
     if role in ("system", "developer"):
         system.append("".join(part.text for part in content if isinstance(part, TextPart)))
         return None
     if role not in _ROLES:
-        logger.warning("an input message of the role `%s` was left out", fields.shown(role))
+        omitted.note(f"an input message of the role `{fields.shown(role)}` was left out")
         return None
     if role == "assistant":
         return Message("assistant", content) if content else None
     return Message("user", content or (TextPart(""),))
 
 
-def _add_call(kept: list[Message], item: dict[str, object], place: str) -> None:
-    call = ToolCall(
-        _required(item, "call_id", place), _required(item, "name", place), call_arguments(item.get("arguments"))
-    )
-    if kept and kept[-1].role == "assistant":
-        kept[-1] = replace(kept[-1], tool_calls=(*kept[-1].tool_calls, call))
-    else:
-        kept.append(Message("assistant", (), (call,)))
+def _call(item: dict[str, object], id_key: str, place: str) -> Message:
+    identity, name = _required(item, id_key, place), _required(item, "name", place)
+    return Message("assistant", (), (ToolCall(identity, name, call_arguments(item.get("arguments"))),))
 
 
-def _add_finished_call(kept: list[Message], item: dict[str, object], place: str) -> None:
+def _finished_call(item: dict[str, object], place: str, omitted: Omitted) -> Iterator[Message]:
     """A call that Aura ran in an earlier turn, with its result if the client kept it."""
-    identity = _required(item, "id", place)
-    _add_call(kept, {**item, "call_id": identity}, place)
+    yield _call(item, "id", place)
     result = item.get("output")
     if result is None:
         result = item.get("error")
     if isinstance(result, dict):
         result = result.get("content") or result.get("message")
     if result is not None:
-        kept.append(Message("tool", content_parts(result, param=f"{place}.output", attached=[]), tool_call_id=identity))
+        yield _result(result, _required(item, "id", place), place, omitted)
+
+
+def _result(output: object, call_id: str, place: str, omitted: Omitted) -> Message:
+    """What a tool answered is not the caller's to mend, so nothing in it is refused."""
+    content = content_parts(output, param=f"{place}.output", omitted=Omitted(notes=omitted.notes))
+    return Message("tool", content or (TextPart(""),), tool_call_id=call_id)
 
 
 def _required(item: dict[str, object], key: str, place: str) -> str:
