@@ -151,6 +151,8 @@ class Conversation:
         self._spec = spec
         self._context = context
         self._messages = list(messages)
+        # A new thought is kept apart from the one before it: of an earlier turn, block or call of the coordinator.
+        self._thought_ended = spec.info.caller == "coordinator" and spec.info.call > 1
         self._limit = spec.turn_depth + 2
         self._ids: set[str] = {call.id for message in messages for call in message.tool_calls}
         self._offered = (*_specs(spec.runner), *spec.client_tools)
@@ -212,14 +214,17 @@ class Conversation:
                 reply.text.append(delta.text)
                 events.append(TextDelta(delta.text))
             elif isinstance(delta, Thinking):
-                reply.thinking.append(delta.text)
-                events.append(ReasoningDelta(delta.text, spec.agent_id, spec.parent_agent_id))
+                text = "\n\n" + delta.text if self._thought_ended else delta.text
+                self._thought_ended = False
+                reply.thinking.append(text)
+                events.append(ReasoningDelta(text, spec.agent_id, spec.parent_agent_id))
             elif isinstance(delta, ToolCallFragment):
                 fragments.append(delta)
             elif isinstance(delta, ToolCallReady):
                 reply.calls.append(self._unique(delta.call))
             elif isinstance(delta, ThinkingBlock):
                 reply.blocks.append(delta.reasoning)
+                self._thought_ended = bool(reply.thinking) or self._thought_ended
             elif isinstance(delta, UsageReport):
                 reply.usage = delta.usage
             elif isinstance(delta, Finish):
@@ -265,6 +270,7 @@ class Conversation:
         if reply.text:
             result.answer = "".join(reply.text)
         if reply.thinking:
+            self._thought_ended = True
             result.reasoning = "".join([result.reasoning, *reply.thinking])
         self._spec.on_usage(reply.usage, self._messages)
         self._context.emit(ModelCallCompleted(reply.usage, tuple(call.id for call in reply.calls), self._spec.agent_id))

@@ -18,6 +18,7 @@ class ChatSettings:
     """What an agent's file fixes for every call. ``extra`` is merged last, shallowly, and wins.
 
     ``origin``: the address that is asked; what it added to its tool calls goes back to it, and to nobody else.
+    ``unsigned``: what stands beside the first call of a message where that address added nothing to any.
     ``returns_reasoning_of``: the provider whose reasoning goes back beside its tool calls, under the key it came in.
     """
 
@@ -29,6 +30,7 @@ class ChatSettings:
     system_role: str = "system"
     returns_reasoning_of: str = ""
     origin: str = ""
+    unsigned: Mapping[str, object] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -85,7 +87,7 @@ def messages(conversation: Sequence[Message], settings: ChatSettings, left_out: 
         elif message.role == "user":
             result.append({"role": "user", "content": _content(message.content)})
         elif message.role == "assistant":
-            result.append(_assistant(message, reasoning_of, settings.origin))
+            result.append(_assistant(message, reasoning_of, settings))
         else:
             result.append({"role": "tool", "tool_call_id": message.tool_call_id or "", "content": message.text})
             pictures = tuple(part for part in message.content if not isinstance(part, TextPart))
@@ -96,10 +98,13 @@ def messages(conversation: Sequence[Message], settings: ChatSettings, left_out: 
     return result + waiting
 
 
-def _assistant(message: Message, reasoning_of: str, origin: str) -> Body:
+def _assistant(message: Message, reasoning_of: str, settings: ChatSettings) -> Body:
     body: Body = {"role": "assistant", "content": message.text or None}
     if message.tool_calls:
-        body["tool_calls"] = [_call(call, origin) for call in message.tool_calls]
+        calls = [_call(call, settings.origin) for call in message.tool_calls]
+        if settings.unsigned and not any(settings.unsigned.keys() & call.keys() for call in calls):
+            calls[0].update(settings.unsigned)
+        body["tool_calls"] = calls
         for reasoning in message.reasoning:
             key = reasoning.opaque.get("key")
             if reasoning.provider == reasoning_of and isinstance(key, str):

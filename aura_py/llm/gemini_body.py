@@ -29,7 +29,7 @@ _BUDGETS: dict[ReasoningEffort, int] = {
 }
 _PRO_MINIMUM = 128
 # Google's documented stand-in for the signature of a call that another model made.
-_NO_SIGNATURE = "skip_thought_signature_validator"
+NO_SIGNATURE = "skip_thought_signature_validator"
 
 Body = dict[str, Any]
 
@@ -179,7 +179,7 @@ def _calls(message: Message, asked: Asked) -> list[Body]:
         if signature:
             part["thoughtSignature"] = signature
         elif signed and index == 0:
-            part["thoughtSignature"] = _NO_SIGNATURE
+            part["thoughtSignature"] = NO_SIGNATURE
         parts.append(part)
     return parts
 

@@ -62,13 +62,13 @@ class ChatCompletionsModel:
         async with self._client.post(self._asked, self._url, self._headers, body) as response:
             chat = self._reader(self._asked)
             kind = response.content_type
-            if kind in ("text/html", "application/json"):
-                for deltas in self._whole(kind, chat, await response.read()):
-                    yield deltas
-                return
             events = SseReader()
             chunks = response.chunks()
             try:
+                if kind in ("text/html", "application/json"):
+                    for deltas in self._whole(kind, chat, await response.read()):
+                        yield deltas
+                    return
                 async for chunk in chunks:
                     deltas = chat.read(events.feed(chunk))
                     if deltas and not chat.done:
@@ -84,7 +84,10 @@ class ChatCompletionsModel:
             except OversizedEvent as error:
                 raise self._asked.garbage("an event without an end", error) from error
             if events.junk and not chat.finished:
-                raise self._asked.garbage(events.junk.decode(errors="replace"))
+                # One object in place of a stream: an error, as a rule.
+                deltas += chat.read((events.junk,))
+                if chat.failure is not None:
+                    raise chat.failure
             yield [*deltas, *chat.end()]
             await drain(chunks)
 
@@ -128,6 +131,7 @@ def build(config: OpenAILLM, *, agent: str) -> ChatCompletionsModel:
         system_role="developer" if official and reasons else "system",
         extra=config.additional_params,
         origin=asked.place,
+        unsigned=_unsigned(config.model) if (urlsplit(address).hostname or "").endswith(".googleapis.com") else {},
     )
     return _OpenAIModel(config, settings, asked, key_headers(address, key), reader=_OpenAIStream)
 
@@ -185,6 +189,14 @@ class _OpenAIStream(ChatStream):
             block = Reasoning(whole_text("".join(self._thoughts)), PROVIDER, {"key": self._key})
             deltas.insert(0, ThinkingBlock(block))
         return deltas
+
+
+def _unsigned(model: str) -> dict[str, object]:
+    """What Google wants beside a call that it has not signed: another model's, or one of the caller's history."""
+    from aura_py.llm.gemini_body import NO_SIGNATURE, version
+
+    signs = (version(model) or (0, 0)) >= (3, 0)
+    return {"extra_content": {"google": {"thought_signature": NO_SIGNATURE}}} if signs else {}
 
 
 def _wants_developer(model: str) -> bool:

@@ -15,6 +15,7 @@ from aura_py.llm.failures import Asked
 from aura_py.llm.json_text import MALFORMED
 from aura_py.llm.lenient_json import DONE, LenientJson
 from aura_py.llm.sse import OversizedEvent, SseReader
+from aura_py.llm.stream_errors import stated_error, stream_error
 
 _DRAIN_SECONDS = 0.05
 
@@ -105,7 +106,13 @@ class SseStreamReader:
         raise self.asked.broken()
 
     def odd(self, junk: bytes) -> ProviderError:
-        """What a body that is no event stream means."""
+        """What a body that is no event stream means: one object with an error, or something foreign."""
+        try:
+            error = stated_error(orjson.loads(junk))
+        except MALFORMED:
+            error = None
+        if error:
+            return stream_error(self.asked, error)
         return self.asked.garbage(junk.decode(errors="replace"))
 
     def _deltas(self, payloads: Iterable[bytes]) -> list[Delta]:

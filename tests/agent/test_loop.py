@@ -14,10 +14,10 @@ from aura_py.agent.loop import MAX_PARALLEL_CALLS, Conversation, LoopResult, Loo
 from aura_py.config.models import ScriptedLLM
 from aura_py.context import RunContext
 from aura_py.errors import ProviderError, ProviderProtocolError
-from aura_py.events import Event, ModelCallCompleted, TextDelta, ToolCompleted, ToolRequested
+from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, TextDelta, ToolCompleted, ToolRequested
 from aura_py.llm import build_model
-from aura_py.llm.contract import ChatModel, Delta, Finish, Text, ToolCallReady, ToolSpec
-from aura_py.messages import FinishReason, JsonObject, ToolCall, user
+from aura_py.llm.contract import ChatModel, Delta, Finish, Text, Thinking, ThinkingBlock, ToolCallReady, ToolSpec
+from aura_py.messages import FinishReason, JsonObject, Reasoning, ToolCall, user
 from aura_py.tools.contract import BuiltinTool, CallContext, Tool, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset
@@ -49,6 +49,21 @@ async def talk(loop: LoopSpec, question: str = "go") -> tuple[LoopResult, list[E
     async for batch in conversation.run():
         events += batch
     return conversation.result, events
+
+
+async def test_thoughts_of_consecutive_turns_and_blocks_are_kept_apart() -> None:
+    block = ThinkingBlock(Reasoning("ab"))
+    model = Says(
+        (
+            [Thinking("a")],
+            [Thinking("b"), block, Text("x"), Thinking("c"), ToolCallReady(ToolCall("1", "look", "{}"))],
+            [Finish("tool_calls")],
+        ),
+        ([Thinking("d")], [Text("done")], [Finish("stop")]),
+    )
+    result, events = await talk(spec(model, tool("look")))
+    assert result.reasoning == "ab\n\nc\n\nd"
+    assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == result.reasoning
 
 
 async def exhaust(conversation: Conversation) -> None:

@@ -243,3 +243,18 @@ def test_a_name_that_the_request_offers_stays_as_it_is() -> None:
     messages = (Message("assistant", (), (ToolCall("c", "fs.read", "{}"),)),)
     (entry,) = body(ChatRequest(messages, tools=(ToolSpec("fs.read", "", {}),)))["messages"]
     assert entry["tool_calls"][0]["function"]["name"] == "fs.read"
+
+
+def test_a_call_that_google_has_not_signed_says_so_on_its_compatible_address() -> None:
+    address = "https://generativelanguage.googleapis.com/v1beta/openai"
+    signed = {"extra_content": {"google": {"thought_signature": "sig"}}}
+    theirs = ToolCall("c", "f", "{}", {"extras": signed, "origin": address})
+    for calls, signatures in (
+        ((CALL, CALL), ["skip_thought_signature_validator", None]),
+        ((theirs, CALL), ["sig", None]),
+    ):
+        (entry,) = sent(Message("assistant", (), calls), base_url=address, model="gemini-3-pro")
+        extras = [call.get("extra_content") for call in entry["tool_calls"]]
+        assert [extra and extra["google"]["thought_signature"] for extra in extras] == signatures
+    (older,) = sent(Message("assistant", (), (CALL,)), base_url=address, model="gemini-2.5-pro")
+    assert "extra_content" not in older["tool_calls"][0]

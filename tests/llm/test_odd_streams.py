@@ -7,7 +7,10 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
+from pydantic import SecretStr
 
+from aura_py.config.models import OpenAILLM
 from aura_py.errors import (
     ProviderAuthError,
     ProviderError,
@@ -15,8 +18,10 @@ from aura_py.errors import (
     ProviderProtocolError,
     ProviderUnreachable,
 )
-from aura_py.llm.contract import Delta, Text, Thinking, ThinkingBlock, ToolCallReady, UsageReport
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, ToolCallReady, UsageReport
+from aura_py.llm.openai import build
 from aura_py.messages import Usage
+from tests.llm.conversations import ask
 from tests.llm.test_vendor_streams import (
     Feeds,
     anthropic,
@@ -259,3 +264,49 @@ def test_ollama_s_objects_on_one_line_are_read_and_broken_ones_are_a_protocol_er
     cut = ollama(line(message={"content": "so"}) + b'{"message":{"content":"hal')
     assert cut[0] == [Text("so")]
     assert type(cut[1]) is ProviderUnreachable
+
+
+# --- bodies under another type ---------------------------------------------------------------------------------------
+
+
+async def answer(body: bytes, content_type: str) -> list[Delta]:
+    """What the dialect of OpenAI makes of a server's answer."""
+
+    async def reply(_request: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    app = web.Application()
+    app.router.add_post("/chat/completions", reply)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    model = build(OpenAILLM(model="m", api_key=SecretStr("k"), base_url=f"http://{host}:{port}"), agent="tester")
+    try:
+        return [delta async for batch in model.stream(ask()) for delta in batch]
+    finally:
+        await model.aclose()
+        await runner.cleanup()
+
+
+WHOLE = {"choices": [{"message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (chat("content", "Hi") + CHAT_END, "application/json"),
+        (orjson.dumps(WHOLE), "application/json"),
+        (orjson.dumps(WHOLE), "text/event-stream"),
+    ],
+    ids=["events as JSON", "JSON", "JSON as events"],
+)
+async def test_an_answer_is_read_under_the_type_of_another_form(body: bytes, content_type: str) -> None:
+    assert await answer(body, content_type) == [Text("Hi"), Finish("stop")]
+
+
+async def test_an_error_object_in_place_of_the_events_has_its_class() -> None:
+    with pytest.raises(ProviderAuthError):
+        await answer(b'{"object":"error","message":"bad key","code":"401"}', "text/event-stream")
+    error = b'{"type":"error","error":{"type":"authentication_error","message":"bad key"}}'
+    assert type(anthropic(error)[1]) is ProviderAuthError
