@@ -22,7 +22,7 @@ def check(path: Path | None, *, strict: bool, as_json: bool) -> int:
     """Prints the agents, or every problem, and returns the exit status."""
     try:
         settings = prepare({"config_path": path, "config_strict": True if strict else None})
-        loaded = load(settings.config_path, settings=settings)
+        loaded = load(settings.config_path, settings=settings, create_directories=False)
         if found := [*_keys(settings), *_models(loaded.agents)]:
             raise InvalidConfiguration([*loaded.warnings, *found])
     except ConfigurationError as error:

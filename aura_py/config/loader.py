@@ -48,6 +48,7 @@ def load(
     strict: bool | None = None,
     default_agent: str | None = None,
     settings: ServerSettings | None = None,
+    create_directories: bool = True,
 ) -> Loaded:
     """Reads one agent file, or every agent file of a directory.
 
@@ -57,6 +58,8 @@ def load(
         strict: Unknown keys are errors; by default what ``AURA_CONFIG_STRICT`` says.
         default_agent: Id that must exist; by default the one of ``settings``.
         settings: Server settings, to warn about timeouts that do not fit together.
+        create_directories: Create the memory directories and write into each, to know that it works. Without it
+            nothing is written anywhere.
 
     Raises:
         InvalidConfiguration: With every problem of every file; nothing was started.
@@ -77,7 +80,7 @@ def load(
         general.extend(identity.unknown_default(default_agent.strip(), named))
     started = time.time_ns() // 1_000_000
     agents = [_build(each, started) for each in files]
-    if not any(each.problems.failed for each in files) and not errors(general):
+    if create_directories and not any(each.problems.failed for each in files) and not errors(general):
         memory.create(each.problems.root for each in files if each.tree is not None and memory.needed(each.tree))
     diagnostics = in_order([*general, *(found for each in files for found in each.problems.diagnostics)])
     if errors(diagnostics):

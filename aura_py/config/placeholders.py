@@ -38,7 +38,13 @@ def report(findings: Findings, problems: FileProblems) -> None:
         )
     for malformed in findings.malformed:
         at = At(problems, malformed.path)
-        if is_prose(malformed.path):
+        if malformed.variable:
+            at.error(
+                "CFG-V03",
+                f"`{malformed.text}` in `{at.key}` is not how Aura names an environment variable",
+                f"write `{{{{ env.{malformed.variable} }}}}`",
+            )
+        elif is_prose(malformed.path):
             at.warn(
                 "WARN-ENV02", f"`{malformed.text}` looks like a placeholder but is none; it stays as it is", _RIGHT_FORM
             )

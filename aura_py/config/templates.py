@@ -11,6 +11,7 @@ _REST = re.compile(
     r"""\s*env\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)"""
     r"""\s*(?:\|\s*default:\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\s*)?\}\}"""
 )
+_SHELL_FORM = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::?-[^}]*)?\}|\{\{\s*([A-Z][A-Z0-9_]*)\s*\}\}")
 _SHOWN = 60
 
 Path = tuple[str | int, ...]
@@ -55,6 +56,8 @@ class Malformed:
 
     path: Path
     text: str
+    variable: str = ""
+    """The variable that another program's form, such as ``${NAME}``, stands for."""
 
 
 @dataclass(slots=True)
@@ -77,9 +80,24 @@ def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[st
     findings = Findings()
 
     def text(value: str, path: Path) -> str:
+        if "{{" not in value and "${" not in value:
+            return value
+        foreign = _SHELL_FORM.search(value)
+        if foreign is not None and not _may_hold_foreign(value, path):
+            findings.malformed.append(Malformed(path, _excerpt(foreign[0], 0), foreign[1] or foreign[2]))
+            return Unresolved(value, value, ())
         return _text(value, path, env, findings) if "{{" in value else value
 
     return _table(tree, (), text, findings), findings
+
+
+def _may_hold_foreign(value: str, path: Path) -> bool:
+    """Whether ``${NAME}`` may be meant literally: in prose, in data for the provider or a script, in a line for a
+    shell."""
+    names = [step for step in path if isinstance(step, str)]
+    if not names or is_prose(path) or not {"rules", "additional_params"}.isdisjoint(names):
+        return True
+    return names[-1] in ("cmd", "args") and any(character.isspace() for character in value)
 
 
 def _table(

@@ -191,7 +191,8 @@ def is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
 
 @dataclass(slots=True, frozen=True)
 class FilePath(Kind):
-    """A path; relative ones start at the working directory, or with ``beside`` at the file that names them."""
+    """A path; relative ones start at the working directory, or with ``beside`` at the file that names them, whose
+    directory they cannot leave."""
 
     beside: bool = False
     blank: str = "absent"
@@ -210,8 +211,19 @@ class FilePath(Kind):
             return NOTHING
         if isinstance(value, Templated):
             at.file.sources[at.path] = value.source
-        base = at.file.file.parent if self.beside else ""
-        return Path(os.path.abspath(os.path.join(base, value)))
+        if not self.beside:
+            return Path(os.path.abspath(value))
+        home = at.file.file.parent
+        path = os.path.abspath(os.path.join(home, value))
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)):
+            # Reading a file is the one thing that a check does for an author whom nobody trusts yet.
+            at.error(
+                "CFG-F03",
+                f"`{at.key}` names `{shown(value)}`, which is outside of the directory of this file",
+                "put it beside this file or in a directory below",
+            )
+            return NOTHING
+        return Path(path)
 
     def schema(self) -> JsonSchema:
         return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}

@@ -205,3 +205,10 @@ def test_every_model_that_cannot_be_built_is_told_with_its_file(
     told = capsys.readouterr().err
     assert all(f"error[CFG-L07] {tmp_path}/{name}.toml  agent.llm" in told for name in "ab")
     assert told.endswith("2 errors in 2 files; nothing was started\n")
+
+
+def test_checking_creates_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", "[agent.scratchpad]\nenabled = true")
+    path.write_text(f'memory_dir = "{tmp_path}/memory"\n{path.read_text()}context_window = 9000\n')
+    assert main(["check", str(tmp_path)]) == 0
+    assert not (tmp_path / "memory").exists()

@@ -124,3 +124,13 @@ def test_a_header_that_cannot_be_sent_is_an_error(lines: str, code: str) -> None
 def test_an_odd_name_is_a_warning_and_an_empty_one_an_error() -> None:
     assert codes(found(STDIO.replace("servers.s", "servers.'my server'"))) == ["WARN-MCP01"]
     assert codes(found(STDIO.replace("servers.s", "servers.''"))) == ["CFG-M01"]
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [("command = 'npx'", "cmd = ["), ("type = 'stdio'", "transport"), ("disabled = true", "enabled = false")],
+)
+def test_a_key_of_another_programs_server_is_answered_with_auras(line: str, remedy: str) -> None:
+    each = only(found(MINIMAL + f"[mcp.servers.a]\ntransport = 'stdio'\ncmd = ['npx']\n{line}\n"))
+    assert each.code == "CFG-S09"
+    assert remedy in each.fix

@@ -163,3 +163,9 @@ def test_single_agents_have_no_such_relations() -> None:
 def test_a_task_is_warned_before_it_is_blocked(nudge: int, block: int, warns: bool) -> None:
     lines = f"[orchestration]\nduplicate_call_nudge_threshold = {nudge}\nduplicate_call_block_threshold = {block}\n"
     assert codes(found(MINIMAL + lines)) == ["WARN-OR03"] * warns
+
+
+def test_a_prompt_outside_of_its_agents_directory_is_not_opened() -> None:
+    each = only(found(MINIMAL + "[orchestration.prompts]\nplanning = '../plan.md'\n"))
+    assert (each.code, each.key) == ("CFG-F03", "orchestration.prompts.planning")
+    assert "outside of the directory" in each.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,8 @@ def test_a_shipped_file_loads(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     )
     monkeypatch.chdir(REPOSITORY)
     copied = tmp_path / path.parent.name / path.name
-    copied.parent.mkdir()
+    shutil.copytree(path.parent, copied.parent)
     copied.write_text(text)
-    for beside in path.parent.iterdir():
-        if not (copied.parent / beside.name).exists():
-            (copied.parent / beside.name).symlink_to(beside)
     assert load(copied, env=AnyVariable(AURA_MEMORY_DIR=f"{tmp_path}/memory")).agents
 
 

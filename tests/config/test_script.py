@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_py.config import load
+from aura_py.config import InvalidConfiguration, load
 from aura_py.config.models import ScriptedLLM
 from tests.config.files import AGENT, agent, codes, found, found_at, only, write
 
@@ -134,3 +134,17 @@ def test_a_script_is_no_agent_of_its_directory_but_its_mistakes_count() -> None:
 )
 def test_an_absurd_template_is_no_crash(text: str) -> None:
     assert set(problems(f"{RULE}say = '''{text}'''\n")) <= {"CFG-S12"}
+
+
+@pytest.mark.parametrize("place", ["../secret.toml", "{elsewhere}/secret.toml", "link.toml"])
+def test_a_script_outside_of_its_agents_directory_is_not_opened(place: str, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    write("not = [toml", elsewhere / "secret.toml")
+    write("not = [toml", Path("secret.toml"))
+    path = write(SCRIPTED + f"script = '{place.format(elsewhere=elsewhere)}'\n", Path("agents/a.toml"))
+    Path("agents/link.toml").symlink_to(elsewhere / "secret.toml")
+    with pytest.raises(InvalidConfiguration) as refused:
+        load(path, env={})
+    each = only(refused.value.diagnostics)
+    assert (each.code, each.key) == ("CFG-F03", "agent.llm.script")
+    assert "outside of the directory" in each.message

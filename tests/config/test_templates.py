@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aura_py.config.models import StdioServer
 from aura_py.config.templates import substitute
 from tests.config.files import AGENT, LLM, MINIMAL, agent, codes, found, only
 
@@ -188,3 +189,28 @@ def test_a_value_replaces_exactly_its_placeholder(before: str, value: str, after
     result, _ = substitute({"key": f"{before}{{{{ env.X }}}}{after}"}, {"X": value})
     unencodable = not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)
     assert unencodable or result["key"] == before + value + after
+
+
+@pytest.mark.parametrize(
+    ("value", "variable"),
+    [
+        ("${OPENAI_BASE}", "OPENAI_BASE"),
+        ("https://${HOST}/v1", "HOST"),
+        ("${env:HOST}", "HOST"),
+        ("${HOST:-localhost}", "HOST"),
+        ("{{ OPENAI_BASE }}", "OPENAI_BASE"),
+    ],
+)
+def test_another_programs_placeholder_is_answered_with_auras(value: str, variable: str) -> None:
+    each = only(found(f"{MINIMAL}base_url = '{value}'\n", env={variable: "https://example.org"}))
+    assert (each.code, each.key) == ("CFG-V03", "agent.llm.base_url")
+    assert f"{{{{ env.{variable} }}}}" in each.fix
+
+
+def test_a_dollar_and_a_brace_stay_where_they_mean_something_else() -> None:
+    server = "[mcp.servers.a]\ntransport = 'stdio'\ncmd = ['sh', '-c', 'exec server --home ${HOME}']\n"
+    loaded = agent(MINIMAL.replace("Help.", "Write ${NAME}.") + "additional_params = { stop = '${END}' }\n" + server)
+    assert loaded.agent.system_prompt == "Write ${NAME}."
+    assert loaded.agent.llm.additional_params == {"stop": "${END}"}
+    assert isinstance(loaded.mcp.servers["a"], StdioServer)
+    assert loaded.mcp.servers["a"].cmd[-1] == "exec server --home ${HOME}"

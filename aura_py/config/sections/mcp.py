@@ -54,6 +54,12 @@ def _command(tree: Tree, at: At) -> None:
         (at / "cmd").error("CFG-M02", f"`cmd` of MCP server `{shown(at.name)}` is empty", 'write `cmd = ["npx"]`')
 
 
+_FOREIGN_KEYS = {
+    "command": Advice("`command` is another program's key", 'write `cmd = ["npx"]`: a list, without a shell'),
+    "type": Advice("`type` is another program's key", f"write `transport`: one of {_WORDS}"),
+    "disabled": Advice("`disabled` is another program's key", "write `enabled = false`"),
+}
+
 _STDIO = Shape(
     models.StdioServer,
     {
@@ -64,6 +70,7 @@ _STDIO = Shape(
         "inherit_env": Key(Flag(), "`false` hands the process only a minimal environment plus `env`."),
     },
     "A server started as a child process.",
+    misplaced=_FOREIGN_KEYS,
     check=_command,
 )
 
@@ -78,8 +85,8 @@ _SERVER = Variant(
     "transport",
     {
         "stdio": _STDIO,
-        "http_streamable": Shape(models.HttpServer, _HTTP, "A server over Streamable HTTP."),
-        "sse": Shape(models.SseServer, _HTTP, "A server of the older HTTP+SSE protocol."),
+        "http_streamable": Shape(models.HttpServer, _HTTP, "A server over Streamable HTTP.", misplaced=_FOREIGN_KEYS),
+        "sse": Shape(models.SseServer, _HTTP, "A server of the older HTTP+SSE protocol.", misplaced=_FOREIGN_KEYS),
     },
     _transport_missing,
     unknown_code="CFG-M01",
@@ -113,6 +120,7 @@ MCP = Table(
         },
         "Servers whose tools the agent may use.",
         misplaced={
+            "mcpServers": Advice("`[mcp.mcpServers.*]` is not read", "rename it to `[mcp.servers.<name>]`"),
             "server": Advice("`[mcp.server.*]` is not read", "rename it to `[mcp.servers.<name>]`"),
         },
     )

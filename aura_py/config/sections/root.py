@@ -13,6 +13,11 @@ from aura_py.config.tables import Advice, Key, Shape
 from aura_py.config.values import FilePath
 
 _WORKERS = Advice("`[workers.*]` is not read", "the table is `[orchestration.worker.<name>]` (singular)")
+_FOREIGN_SERVERS = Advice(
+    "a table of MCP servers in another program's form",
+    'write each server as `[mcp.servers.<name>]` with `transport = "stdio"`, `cmd = ["npx"]`, `args` and `env`, or with'
+    ' `transport = "http_streamable"`, `url` and `headers`',
+)
 _DEPLOYMENT = "deployment settings are not part of an agent's file"
 _VARIABLES = "use a command-line flag or an environment variable"
 
@@ -50,6 +55,8 @@ ROOT = Shape(
         "skills": Advice("`[skills]` does not stand at the top level", "move it to `[agent.skills]`"),
         "llm_config": Advice("`[llm_config]` does not stand at the top level", "move it to `[agent.llm]`"),
         "vector_store": Advice("`[vector_store]` is not read", "use `[[vector_stores]]`"),
+        "mcpServers": _FOREIGN_SERVERS,
+        "servers": _FOREIGN_SERVERS,
         "mcp_servers": Advice("`[mcp_servers.*]` is not read", "rename it to `[mcp.servers.<name>]`"),
         "session_store": Advice(f"`[session_store]`: {_DEPLOYMENT}", _VARIABLES),
         "server": Advice(f"`[server]`: {_DEPLOYMENT}", _VARIABLES),
