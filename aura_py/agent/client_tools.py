@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Final
 
 import orjson
 
@@ -13,10 +14,15 @@ from aura_py.agent.contract import ClientTool
 from aura_py.globs import Glob
 from aura_py.llm.contract import ToolSpec
 from aura_py.messages import JsonObject, ToolCall
+from aura_py.tools.contract import ToolOutcome, failure
 from aura_py.tools.runner import parse_arguments
 
 logger = logging.getLogger(__name__)
 
+CUT_ENDS: Final = frozenset({"length", "content_filter"})
+"""Ends that may fall into the middle of a call."""
+CUT_CALL: Final = "JsonError: the answer was cut before the arguments of this call; send it again, shorter."
+_NOT_PASSED_ON: Final = "another call of this turn was malformed, so none was passed on; send all of them again."
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 
@@ -54,3 +60,14 @@ def checked_call(call: ToolCall) -> ToolCall | None:
     except (ValueError, RecursionError):
         return None
     return call if isinstance(value, dict) else None
+
+
+def is_empty(call: ToolCall) -> bool:
+    """Whether a call has no arguments, which is also what arguments look like that were cut before they began."""
+    return parse_arguments(call.arguments) == {}
+
+
+def refusal(call: ToolCall) -> ToolOutcome:
+    """What the model is told of a call that was not passed on, because its arguments or another's cannot be read."""
+    why = _NOT_PASSED_ON if checked_call(call) is not None else parse_arguments(call.arguments)
+    return failure(f"JsonError: {why}", outcome="schema_error")

@@ -11,11 +11,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 import anyio
 
-from aura_py.agent.client_tools import checked_call
+from aura_py.agent.client_tools import CUT_CALL, CUT_ENDS, checked_call, is_empty, refusal
 from aura_py.agent.sequence import TurnSequence
 from aura_py.context import RunContext
 from aura_py.errors import ProviderProtocolError
@@ -72,10 +71,6 @@ _LAST_TURN = (
     "No tool turns are left for this request. Answer now from what you have found so far, "
     "and say plainly what could not be finished."
 )
-_CUT: Final = frozenset({"length", "content_filter"})
-"""Ends that may fall into the middle of a call."""
-_CUT_CALL = "JsonError: the answer was cut before the arguments of this call; send it again, shorter."
-_NOT_PASSED_ON = "another call of this turn was malformed, so none was passed on; send all of them again."
 _CANCELLED = "ToolCallError: Request cancelled"
 
 
@@ -305,9 +300,9 @@ class Conversation:
             async with limiter:
                 if spec.done():
                     return
-                if reply.finish in _CUT and _is_empty(call):
-                    outcomes[call.id] = failure(_CUT_CALL, outcome="schema_error")
-                    sequence.completed(self._completion(call, 0, ok=False, text=_CUT_CALL))
+                if reply.finish in CUT_ENDS and is_empty(call):
+                    outcomes[call.id] = failure(CUT_CALL, outcome="schema_error")
+                    sequence.completed(self._completion(call, 0, ok=False, text=CUT_CALL))
                     return
                 outcomes[call.id] = await self._run(call, turn, sequence)
 
@@ -333,12 +328,9 @@ class Conversation:
         self.result.client_calls = theirs
 
     def _client_call_was_cut(self, reply: _Reply) -> bool:
-        """Whether the answer ended inside a call that the caller would run.
-
-        Arguments that had not begun look like those of a call without any, so neither is passed on.
-        """
-        return reply.finish in _CUT and any(
-            call.name in self._client_names and (_is_empty(call) or checked_call(call) is None) for call in reply.calls
+        """Whether the answer ended inside a call that the caller would run."""
+        return reply.finish in CUT_ENDS and any(
+            call.name in self._client_names and (is_empty(call) or checked_call(call) is None) for call in reply.calls
         )
 
     def _client_calls(self, turn: int, reply: _Reply) -> tuple[tuple[ToolCall, ...], dict[str, ToolOutcome]]:
@@ -347,22 +339,17 @@ class Conversation:
         Raises:
             ProviderProtocolError: One cannot be read, and no turn with tools is left.
         """
-        theirs = [(call, checked_call(call)) for call in reply.calls if call.name in self._client_names]
-        whole = tuple(read for _, read in theirs if read is not None)
+        theirs = [call for call in reply.calls if call.name in self._client_names]
+        whole = tuple(checked for call in theirs if (checked := checked_call(call)) is not None)
         if len(whole) == len(theirs):
             return whole, {}
-        unread = next(call for call, read in theirs if read is None)
         if turn + 1 >= self._limit:
-            model = self._spec.model
+            model, names = self._spec.model, ", ".join(f"`{call.name}`" for call in theirs)
             raise ProviderProtocolError(
-                f"Model `{model.model}` of provider `{model.provider}` called the client's tool `{unread.name}` with"
-                " arguments that are no JSON object, and no turn is left to ask again; repeat the request."
+                f"Model `{model.model}` of provider `{model.provider}` called the client's tools {names} with arguments"
+                " that are no JSON object, and no turn is left to ask again; repeat the request."
             )
-        outcomes = {}
-        for call, read in theirs:
-            why = parse_arguments(call.arguments) if read is None else _NOT_PASSED_ON
-            outcomes[call.id] = failure(f"JsonError: {why}", outcome="schema_error")
-        return (), outcomes
+        return (), {call.id: refusal(call) for call in theirs}
 
     async def _run(self, call: ToolCall, turn: int, sequence: TurnSequence) -> ToolOutcome:
         spec, run = self._spec, self._context
@@ -419,10 +406,6 @@ def _specs(runner: ToolRunner) -> tuple[ToolSpec, ...]:
 def _requested(call: ToolCall, kind: ToolKind) -> ToolRequested:
     parsed = parse_arguments(call.arguments)
     return ToolRequested(call.id, call.name, call.arguments, {} if isinstance(parsed, str) else parsed, kind)
-
-
-def _is_empty(call: ToolCall) -> bool:
-    return parse_arguments(call.arguments) == {}
 
 
 def _content(outcome: ToolOutcome, images: bool) -> tuple[Part, ...]:

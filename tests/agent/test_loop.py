@@ -209,7 +209,7 @@ async def test_a_malformed_client_call_is_asked_for_again(written: str) -> None:
 
 async def test_a_client_call_that_stays_malformed_ends_the_run_when_the_turns_are_used_up() -> None:
     model = Says(calls(("delete", HALF)))
-    with pytest.raises(ProviderProtocolError, match="`delete` with arguments that are no JSON object"):
+    with pytest.raises(ProviderProtocolError, match="tools `delete` with arguments that are no JSON object"):
         await talk(replace(spec(model, depth=2), client_tools=(DELETE,)))
     assert len(model.requests) == 3
 
