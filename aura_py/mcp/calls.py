@@ -23,12 +23,17 @@ from aura_py.tools.contract import CallContext, ToolOutcome
 log = logging.getLogger(__name__)
 
 NOTIFY_SECONDS = 2.0
+_SESSION_NOT_FOUND = -32001
 _CHECKED = 16_384
 """Characters of text up to which a result is checked against its output schema; larger ones would hold the loop."""
 
 
 class SessionGone(Exception):
-    """The server no longer knows the session; the call was not executed."""
+    """The connection has to be opened anew. ``refused``: the call was certainly not executed."""
+
+    def __init__(self, message: str, *, refused: bool = True) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class ListingStale(Exception):
@@ -106,6 +111,7 @@ async def call_tool(
     context: CallContext,
 ) -> ToolOutcome:
     """Makes the call; every failure becomes an outcome, cancellation from outside passes through."""
+    repeatable = tool.annotations.read_only or tool.annotations.idempotent
     for attempt in (1, 2):
         if attachment.cancelled:
             return cancelled()
@@ -117,7 +123,7 @@ async def call_tool(
         except SessionGone as gone:
             connection.close()
             log.info("MCP server `%s` has forgotten the session (%s)", lease.name, gone)
-            if attempt == 2:
+            if attempt == 2 or not (gone.refused or repeatable):
                 return transport_failure(str(gone))
         except ListingStale as stale:
             if attempt == 2:
@@ -190,12 +196,21 @@ def _check_output(server: str, tool: ServerTool, check: SchemaCheck, outcome: To
         log.warning("MCP server `%s` breaks the output schema of `%s`: %s", server, tool.native_name, problem)
 
 
+def _without_session(error: MCPError) -> bool:
+    """Whether a JSON-RPC error under a status of success says that the server does not know the session."""
+    text = error.message.lower()
+    return "server not initialized" in text or (error.code == _SESSION_NOT_FOUND and "session" in text)
+
+
 def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPError) -> ToolOutcome:
     failure = connection.take_http_failure(call.request_id)
-    if failure is not None and (
-        failure.status in (401, 404) or (failure.status == 400 and "session" in error.message.lower())
-    ):
+    if failure is not None and failure.session_lost:
         raise SessionGone(str(failure))
+    if failure is not None and failure.status == 503:
+        # What stood behind a gateway may have got the call before it went away, and has lost its sessions then.
+        raise SessionGone(str(failure), refused=False)
+    if lease.server.transport != "stdio" and _without_session(error):
+        raise SessionGone(error.message)
     if failure is not None and failure.status is None:
         connection.close()
         return transport_failure(str(failure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, cast
 
 import anyio
@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 Era = Literal["auto", "handshake"]
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
+PATIENCE = 3
+"""The part of the time for connecting after which a server that has not answered the newer greeting gets the older."""
+
 _CLOSE_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _NEVER = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS, INVALID_REQUEST})
@@ -193,7 +196,6 @@ class Connection:
             self._scope = scope
             async with open_transport(self.name, self.server, self._headers, self._observed) as (read, write):
                 dispatcher = CallDispatcher(self.name, read, write)
-                dispatcher.patience = (self.server.connect_timeout_secs or math.inf) / 3
                 session = ClientSession(
                     dispatcher=dispatcher,
                     client_info=Implementation(name="aura", version=__version__),
@@ -203,7 +205,7 @@ class Connection:
                 dispatcher.on_result = lambda result: mend_result(session.protocol_version, result)
                 async with session:
                     try:
-                        again = await _negotiate(session, era)
+                        again = await _negotiate(session, era, (self.server.connect_timeout_secs or 30) / PATIENCE)
                         if not again:
                             listing = await list_tools(self.name, session)
                     except Exception as error:
@@ -329,24 +331,58 @@ def _nothing(_connection: Connection) -> None:
     return
 
 
-async def _negotiate(session: ClientSession, era: Era) -> bool:
-    """Finds the protocol version. True: the server hung up at the newer greeting, so greet it the older way."""
+async def _negotiate(session: ClientSession, era: Era, patience: float) -> bool:
+    """Finds the protocol version. True: start the server again and greet it the older way.
+
+    The newer greeting comes first and is waited for as long as the connection may take, because a server may need
+    long to start. After ``patience`` seconds the older one goes out beside it, for servers that ignore what they do
+    not know: they answer that one, whereas a newer server answers the first and refuses the second.
+    """
     if era == "handshake":
         await session.initialize()
         return False
-    try:
-        await session.discover()
-    except MCPError as error:
-        if is_hang_up(error):
-            return True
-        if error.code == UNREACHABLE:
-            raise
-        if error.code == UNSUPPORTED_PROTOCOL_VERSION and not _knows_handshake(error.data):
-            raise
-        await session.initialize()
-    except (ValidationError, RuntimeError):
-        await session.initialize()
-    return False
+    failures: list[Exception] = []
+    newer_failed = anyio.Event()
+    negotiated = False
+
+    async def greet(greeting: Callable[[], Awaitable[object]]) -> None:
+        nonlocal negotiated
+        try:
+            await greeting()
+        except (MCPError, ValidationError, RuntimeError) as error:
+            failures.append(error)
+        else:
+            negotiated = True
+            tasks.cancel_scope.cancel()
+
+    async def greet_newer() -> None:
+        await greet(session.discover)
+        newer_failed.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(greet_newer)
+        with anyio.move_on_after(patience):
+            await newer_failed.wait()
+        if not failures or _takes_handshake(failures[0]):
+            await greet(session.initialize)
+            # The first request may still be at work; a server that never answers it may have refused the second for it.
+            with anyio.move_on_after(patience):
+                await newer_failed.wait()
+        tasks.cancel_scope.cancel()
+    if negotiated:
+        return False
+    if not newer_failed.is_set() or any(isinstance(error, MCPError) and is_hang_up(error) for error in failures[:1]):
+        return True
+    raise failures[-1]
+
+
+def _takes_handshake(error: Exception) -> bool:
+    """Whether a server that refused the newer greeting so may take the older one on the same connection."""
+    if not isinstance(error, MCPError):
+        return True
+    if is_hang_up(error) or error.code == UNREACHABLE:
+        return False
+    return error.code != UNSUPPORTED_PROTOCOL_VERSION or _knows_handshake(error.data)
 
 
 def _knows_handshake(data: object) -> bool:

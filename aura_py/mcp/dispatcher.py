@@ -75,8 +75,7 @@ class CallDispatcher(JSONRPCDispatcher):
 
     The progress token of a call is its request id. Abandoned calls are cancelled by whoever started them, who knows
     the reason; the dispatcher's own courtesy notification is off for them. ``on_listing`` may mend a page of
-    ``tools/list``, ``on_result`` the result of a call, before it is parsed. ``patience`` bounds the
-    newer greeting in seconds, so that the older one has its turn with a server that ignores what it does not know.
+    ``tools/list``, ``on_result`` the result of a call, before it is parsed.
     """
 
     def __init__(
@@ -88,7 +87,6 @@ class CallDispatcher(JSONRPCDispatcher):
         self.listeners: dict[int, Listener] = {}
         super().__init__(read_stream, _Outlet(write_stream, self.listeners))
         self.over = anyio.Event()
-        self.patience = math.inf
         self.on_listing: Callable[[dict[str, Any]], None] = lambda _result: None
         self.on_result: Callable[[dict[str, Any]], None] = lambda _result: None
         self._name = name
@@ -112,8 +110,10 @@ class CallDispatcher(JSONRPCDispatcher):
             chosen["cancel_on_abandon"] = False
         elif "request_id" not in chosen:
             chosen["request_id"] = self.new_id()
-        if method == "server/discover":
-            chosen["timeout"] = min(chosen.get("timeout", math.inf), self.patience)
+        if method in ("server/discover", "initialize"):
+            # Connecting has its own deadline, and a greeting cannot be taken back.
+            chosen["timeout"] = math.inf
+            chosen["cancel_on_abandon"] = False
         result = await super().send_raw_request(method, params, chosen, _related_request_id=_related_request_id)
         if method == "tools/list":
             self.on_listing(result)

@@ -22,6 +22,9 @@ import httpx2
 import orjson
 from mcp.shared._httpx_utils import next_request_within_origin
 
+from aura_py import __version__
+from aura_py.mcp.reasons import without_secrets
+
 log = logging.getLogger(__name__)
 
 
@@ -53,22 +56,33 @@ MAX_EVENT = 64 * 1024 * 1024
 _GETS, _GETS_SECONDS = 20, 10.0
 """How many streams may be asked for in how many seconds."""
 
+_MOST_OF_ERROR = 64 * 1024
+"""Bytes of the body of a failing response that are read, and the first 4 kB that are judged."""
+_JUDGED = 4096
+_LONGEST_DETAIL = 300
+
 _BRIEF = 5.0
-"""Seconds for messages that expect no answer; the SDK sends them one after another, so one must not hold the rest."""
+"""Seconds for bodies of failing responses, and for messages that expect no answer: the SDK sends those one after
+another, so one must not hold the rest."""
 
 
 @dataclass(slots=True, frozen=True)
 class HttpFailure:
-    """A failed exchange: its status, or ``None`` and the name of what went wrong on the wire."""
+    """A failed exchange: its status, or ``None`` when the wire failed, and what is known beyond the status.
+
+    ``session_lost`` says that the server refused the request because it does not know the request's session.
+    """
 
     method: str
     status: int | None
-    problem: str = ""
+    detail: str = ""
+    session_lost: bool = False
 
     def __str__(self) -> str:
         if self.status is None:
-            return self.problem
-        return f"server returned HTTP {self.status} {phrase(self.status)}".rstrip()
+            return self.detail
+        status = f"server returned HTTP {self.status} {phrase(self.status)}".rstrip()
+        return f"{status}: {self.detail}" if self.detail else status
 
 
 def phrase(status: int) -> str:
@@ -92,6 +106,7 @@ class ObservingClient(httpx2.AsyncClient):
     """An HTTP client for one MCP connection, with ``headers`` on every exchange.
 
     ``first_failure`` is the first failing status (or wire error) that speaks about the connection as a whole;
+    ``refused_probe`` is a 401 at the newer greeting, as long as no request has succeeded since;
     ``failures`` holds the failure of each JSON-RPC request until somebody takes it. ``answers`` says that the response
     to a request is its answer, as in Streamable HTTP. A request that was cancelled by a notification gives its
     connection back once the notification is out: many servers never end the response of such a call.
@@ -99,14 +114,16 @@ class ObservingClient(httpx2.AsyncClient):
 
     def __init__(self, headers: Mapping[str, str], *, connect_timeout: float, answers: bool) -> None:
         super().__init__(
-            headers=dict(headers),
+            headers={"user-agent": f"aura/{__version__}", **headers},
             verify=trusted_authorities(),
             timeout=httpx2.Timeout(30.0, connect=connect_timeout, read=None, pool=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60.0),
             follow_redirects=False,
         )
         self.first_failure: HttpFailure | None = None
+        self.refused_probe: HttpFailure | None = None
         self.failures: dict[int, HttpFailure] = {}
+        self._secrets = tuple(headers.values())
         self._answers = answers
         self._exchanges: dict[int | str, anyio.CancelScope | _Severable] = {}
         self._gets: deque[float] = deque(maxlen=_GETS)
@@ -147,21 +164,32 @@ class ObservingClient(httpx2.AsyncClient):
     async def _exchange(
         self, request: httpx2.Request, message_id: int | str | None, *, stream: bool
     ) -> httpx2.Response:
-        probe = request.headers.get("mcp-method") == "server/discover"
         try:
             response = await super().send(request, stream=stream, follow_redirects=False)
-            if message_id is not None and self._answers and (response.is_success or response.is_error):
+            if response.is_error:
+                response = await _bounded(request, response)
+            elif message_id is not None and self._answers and response.is_success:
                 response = await _readable(request, message_id, response)
         except httpx2.RequestError as error:
             failure = HttpFailure(request.method, None, wire_problem(error))
-            self._note(request, message_id, failure, probe=probe)
+            self._note(request, message_id, failure)
             if request.method == "GET":
                 raise
             return _made_up(request, message_id, UNREACHABLE, str(failure))
+        if message_id is not None and response.is_success:
+            self.refused_probe = None
         tolerated = request.method != "POST" and response.status_code == 405
         if response.status_code >= 300 and not tolerated and next_request_within_origin(response) is None:
-            self._note(request, message_id, HttpFailure(request.method, response.status_code), probe=probe)
+            self._note(request, message_id, self._failure(request, response))
         return response
+
+    def _failure(self, request: httpx2.Request, response: httpx2.Response) -> HttpFailure:
+        status = response.status_code
+        if not response.is_error:
+            return HttpFailure(request.method, status, _target(response))
+        with_session = not self._answers or "mcp-session-id" in request.headers
+        lost = status in (401, 404) or (with_session and speaks_of_session(status, response.content))
+        return HttpFailure(request.method, status, without_secrets(_excerpt(response), self._secrets), lost)
 
     async def _pace(self) -> None:
         """Servers decide how soon a stream is asked for again; one that says "at once" must not keep us busy."""
@@ -179,10 +207,12 @@ class ObservingClient(httpx2.AsyncClient):
         if exchange is not None:
             exchange.cancel()
 
-    def _note(
-        self, request: httpx2.Request, message_id: int | str | None, failure: HttpFailure, *, probe: bool
-    ) -> None:
-        if self.first_failure is None and request.method != "DELETE" and not (probe and failure.status):
+    def _note(self, request: httpx2.Request, message_id: int | str | None, failure: HttpFailure) -> None:
+        if request.headers.get("mcp-method") == "server/discover" and failure.status:
+            # Older servers refuse the newer greeting in many ways that mean nothing, but not with 401.
+            if failure.status == 401:
+                self.refused_probe = failure
+        elif self.first_failure is None and request.method != "DELETE":
             self.first_failure = failure
         if isinstance(message_id, int):
             self.failures[message_id] = failure
@@ -243,27 +273,80 @@ def _message(request: httpx2.Request) -> Mapping[str, object]:
     return body if isinstance(body, dict) else {}
 
 
+def speaks_of_session(status: int, content: bytes) -> bool:
+    """Whether a failing response to a request that named a session says that there is no such session."""
+    text = content[:_JUDGED].lower()
+    return status == 410 or b"session" in text or b"not initialized" in text or b"not initialised" in text
+
+
+def _excerpt(response: httpx2.Response) -> str:
+    """What the body of a failing response says, in one line; pages are for people and are left out."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("", "text/plain") and not kind.endswith("json"):
+        return ""
+    try:
+        text = _message_of(orjson.loads(response.content))
+    except orjson.JSONDecodeError:
+        text = None
+    if text is None:
+        text = response.content[:_JUDGED].decode("utf-8", "replace")
+    return " ".join(text[:_JUDGED].split())[:_LONGEST_DETAIL]
+
+
+def _message_of(body: object) -> str | None:
+    """The sentence in a JSON-RPC error, an OAuth error or a web framework's error."""
+    if not isinstance(body, Mapping):
+        return None
+    if isinstance(body.get("error"), Mapping):
+        return _message_of(body["error"])
+    keys = ("message", "error_description", "detail", "error")
+    return next((text for key in keys if isinstance(text := body.get(key), str) and text), None)
+
+
+def _target(response: httpx2.Response) -> str:
+    """Where a redirect leads that is not followed, without the parts of its URL that may be secret."""
+    following = response.next_request
+    if following is None:
+        return ""
+    url = following.url.copy_with(userinfo=b"", query=None, fragment=None)
+    return f"the redirect to `{url}` is not followed; use that URL if it is the intended server"
+
+
+async def _bounded(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """A failing response with no more of its body than is looked at; its status says enough if that is torn."""
+    content = b""
+    try:
+        with anyio.move_on_after(_BRIEF):
+            async with aclosing(response.aiter_bytes()) as parts:
+                async for chunk in parts:
+                    content += chunk
+                    if len(content) > _MOST_OF_ERROR:
+                        break
+    except httpx2.RequestError:
+        pass
+    finally:
+        await response.aclose()
+    kind = {name: response.headers[name] for name in ("content-type",) if name in response.headers}
+    return httpx2.Response(response.status_code, headers=kind, content=content[:_MOST_OF_ERROR], request=request)
+
+
 async def _readable(request: httpx2.Request, message_id: int | str, response: httpx2.Response) -> httpx2.Response:
     """``response`` if it can be the answer to the request, else one that says what is wrong with it."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    problem = None
-    if response.is_success:
-        if response.status_code == 202:
-            problem = "the server answered the request with `202 Accepted`, which promises no answer"
-        elif kind == "text/event-stream":
-            return response
-        elif not kind.startswith("application/json"):
-            problem = f"unexpected content type `{kind[:100]}`" if kind else "unexpected answer without a content type"
-    elif not kind.startswith("application/json"):
+    if response.status_code == 202:
+        problem: str | None = "the server answered the request with `202 Accepted`, which promises no answer"
+    elif kind == "text/event-stream":
         return response
-    if problem is None:
+    elif not kind.startswith("application/json"):
+        problem = f"unexpected content type `{kind[:100]}`" if kind else "unexpected answer without a content type"
+    else:
         content = await _content(response)
         problem = "the server's answer is too large" if content is None else _mismatch(content, message_id)
-        if content is not None and (problem is None or response.is_error):
-            status, headers = response.status_code, {"content-type": kind}
+        if content is not None and problem is None:
+            headers = {"content-type": kind}
             if (session := response.headers.get("mcp-session-id")) is not None:
                 headers["mcp-session-id"] = session
-            return httpx2.Response(status, headers=headers, content=content, request=request)
+            return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
     await response.aclose()
     return _made_up(request, message_id, UNREADABLE, problem or "the server's answer cannot be read")
 
@@ -278,10 +361,6 @@ async def _content(response: httpx2.Response) -> bytes | None:
                 size += len(chunk)
                 if size > MAX_EVENT:
                     return None
-    except httpx2.RequestError:
-        if response.is_success:
-            raise
-        return b""  # its status says enough
     finally:
         await response.aclose()
     return b"".join(chunks)

@@ -37,7 +37,7 @@ class Observed:
 
     @property
     def first_failure(self) -> HttpFailure | None:
-        return self.client.first_failure if self.client else None
+        return (self.client.refused_probe or self.client.first_failure) if self.client else None
 
     def process_ended(self, how: str) -> None:
         self.ending = how

@@ -53,7 +53,7 @@ async def asked(url: str) -> dict[str, int]:
         ("no_event", "not valid JSON"),
         ("no_answer", "ended without a response"),
         ("forbidden", "server returned HTTP 403 Forbidden"),
-        ("elsewhere", "not followed"),
+        ("elsewhere", "Redirect to http://127.0.0.2:9/mcp not followed"),
     ],
 )
 async def test_a_wrong_answer_costs_its_own_call_and_nothing_beside_it(
@@ -121,3 +121,67 @@ async def test_a_redirect_within_the_origin_is_followed_and_leaves_no_trace(call
             assert client is not None
             assert (client.first_failure, client.failures) == (None, {})
             await attachment.release()
+
+
+JSON = "application/json"
+
+
+def rpc_error(code: int, message: str, message_id: str = "null") -> str:
+    return f'{{"jsonrpc": "2.0", "id": {message_id}, "error": {{"code": {code}, "message": "{message}"}}}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        ("400 Bad Request", JSON, rpc_error(-32000, "Bad Request: No valid session ID provided")),
+        ("400 Bad Request", JSON, rpc_error(-32000, "Bad Request: Server not initialized")),
+        ("400 Bad Request", JSON, '{"jsonrpc": "2.0", "error": {"code": -32000, "message": "No valid session ID"}}'),
+        ("400 Bad Request", "text/plain", "Invalid or missing session ID"),
+        ("400 Bad Request", "text/html", "<p>Unknown session</p>"),
+        ("404 Not Found", "text/plain", ""),
+        ("404 Not Found", JSON, rpc_error(-32001, "Session not found")),
+        ("403 Forbidden", "text/plain", "session expired"),
+        ("410 Gone", "text/plain", ""),
+        ("500 Internal Server Error", JSON, rpc_error(-32001, "Session not found")),
+        ("503 Service Unavailable", JSON, '{"detail": "no such session"}'),
+        ("200 OK", JSON, rpc_error(-32001, "Session not found", "ID")),
+        ("200 OK", "text/event-stream", f"data: {rpc_error(-32001, 'Session not found', 'ID')}\n\n"),
+    ],
+)
+async def test_a_session_that_the_server_does_not_know_any_more_is_opened_anew_and_the_call_repeated(
+    calls: Calls, misspoken: str, status: str, kind: str, body: str
+) -> None:
+    before = await asked(misspoken)
+    async with attached(misspoken) as attachment:
+        await tool(attachment, "forget").call({"status": status, "kind": kind, "body": body}, calls.context())
+        with anyio.fail_after(20):
+            outcomes = [await tool(attachment, "right").call({}, calls.context()) for _ in range(2)]
+    after = await asked(misspoken)
+    assert [outcome.ok for outcome in outcomes] == [True, True]
+    assert after["POST initialize"] - before.get("POST initialize", 0) == 2
+    assert after["right"] - before.get("right", 0) == 2
+
+
+async def test_a_call_that_may_have_been_made_is_repeated_only_if_that_is_harmless(
+    calls: Calls, misspoken: str
+) -> None:
+    gateway = {"status": "503 Service Unavailable", "kind": "text/plain", "body": "upstream connect error"}
+    async with attached(misspoken) as attachment:
+        for name in ("right", "reader"):
+            await tool(attachment, "forget").call(gateway, calls.context())
+            outcome = await tool(attachment, name).call({}, calls.context())
+            assert outcome.ok is (name == "reader")
+            if not outcome.ok:
+                assert "server returned HTTP 503 Service Unavailable: upstream connect error" in outcome.text
+            assert (await tool(attachment, name).call({}, calls.context())).ok
+
+
+async def test_a_failing_call_that_names_no_session_keeps_the_connection(calls: Calls, misspoken: str) -> None:
+    before = await asked(misspoken)
+    async with attached(misspoken) as attachment:
+        outcome = await tool(attachment, "refused").call({}, calls.context())
+        assert (await tool(attachment, "right").call({}, calls.context())).ok
+    after = await asked(misspoken)
+    assert outcome.text == "Tool execution failed: server returned HTTP 403 Forbidden: the scope `write` is missing"
+    assert after["POST initialize"] - before.get("POST initialize", 0) == 1
+    assert after["refused"] - before.get("refused", 0) == 1

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
 
 import anyio
 import pytest
+from mcp.client.session import ClientSession
+from mcp_types import InitializeResult
 
 from aura_py.config.models import StdioServer
-from aura_py.mcp import McpPool
+from aura_py.mcp import McpPool, connection
 from tests.mcp.conftest import Calls, http_server, python_server, running, sse_server, tool
 
 
@@ -69,12 +72,51 @@ async def test_a_server_that_hangs_up_at_the_newer_greeting_gets_the_older_one(c
         assert outcome.ok
 
 
-async def test_a_server_that_ignores_the_newer_greeting_gets_the_older_one_in_time(calls: Calls) -> None:
+@pytest.mark.parametrize("option", ["--deaf", "--spoilt"])
+async def test_a_server_that_ignores_the_newer_greeting_gets_the_older_one_in_time(
+    monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 60)
     async with McpPool() as pool:
-        server = python_server("legacy", "--deaf", connect_timeout_secs=6)
+        server = python_server("legacy", option, connect_timeout_secs=60)
         attachment = await pool.attach({"old": server}, headers={})
         await attachment.release()
         assert [status.status for status in attachment.statuses] == ["connected"]
+
+
+@pytest.mark.parametrize("server", ["mcp-server-time", "tests.servers.legacy"])
+async def test_a_server_that_starts_late_is_waited_for_as_long_as_a_connection_may_take(
+    tmp_path: Path, server: str
+) -> None:
+    """The child starts only when both greetings wait for it in the pipe; it may take the first or the second."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    path = Path(sys.executable)
+    start = f"{path.with_name(server)}" if server.startswith("mcp") else f"{path} -m {server}"
+    late = StdioServer(cmd=("sh", "-c", f"read -r line < '{gate}'; exec {start}"), connect_timeout_secs=60)
+    greeted = anyio.Event()
+    original = ClientSession.initialize
+
+    async def initialize(session: ClientSession) -> InitializeResult:
+        greeted.set()
+        return await original(session)
+
+    async with McpPool() as pool:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(connection, "PATIENCE", 60)
+            patched.setattr(ClientSession, "initialize", initialize)
+            async with anyio.create_task_group() as tasks:
+
+                async def open_gate() -> None:
+                    await greeted.wait()
+                    async with await anyio.open_file(gate, "w") as writer:
+                        await writer.write("now\n")
+
+                tasks.start_soon(open_gate)
+                attachment = await pool.attach({"late": late}, headers={})
+        await attachment.release()
+    assert [status.status for status in attachment.statuses] == ["connected"]
+    assert attachment.tools
 
 
 async def test_a_tool_without_an_input_schema_takes_any_arguments(calls: Calls) -> None:

@@ -1,8 +1,9 @@
 """A hand-written server of protocol revision 2025-06-18 that keeps every message it gets.
 
 ``--record FILE`` appends each message as one JSON line. ``--hang-up`` ends the process at a greeting it does not
-know, as some servers do; ``--deaf`` leaves it without an answer. ``--expire N`` forgets the HTTP session after N
-calls. ``--label`` marks empty acknowledgements as JSON. Over HTTP the session header is required.
+know, as some servers do; ``--deaf`` leaves it without an answer, and ``--spoilt`` refuses everything after it as well.
+``--expire N`` forgets the HTTP session after N calls. ``--label`` marks empty acknowledgements as JSON. Over HTTP the
+session header is required.
 """
 
 from __future__ import annotations
@@ -139,8 +140,9 @@ def failure(message: Json, code: int, problem: str) -> Json:
     return {"jsonrpc": "2.0", "id": message["id"], "error": {"code": code, "message": problem}}
 
 
-def over_stdio(desk: Desk, *, hang_up: bool, deaf: bool) -> None:
+def over_stdio(desk: Desk, *, hang_up: bool, deaf: bool, spoilt: bool) -> None:
     lock = threading.Lock()
+    greeted = False
 
     def send(message: Json) -> None:
         with lock:
@@ -152,7 +154,11 @@ def over_stdio(desk: Desk, *, hang_up: bool, deaf: bool) -> None:
         message = json.loads(line)
         if hang_up and message.get("method") == "server/discover":
             return
-        if deaf and message.get("method") == "server/discover":
+        if (deaf or spoilt) and message.get("method") == "server/discover":
+            greeted = True
+            continue
+        if spoilt and greeted:
+            send(failure(message, -32600, "the first request must be initialize"))
             continue
         answer = desk.answer(message, send)
         if answer is not None:
@@ -195,9 +201,9 @@ def over_http(desk: Desk, port: int, *, expire: int, label: bool) -> None:
 
 
 if __name__ == "__main__":
-    chosen = arguments("hang-up", "deaf", "label", options=("record", "expire"))
+    chosen = arguments("hang-up", "deaf", "spoilt", "label", options=("record", "expire"))
     desk = Desk(chosen.record)
     if chosen.http is not None:
         over_http(desk, chosen.http, expire=int(chosen.expire or 0), label=chosen.label)
     else:
-        over_stdio(desk, hang_up=chosen.hang_up, deaf=chosen.deaf)
+        over_stdio(desk, hang_up=chosen.hang_up, deaf=chosen.deaf, spoilt=chosen.spoilt)

@@ -2,7 +2,8 @@
 
 Each tool is one way to answer a call wrongly, or not at all. ``/`` tells the method and JSON-RPC method of everything
 it was asked. ``--restless`` ends its event stream at once, time after time, and asks to be asked again without delay.
-``--moved`` answers everything under another path of the same origin.
+``--moved`` answers everything under another path of the same origin. The tool ``forget`` ends all sessions, as a
+restart does; requests that name one of them are then refused with the ``status``, ``kind`` and ``body`` it was given.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ ANSWERS: dict[str, tuple[str, str, bytes | Json | None]] = {
     "no_event": ("200 OK", "text/event-stream", b"data: {nope\n\n"),
     "no_answer": ("200 OK", "text/event-stream", b": nothing\n\n"),
     "forbidden": ("403 Forbidden", "text/html", b"<p>no</p>"),
+    "refused": ("403 Forbidden", "application/json", b'{"detail": "the scope `write` is missing"}'),
     "elsewhere": ("307 Temporary Redirect", "text/html\r\nlocation: http://127.0.0.2:9/mcp", b""),
     "text_id": ("200 OK", "application/json", {"id": "same", "result": {"content": [{"type": "text", "text": "ok"}]}}),
 }
@@ -41,6 +43,8 @@ class Server:
     def __init__(self, *, restless: bool, moved: bool) -> None:
         self.asked: Counter[str] = Counter()
         self.restless, self.moved = restless, moved
+        self.session = 1
+        self.refusal: tuple[str, str, str] = ("404 Not Found", "text/plain", "")
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -65,12 +69,18 @@ class Server:
             writer.write(f"HTTP/1.1 {status}\r\n{kind}content-length: {len(body)}\r\n\r\n".encode() + body)
 
         def result(value: Json) -> None:
-            send("200 OK", "application/json\r\nMcp-Session-Id: s", {"id": message["id"], "result": value})
+            kind = f"application/json\r\nMcp-Session-Id: session-{self.session}"
+            send("200 OK", kind, {"id": message["id"], "result": value})
 
         if path == "/":
             send("200 OK", "application/json", dict(self.asked))
             return
         self.asked[f"{method} {message.get('method', '')}".strip()] += 1
+        session = next((line[16:] for line in head if line.lower().startswith("mcp-session-id: ")), None)
+        if session not in (None, f"session-{self.session}"):
+            status, kind, body = self.refusal
+            send(status, kind, body.replace("ID", str(message.get("id"))).encode())
+            return
         if self.moved and path == "/mcp":
             send("307 Temporary Redirect", "text/plain\r\nlocation: /mcp/", b"")
             return
@@ -85,8 +95,10 @@ class Server:
                 about = {"name": "misspoken", "version": "1"}
                 result({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": about})
             case _, "tools/list":
-                names = (*ANSWERS, *SILENT, "right")
-                result({"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]})
+                names = (*ANSWERS, *SILENT, "right", "forget", "reader")
+                tools: list[Json] = [{"name": name, "inputSchema": {"type": "object"}} for name in names]
+                tools[-1]["annotations"] = {"readOnlyHint": True}
+                result({"tools": tools})
             case _, "tools/call":
                 await self.call(message, writer, send)
             case _ if "id" in message:
@@ -96,13 +108,18 @@ class Server:
 
     async def call(self, message: Json, writer: asyncio.StreamWriter, send: Any) -> None:
         name, message_id = message["params"]["name"], message["id"]
+        self.asked[name] += 1
         if name == "silent_stream":
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: still here\n\n")
             await writer.drain()
         if name in SILENT:
             await asyncio.Event().wait()
-        if name == "right":
+        if name == "forget":
+            given = message["params"]["arguments"]
+            self.refusal = (given["status"], given["kind"], given["body"])
+        if name in ("right", "forget", "reader"):
             send("200 OK", "application/json", {"id": message_id, "result": {"content": []}})
+            self.session += name == "forget"
             return
         status, kind, body = ANSWERS[name]
         if body is None:
