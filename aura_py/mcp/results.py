@@ -34,8 +34,9 @@ _TEXT_LIKE = frozenset({"application/json", "application/xml", "application/yaml
 def shape_result(server: str, tool: str, result: CallToolResult, *, unwrap: bool, images: bool) -> ToolOutcome:
     """The outcome of an answered call.
 
-    Structured content wins over content; ``unwrap`` takes FastMCP's ``{"result": …}`` envelope off. Images travel as
-    attachments too when ``images`` says that the model can see them.
+    Structured content wins over content, unless it is an object that only wraps the same text; ``unwrap`` takes
+    FastMCP's ``{"result": …}`` envelope off. Images travel as attachments too when ``images`` says that the model can
+    see them.
     """
     text, structured, attachments = _content(result, unwrap=unwrap, images=images)
     if result.is_error:
@@ -121,14 +122,16 @@ def _cut_front(raw: bytes, limit: int) -> str:
 
 def _content(result: CallToolResult, *, unwrap: bool, images: bool) -> tuple[str, Json, tuple[Part, ...]]:
     attachments = _images(result.content) if images else ()
+    text = "\n".join(_block(block) for block in result.content)
     structured = result.structured_content
-    if structured is not None and "structured_content" in result.model_fields_set:
-        value = structured
-        if unwrap and isinstance(value, Mapping) and set(value) == {"result"}:
-            value = value["result"]
-        text = value if isinstance(value, str) else _pretty(value)
-        return text, structured, attachments
-    return "\n".join(_block(block) for block in result.content), None, attachments
+    if structured is None or "structured_content" not in result.model_fields_set:
+        return text, None, attachments
+    value = structured
+    if isinstance(value, Mapping) and len(value) == 1:
+        (key, inner), *_ = value.items()
+        if (unwrap and key == "result") or (isinstance(inner, str) and inner.strip() == text.strip()):
+            value = inner
+    return value if isinstance(value, str) else _pretty(value), structured, attachments
 
 
 def _pretty(value: Json) -> str:

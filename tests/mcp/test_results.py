@@ -52,6 +52,17 @@ async def test_every_kind_of_content_becomes_text() -> None:
     ("result", "text"),
     [
         ({"structuredContent": {"a": 1}}, '{\n  "a": 1\n}'),
+        ({"content": [TEXT], "structuredContent": {"content": "kept"}}, "kept"),
+        ({"content": [TEXT], "structuredContent": {"anything": "kept"}}, "kept"),
+        (
+            {
+                "content": [{"type": "text", "text": "a\nb"}, {"type": "text", "text": "c"}],
+                "structuredContent": {"x": "a\nb\nc\n"},
+            },
+            "a\nb\nc\n",
+        ),
+        ({"content": [TEXT], "structuredContent": {"content": "other"}}, '{\n  "content": "other"\n}'),
+        ({"content": [TEXT], "structuredContent": {"content": "kept", "n": 1}}, '{\n  "content": "kept",\n  "n": 1\n}'),
         ({"structuredContent": [1, 2]}, "[\n  1,\n  2\n]"),
         ({"content": [TEXT], "structuredContent": "odd"}, "kept"),
         ({"content": "kept"}, "kept"),
