@@ -224,7 +224,8 @@ def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPErro
         connection.over = True
         if not call.listener.was_sent:
             raise SessionGone("the connection was closed before the call")
-        return transport_failure(f"MCP server `{lease.name}` went away during the call")
+        how = f" ({connection.ending})" if connection.ending else ""
+        return transport_failure(f"MCP server `{lease.name}` went away during the call{how}")
     if error.code == HEADER_MISMATCH:
         raise ListingStale(error.message)
     return rpc_failure(error.message, error.code)

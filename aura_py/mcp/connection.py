@@ -100,6 +100,11 @@ class Connection:
     def usable(self) -> bool:
         return self.listing is not None and not self.over and not self._closing
 
+    @property
+    def ending(self) -> str | None:
+        """How the server's process ended, if it did."""
+        return self._observed.ending
+
     def close(self) -> None:
         """No new users; ends when the last call has."""
         self._closing = True
@@ -318,7 +323,7 @@ class Connection:
         if error is None:
             return reasons.timed_out(self.server.connect_timeout_secs)
         if self._observed.ending is not None and isinstance(error, MCPError) and is_hang_up(error):
-            return f"{reasons.PREFIX}{self._observed.ending}; what it wrote to stderr is in the debug log"
+            return f"{reasons.PREFIX}{self._observed.ending}"
         return reasons.without_secrets(reasons.of_error(error), self._headers.values())
 
     def _live(self) -> tuple[ClientSession, CallDispatcher]:

@@ -23,7 +23,7 @@ import orjson
 from mcp.shared._httpx_utils import next_request_within_origin
 
 from aura_py import __version__
-from aura_py.mcp.reasons import without_secrets
+from aura_py.mcp.reasons import one_line, without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,6 @@ _GETS, _GETS_SECONDS = 20, 10.0
 _MOST_OF_ERROR = 64 * 1024
 """Bytes of the body of a failing response that are read, and the first 4 kB that are judged."""
 _JUDGED = 4096
-_LONGEST_DETAIL = 300
 
 _BRIEF = 5.0
 """Seconds for bodies of failing responses, and for messages that expect no answer: the SDK sends those one after
@@ -189,7 +188,7 @@ class ObservingClient(httpx2.AsyncClient):
             return HttpFailure(request.method, status, _target(response))
         with_session = not self._answers or "mcp-session-id" in request.headers
         lost = status in (401, 404) or (with_session and speaks_of_session(status, response.content))
-        return HttpFailure(request.method, status, without_secrets(_excerpt(response), self._secrets), lost)
+        return HttpFailure(request.method, status, one_line(without_secrets(_excerpt(response), self._secrets)), lost)
 
     async def _pace(self) -> None:
         """Servers decide how soon a stream is asked for again; one that says "at once" must not keep us busy."""
@@ -290,7 +289,7 @@ def _excerpt(response: httpx2.Response) -> str:
         text = None
     if text is None:
         text = response.content[:_JUDGED].decode("utf-8", "replace")
-    return " ".join(text[:_JUDGED].split())[:_LONGEST_DETAIL]
+    return text
 
 
 def _message_of(body: object) -> str | None:

@@ -10,6 +10,8 @@ from aura_py.events import Transport
 
 PREFIX = "Connection failed: "
 _SHORTEST_SECRET = 6
+_READ = 4096
+_LONGEST = 300
 
 
 def timed_out(seconds: float) -> str:
@@ -36,8 +38,13 @@ def of_error(error: BaseException) -> str:
         first = cause.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         return f"{PREFIX}the server's answer is not valid ({where}: {first['msg']})"
-    text = " ".join(str(cause).split())[:300]
-    return f"{PREFIX}{text or type(cause).__name__}"
+    return f"{PREFIX}{one_line(str(cause)) or type(cause).__name__}"
+
+
+def one_line(text: str) -> str:
+    """The beginning of ``text`` without line breaks and control characters, for a log or a reason."""
+    readable = "".join(character if character.isprintable() else " " for character in text[:_READ])
+    return " ".join(readable.split())[:_LONGEST]
 
 
 def without_secrets(text: str, values: Iterable[str]) -> str:

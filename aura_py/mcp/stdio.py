@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TextIO
 
 import anyio
 from anyio.abc import AsyncResource, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client.stdio import get_default_environment
 from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
+from aura_py.config.models import StdioServer
 from aura_py.mcp.http import UNREADABLE
+from aura_py.mcp.stderr import stderr_to_log
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +42,80 @@ _ANSWER = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
+_GUARD = """\
+import os, signal, sys
+parent, *command = sys.argv[1:]
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+except (ImportError, OSError, AttributeError):
+    pass
+if os.getppid() != int(parent):
+    sys.exit("Aura has ended")
+for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    signal.signal(number, signal.SIG_DFL)
+try:
+    os.execvp(command[0], command)
+except OSError as error:
+    sys.exit(f"{command[0]}: {error.strerror}")
+"""
+"""Becomes the server after it has asked Linux to be terminated when its parent dies, which not even SIGKILL prevents.
+``preexec_fn`` would do it without a start of Python (20 ms), but may deadlock in a process with threads."""
+
+
 @asynccontextmanager
 async def open_stdio(
-    name: str, command: Sequence[str], env: Mapping[str, str], stderr: TextIO, on_end: Callable[[str], None]
+    name: str, server: StdioServer, on_end: Callable[[str], None]
 ) -> AsyncIterator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 ]:
     """Message streams to a child in a process group of its own.
 
-    On leaving its input is closed; if it stays, the group is terminated, and killed if that does not help. ``on_end``
-    is told how its output ended, before the streams end.
+    On leaving its input is closed; if it stays, it is terminated, and killed if that does not help. Its group, which
+    holds the processes that it has started, ends with it. ``on_end`` is told how its output ended, before the streams
+    end.
 
     Raises:
         OSError: The process cannot be started.
     """
-    process = await anyio.open_process(list(command), env=env, stderr=stderr, start_new_session=True)
-    # No await before the guard below: a cancellation in between would leak the child.
+    command, env = _command(server), environment(server)
+    if shutil.which(command[0], path=env["PATH"]) is None:
+        raise FileNotFoundError(f"`{os.path.basename(command[0])}` is not an executable that can be found")
+    if sys.platform == "linux" and sys.executable:
+        command = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command]
+    async with stderr_to_log(name, [value.get_secret_value() for value in server.env.values()]) as stderr:
+        process = await anyio.open_process(command, env=env, stderr=stderr.sink, start_new_session=True)
+        # No await before the guard: a cancellation in between would leak the child.
+        stderr.sink.close()
+
+        def ended() -> None:
+            ending, line = _ending(process.returncode), stderr.last_line()
+            on_end(f"{ending}; the last line of its stderr: {line}" if line else ending)
+
+        async with _streams(name, process, ended) as streams:
+            yield streams
+
+
+def environment(server: StdioServer) -> dict[str, str]:
+    """The environment of the child. Aura's own variables hold keys that are none of a server's business."""
+    inherited = os.environ if server.inherit_env else {}
+    env = get_default_environment() | {key: value for key, value in inherited.items() if not key.startswith("AURA_")}
+    env |= {key: value.get_secret_value() for key, value in server.env.items()}
+    return {"PATH": os.defpath, **env}
+
+
+def _command(server: StdioServer) -> list[str]:
+    if not server.cmd:
+        raise FileNotFoundError("`cmd` is empty; name an executable")
+    return [*server.cmd, *server.args]
+
+
+@asynccontextmanager
+async def _streams(
+    name: str, process: Process, on_end: Callable[[], None]
+) -> AsyncIterator[
+    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+]:
     assert process.stdin is not None
     assert process.stdout is not None
     to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -61,7 +124,7 @@ async def open_stdio(
     with to_session, incoming, from_session, outgoing:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_read, name, process, to_session, on_end)
-            tasks.start_soon(_write, name, process, outgoing, to_session, written)
+            tasks.start_soon(_write, name, process, outgoing, to_session, written, on_end)
             try:
                 yield incoming, from_session
             finally:
@@ -79,7 +142,7 @@ async def _read(
     name: str,
     process: Process,
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
-    on_end: Callable[[str], None],
+    on_end: Callable[[], None],
 ) -> None:
     stdout = process.stdout
     assert stdout is not None
@@ -94,7 +157,7 @@ async def _read(
             log.error("MCP server `%s` sent a message of over %d bytes; its connection ends", name, LONGEST)
         except anyio.EndOfStream:
             await _exited(process, _NOTICE_SECONDS)
-            on_end(_ending(process.returncode))
+            on_end()
             return
         except _GONE:
             log.debug("nobody reads the messages of MCP server `%s` any more", name)
@@ -171,6 +234,7 @@ async def _write(
     outgoing: MemoryObjectReceiveStream[SessionMessage],
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
     written: anyio.Event,
+    on_end: Callable[[], None],
 ) -> None:
     assert process.stdin is not None
     try:
@@ -180,6 +244,8 @@ async def _write(
     except _GONE:
         # It may still live, but it cannot be asked any more: the session sees the end instead of waiting for ever.
         log.debug("MCP server `%s` takes no more messages", name)
+        await _exited(process, _NOTICE_SECONDS)
+        on_end()
         to_session.close()
     finally:
         written.set()
@@ -189,10 +255,10 @@ async def _stop(name: str, process: Process) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     await _close(process.stdin)
-    if not await _exited(process, _EXIT_SECONDS):
-        await terminate_posix_process_tree(process, _KILL_SECONDS)
-        if not await _exited(process, _KILL_SECONDS):
-            log.warning("the process %d of MCP server `%s` survived being killed", process.pid, name)
+    await _exited(process, _EXIT_SECONDS)
+    await terminate_posix_process_tree(process, _KILL_SECONDS)
+    if not await _exited(process, _KILL_SECONDS):
+        log.warning("the process %d of MCP server `%s` survived being killed", process.pid, name)
     await _close(process.stdout)
     # A grandchild may hold the pipes open; without this the event loop would keep them as long.
     transport = getattr(getattr(process, "_process", None), "_transport", None)

@@ -42,12 +42,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True) if _lives(child)}
+    return {child.pid for child in psutil.Process().children(recursive=True) if lives(child.pid)}
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process_id: int) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +12,10 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from aura_py.config.models import StdioServer
 from aura_py.mcp import McpAttachment, McpPool, stdio
 from tests.mcp.conftest import Calls, python_server, tool
-from tests.mcp.test_pool import children, until
+from tests.mcp.test_pool import children, lives, until
 
 
 @asynccontextmanager
@@ -81,10 +84,78 @@ async def test_lines_that_are_no_messages_are_told_once(calls: Calls, caplog: py
     ]
 
 
-@pytest.mark.parametrize("option", ["--grandchild", "--slow-end"])
-async def test_nothing_is_left_of_a_child_that_lingers_or_has_children(calls: Calls, option: str) -> None:
+@pytest.mark.parametrize("option", ["", "--slow-end"])
+async def test_nothing_is_left_of_a_child_that_lingers(calls: Calls, option: str) -> None:
     before = children()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with attached("careless", option) as attachment:
             assert (await tool(attachment, "hello").call({}, calls.context())).ok
         await until(lambda: children() == before)
+
+
+@pytest.mark.parametrize("quiet", [False, True], ids=["holds the pipes", "holds none"])
+async def test_what_a_child_has_started_ends_with_it(calls: Calls, quiet: bool) -> None:
+    async with attached("careless") as attachment:
+        outcome = await tool(attachment, "grandchild").call({"quiet": quiet}, calls.context())
+        assert lives(int(outcome.text))
+    await until(lambda: not lives(int(outcome.text)))
+
+
+async def test_a_crashed_child_is_quoted_with_its_last_words(calls: Calls) -> None:
+    async with McpPool() as pool:
+        attachment = await pool.attach({"it": python_server("careless", env={"TOKEN": "s3cret-token"})}, headers={})
+        outcome = await tool(attachment, "crash").call({}, calls.context())
+        await attachment.release()
+    assert outcome.text == (
+        "Tool execution failed: MCP server `it` went away during the call (the server's process ended with code 1; "
+        "the last line of its stderr: OSError: the disk [31m is full; the token is ***)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("raise ImportError('no such\\nmodule')", "code 1; the last line of its stderr: module"),
+        (
+            "import sys; sys.exit('Error: x\\n    at y\\n\\nNode.js v22.1.0')",
+            "code 1; the last line of its stderr: Error: x",
+        ),
+        ("raise SystemExit(4)", "the server's process ended with code 4"),
+    ],
+)
+async def test_a_child_that_dies_at_its_start_says_why(script: str, words: str) -> None:
+    async with McpPool() as pool:
+        servers = {"it": StdioServer(cmd=(sys.executable, "-c", script))}
+        attachment = await pool.attach(servers, headers={})
+        await attachment.release()
+    reason = attachment.statuses[0].reason
+    assert reason is not None
+    assert reason.endswith(words)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+async def test_a_child_ends_when_aura_is_killed() -> None:
+    """The server ignores the end of its input, so only the signal can end it."""
+    server = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
+    script = (
+        "import sys, anyio, logging\n"
+        "from aura_py.config.models import StdioServer\n"
+        "from aura_py.mcp import McpPool\n"
+        "logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format='%(message)s')\n"
+        "async def main():\n"
+        "    async with McpPool() as pool:\n"
+        f"        await pool.attach({{'it': StdioServer(cmd=(sys.executable, '-c', {server!r}))}}, headers={{}})\n"
+        "anyio.run(main)\n"
+    )
+    with anyio.fail_after(60):
+        async with await anyio.open_process([sys.executable, "-c", script]) as aura:
+            assert aura.stdout is not None
+            child = 0
+            async for line in aura.stdout:
+                found = re.search(rb"stderr of MCP server `it`: (\d+)", line)
+                if found:
+                    child = int(found[1])
+                    break
+            assert lives(child)
+            aura.kill()
+        await until(lambda: not lives(child))

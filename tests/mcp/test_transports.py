@@ -146,8 +146,9 @@ async def test_stdio_servers_inherit_the_environment_unless_told_otherwise(
 ) -> None:
     async with McpPool() as pool:
         monkeypatch.setenv("INHERITED", "yes")
+        monkeypatch.setenv("AURA_API_KEYS", "s3cret")
         servers = {
-            "open": python_server("legacy", env={"OWN": "1"}),
+            "open": python_server("legacy", env={"OWN": "1", "AURA_OF_THE_SERVER": "1"}),
             "closed": python_server("legacy", env={"OWN": "2"}, inherit_env=False),
         }
         seen: dict[str, dict[str, str]] = {}
@@ -157,6 +158,8 @@ async def test_stdio_servers_inherit_the_environment_unless_told_otherwise(
             await attachment.release()
         opened, closed = seen["open"], seen["closed"]
         assert (opened["OWN"], opened["INHERITED"]) == ("1", "yes")
+        assert "AURA_API_KEYS" not in opened
+        assert opened["AURA_OF_THE_SERVER"] == "1"
         assert closed["OWN"] == "2"
         assert "INHERITED" not in closed
         assert "PATH" in closed

@@ -9,7 +9,19 @@ import sys
 import time
 from typing import Any
 
-TOOLS = ("verbatim", "many", "bad_bytes", "surrogate", "nested", "bottomless", "broken", "endless", "hello")
+TOOLS = (
+    "crash",
+    "grandchild",
+    "verbatim",
+    "many",
+    "bad_bytes",
+    "surrogate",
+    "nested",
+    "bottomless",
+    "broken",
+    "endless",
+    "hello",
+)
 
 
 def write(data: bytes) -> None:
@@ -26,6 +38,13 @@ def call(name: str, message_id: object, arguments: dict[str, Any]) -> None:
     match name:
         case "verbatim":
             write(json.dumps({"jsonrpc": "2.0", "id": message_id, "result": arguments["result"]}).encode() + b"\n")
+        case "crash":
+            sys.exit(f"OSError: the disk\x1b[31m is full; the token is {os.environ.get('TOKEN')}")
+        case "grandchild":
+            quiet = subprocess.DEVNULL if arguments.get("quiet") else None
+            command = [sys.executable, "-c", "import time; time.sleep(60)"]
+            grandchild = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+            write(answer(message_id, str(grandchild.pid)) + b"\n")
         case "many":
             note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
             write((json.dumps(note).encode() + b"\r\n\n") * int(arguments["count"]) + answer(message_id, "all") + b"\n")
@@ -51,8 +70,6 @@ def call(name: str, message_id: object, arguments: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    if "--grandchild" in sys.argv:
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     write(b"Starting the server ...\n\xff\xfe\n\n")
     for line in sys.stdin:
         message = json.loads(line)
@@ -66,7 +83,7 @@ def main() -> None:
                 }
             case "tools/list":
                 result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]}
-                result["tools"][0]["outputSchema"] = {
+                result["tools"][TOOLS.index("verbatim")]["outputSchema"] = {
                     "type": "object",
                     "properties": {"rows": {"type": "array", "items": {"type": "integer"}}},
                 }
