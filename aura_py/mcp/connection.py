@@ -184,6 +184,9 @@ class Connection:
     # --- the owner ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        if self._aborted:
+            self._end()
+            return
         deadline = anyio.current_time() + (self.server.connect_timeout_secs or math.inf)
         try:
             if await self._serve("auto", deadline):
@@ -217,14 +220,17 @@ class Connection:
                         self._fail(self._reason(error))
                         log.debug("MCP server `%s` refused the session", self.name, exc_info=error)
                         return False
+                    except anyio.get_cancelled_exc_class():
+                        # Closing takes its own time, and nobody has to wait for that.
+                        self._give_up()
+                        raise
                     if not again:
                         scope.deadline = math.inf
                         self._ready(session, dispatcher, listing)
                         await self._live_on(session, dispatcher)
                         scope.deadline = anyio.current_time() + _CLOSE_SECONDS
-        if scope.cancelled_caught and self.listing is None:
-            self.timed_out = not self._aborted
-            self._fail(self._reason(None))
+        if scope.cancelled_caught:
+            self._give_up()
         return again
 
     async def _live_on(self, session: ClientSession, dispatcher: CallDispatcher) -> None:
@@ -307,6 +313,11 @@ class Connection:
             self.failure = reason
             log.warning("MCP server `%s`: %s", self.name, reason)
         self._end()
+
+    def _give_up(self) -> None:
+        if self.listing is None and self.failure is None:
+            self.timed_out = not self._aborted
+            self._fail(self._reason(None))
 
     def _end(self) -> None:
         self.over = True

@@ -29,20 +29,19 @@ log = logging.getLogger(__name__)
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:
-    """Keeps the SDK's loggers discreet: below warnings they tell whole URLs and messages, which may carry credentials.
-
-    Errors that only say that a stream was closed on purpose are dropped, and malformed messages need no trace.
-    """
+    """Drops errors that only say that a stream was closed on purpose; malformed messages need no trace."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | Severed):
         return False
     if isinstance(error, ValueError):
         record.exc_info = None
-    return record.levelno >= logging.WARNING
+    return True
 
 
-for _chatty in ("httpx2", "mcp.client.streamable_http"):
-    logging.getLogger(_chatty).addFilter(_worth_telling)
+logging.getLogger("mcp.client.streamable_http").addFilter(_worth_telling)
+for _library in ("httpcore2", "httpx2", "mcp"):
+    # Below warnings they tell whole URLs, headers and messages, which carry credentials and session ids.
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""

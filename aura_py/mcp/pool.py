@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
+_CONNECTING = 16
+_CONNECTING_SECONDS = 30.0
+"""How many connections are opened at once, and for how long one of them keeps the next one waiting."""
+
 _FIRST_BACKOFF = 1.0
 _FIRST_BACKOFF_AFTER_TIMEOUT = 10.0
 _LONGEST_BACKOFF = 60.0
@@ -69,6 +73,7 @@ class McpPool:
         self._max = max_connections
         self._connections: OrderedDict[str, Connection] = OrderedDict()
         self._owned: set[Connection] = set()
+        self._connecting = anyio.Semaphore(_CONNECTING)
         self._ended_one = anyio.Event()
         self._failures: OrderedDict[str, _Failure] = OrderedDict()
         self._tasks: TaskGroup | None = None
@@ -206,9 +211,7 @@ class McpPool:
         connection = self._connections.get(lease.key)
         if connection is None or not (connection.usable or not connection.settled.is_set()):
             connection = await self._open(lease)
-        seconds = lease.server.connect_timeout_secs or None
-        with anyio.move_on_after(seconds):
-            await connection.settled.wait()
+        await connection.settled.wait()
         if connection.usable:
             lease.take(connection)
         else:
@@ -241,7 +244,10 @@ class McpPool:
 
     async def _own(self, connection: Connection) -> None:
         try:
-            await connection.run()
+            async with anyio.create_task_group() as tasks, self._connecting:
+                tasks.start_soon(connection.run)
+                with anyio.move_on_after(_CONNECTING_SECONDS):
+                    await connection.settled.wait()
         finally:
             self._owned.discard(connection)
             self._ended_one.set()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Callable
 
 import anyio
 import httpx2
 import pytest
 
+from aura_py import __version__
 from aura_py.config.models import McpServer, StdioServer
 from aura_py.errors import ServerUnavailable
 from aura_py.mcp import McpPool
-from tests.mcp.conftest import Calls, http_server, python_server, sse_server, tool
+from tests.mcp.conftest import Calls, http_server, python_server, running, sse_server, tool
 
 
 async def reason(server: McpServer) -> str:
@@ -40,6 +43,63 @@ async def test_refused_credentials_are_explained_for_each_transport(refusing: st
         assert "401 Unauthorized" in text
         assert "headers_from_request" in text
         assert "s3cret" not in text
+
+
+async def test_credentials_refused_at_the_newer_greeting_are_not_hidden_by_what_comes_after(refusing: str) -> None:
+    assert "authentication failed with 401 Unauthorized" in await reason(http_server(f"{refusing}/probe"))
+
+
+@pytest.mark.parametrize("make", [http_server, sse_server])
+async def test_what_a_refusing_server_says_is_told_on_one_line_and_without_credentials(
+    refusing: str, make: Callable[..., McpServer]
+) -> None:
+    forbidden = "server returned HTTP 403 Forbidden"
+    said = await reason(make(f"{refusing}/scope"))
+    assert said.endswith(f"{forbidden}: the scope `files` is missing")
+    said = await reason(make(f"{refusing}/echo", headers={"Authorization": "Bearer s3cret-value"}))
+    assert said.endswith(f"{forbidden}: no access for *** [WARN] forged")
+    with anyio.fail_after(20):
+        said = await reason(make(f"{refusing}/long"))
+    assert said.split(forbidden)[1].startswith(": no access no access")
+    assert len(said) < 400
+
+
+async def test_servers_are_told_who_asks(refusing: str) -> None:
+    await reason(http_server(f"{refusing}/409"))
+    await reason(http_server(f"{refusing}/417", headers={"User-Agent": "mine"}))
+    async with httpx2.AsyncClient() as client:
+        seen = (await client.get(f"{refusing}/seen")).json()
+    assert {headers["user-agent"] for headers in seen["409"]} == {f"aura/{__version__}"}
+    assert {headers["user-agent"] for headers in seen["417"]} == {"mine"}
+
+
+async def test_sixteen_servers_at_most_are_connected_at_once(refusing: str) -> None:
+    servers: dict[str, McpServer] = {str(number): http_server(f"{refusing}/crowd?{number}") for number in range(40)}
+    async with McpPool() as pool:
+        attachment = await pool.attach(servers, headers={})
+        await attachment.release()
+    assert {status.status for status in attachment.statuses} == {"failed"}
+    async with httpx2.AsyncClient() as client:
+        most = (await client.get(f"{refusing}/most")).json()["most"]
+    assert 2 <= most <= 16
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_debug_logs_hide_session_ids(
+    caplog: pytest.LogCaptureFixture, calls: Calls, transport: str, mock_sse: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with running("legacy", "--http", "0") as (url, _):
+        server, name = (http_server(url), "search_logs") if transport == "http" else (sse_server(mock_sse), "mock_tool")
+        async with McpPool() as pool:
+            attachment = await pool.attach({"it": server}, headers={})
+            assert (await tool(attachment, name).call({"query": "x", "message": "x"}, calls.context())).ok
+            await attachment.release()
+    assert caplog.records
+    text = "\n".join(f"{record.name} {record.getMessage()}" for record in caplog.records)
+    assert "session_id=" not in text
+    assert "ession ID: " not in text
+    assert "mcp-session-id" not in text.lower()
 
 
 async def test_a_server_that_never_answers_fails_with_its_timeout(refusing: str) -> None:
@@ -93,7 +153,8 @@ async def test_an_sse_endpoint_on_another_origin_is_refused(refusing: str) -> No
 async def test_credentials_do_not_follow_a_redirect_to_another_origin(refusing: str, mock_http: str) -> None:
     other = mock_http.replace("127.0.0.1", "localhost")
     target = f"{refusing}/elsewhere?to={other}"
-    assert "server returned HTTP 307" in await reason(http_server(target, headers={"Authorization": "Bearer x"}))
+    told = await reason(http_server(target, headers={"Authorization": "Bearer x"}))
+    assert f"server returned HTTP 307 Temporary Redirect: the redirect to `{other}` is not followed" in told
     away = f"{refusing}/elsewhere?to={refusing.replace('127.0.0.1', 'localhost')}/418"
     assert "server returned HTTP 307" in await reason(sse_server(away, headers={"Authorization": "Bearer x"}))
     async with httpx2.AsyncClient() as client:
@@ -139,8 +200,6 @@ async def test_a_disabled_server_is_not_contacted() -> None:
 
 async def test_a_server_that_comes_back_is_found_again_after_the_back_off(calls: Calls, mock_http: str) -> None:
     import socket
-
-    from tests.mcp.conftest import running
 
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
