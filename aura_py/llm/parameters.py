@@ -24,6 +24,9 @@ OPTIONAL: Final = frozenset(
 )
 """What Aura adds to a request on its own; an answer without it is better than none."""
 
+_OPTIONAL_IN_SIDE_REQUESTS: Final = frozenset({"max_tokens", "response_format"})
+"""What is optional in a chat UI's side request: its cap is Aura's own, and its answer is cut to its JSON anyway."""
+
 # Each vendor has its own spelling. Words only, without repetition, so that matching is linear in the text.
 _SPELLINGS: Final = {
     "tool_choice": r"tool[_ ]?choice|function_?calling_?config|allowed_?function_?names|forced function calling",
@@ -66,7 +69,8 @@ def refused_additions(error: ProviderError, request: ChatRequest) -> frozenset[s
 
     A forced tool is suspected of every refusal that names nothing else: thinking models refuse it in many words.
     """
-    named = error.parameters & OPTIONAL - request.left_out - {"tool_choice"}
+    optional = OPTIONAL | _OPTIONAL_IN_SIDE_REQUESTS if request.info.caller == "side" else OPTIONAL
+    named = error.parameters & optional - request.left_out - {"tool_choice"}
     refused = frozenset(name for name in named if _is_sent(name, request))
     if request.tool_choice == "auto" or "tool_choice" in request.from_caller:
         return refused
@@ -94,6 +98,11 @@ def without_parameters(request: ChatRequest, names: frozenset[str]) -> ChatReque
         request = replace(request, parallel_tool_calls=None)
     if "strict" in names:
         request = replace(request, tools=tuple(replace(tool, strict=False) for tool in request.tools))
+    if request.info.caller == "side":
+        sampling = request.sampling
+        cap = None if "max_tokens" in names else sampling.max_tokens
+        wanted = None if "response_format" in names else sampling.response_format
+        request = replace(request, sampling=replace(sampling, max_tokens=cap, response_format=wanted))
     if "tool_choice" in request.from_caller:
         return request
     if "tool_choice" in names and _forces(request):
@@ -107,6 +116,8 @@ def without_parameters(request: ChatRequest, names: frozenset[str]) -> ChatReque
 def _is_sent(name: str, request: ChatRequest) -> bool:
     if name == "strict":
         return any(tool.strict for tool in request.tools)
+    if name in _OPTIONAL_IN_SIDE_REQUESTS:
+        return getattr(request.sampling, name) is not None
     return name != "parallel_tool_calls" or request.parallel_tool_calls is not None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from aura_py.errors import ProviderError, ProviderRejected, RequestError
 from aura_py.llm.circuit import Circuit
-from aura_py.llm.contract import Capabilities, ChatRequest, NamedTool, Sampling, ToolChoice
+from aura_py.llm.contract import CallInfo, Capabilities, ChatRequest, NamedTool, Sampling, ToolChoice
 from aura_py.llm.resilience import ResilientModel
 from aura_py.messages import TextPart, ToolCall, assistant, tool_result, user
 from tests.llm.conversations import ADD, WEATHER, ask, asked
@@ -132,6 +132,27 @@ async def test_what_aura_adds_on_its_own_is_left_out_once_refused(name: str, tex
     sent = says.requests[1]
     assert sent.parallel_tool_calls is (None if name == "parallel_tool_calls" else True)
     assert sent.tools[0].strict is (name != "strict")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            "`max_tokens` must be greater than `thinking.budget_tokens`",
+            Sampling(response_format={"type": "json_object"}),
+        ),
+        ("This response_format type is unavailable now", Sampling(max_tokens=1000)),
+    ],
+)
+async def test_a_side_request_goes_without_its_cap_or_its_format_where_they_are_refused(
+    text: str, left: Sampling
+) -> None:
+    says = Says((refusal(400, text),), answer())
+    asked_for = Sampling(max_tokens=1000, response_format={"type": "json_object"})
+    model = resilient(says)
+    await run(model, ask(user("title?"), sampling=asked_for, info=CallInfo("side")))
+    await run(model, ask(user("hi"), sampling=asked_for))
+    assert [request.sampling for request in says.requests] == [asked_for, left, asked_for]
 
 
 async def test_refusals_of_one_thing_after_another_end_and_cost_no_attempt() -> None:

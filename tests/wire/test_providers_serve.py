@@ -98,6 +98,7 @@ def prepare(cast_: Cast) -> None:
         cast_.add(provider, "real_tool", rest=MOCK)
         cast_.add(provider, "plain_text", "-open", agent=EVERY_OVERRIDE, llm="temperature = 0.9\nmax_tokens = 500")
         cast_.add(provider, "real_tool", "-open", agent=EVERY_OVERRIDE, rest=MOCK)
+        cast_.add(provider, "bad_request", agent=EVERY_OVERRIDE)
     for provider in NAMES:
         cast_.add(provider, "plain_text", "-strict", agent="enable_client_tools = true", rest=MOCK)
     for name in ("busy-first-False", "busy-first-True", "busy-first-unfit"):
@@ -277,6 +278,19 @@ def test_responses_say_the_same_in_their_own_way(scene: Scene) -> None:
     )
     sent = scene.sent("openai-plain_text-open")
     assert (sent["reasoning_effort"], sent["max_tokens"], sent["response_format"]) == ("low", 77, FORMAT)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_a_value_that_the_provider_refuses_is_the_callers_where_he_set_it(scene: Scene, provider: str) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        scene.ask(f"{provider}-bad_request", temperature=1.5)
+    assert refused.value.param == "temperature"
+    with pytest.raises(openai.APIError) as streamed:
+        list(scene.ask(f"{provider}-bad_request", temperature=1.5, stream=True))
+    assert streamed.value.param == "temperature"
+    with pytest.raises(openai.InternalServerError) as failed:
+        scene.ask(f"{provider}-bad_request")
+    assert failed.value.code == "provider_rejected"
 
 
 @pytest.mark.parametrize("provider", ["openai", "openrouter", "ollama"])
