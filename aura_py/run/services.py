@@ -23,8 +23,12 @@ from aura_py.llm.contract import ChatModel
 from aura_py.mcp import McpPool
 from aura_py.run.engine import Engine
 from aura_py.storage import agent_directories
+from aura_py.tools.contract import Tool
+from aura_py.tools.toolset import permitted
 
 logger = logging.getLogger(__name__)
+
+_MANY_TOOLS = 128
 
 
 class Services:
@@ -102,6 +106,7 @@ class Services:
         }
         if servers:
             attachment = await self.mcp.attach(servers, headers={}, sanitize=config.mcp.sanitize_schemas)
+            _warn_of_many_tools(config, attachment.tools)
             await attachment.release()
 
     async def _sweep(self, config: AgentConfig) -> None:
@@ -131,6 +136,26 @@ class Services:
                 await model.aclose()
             except Exception:
                 logger.exception("a client of `%s/%s` did not close cleanly", model.provider, model.model)
+
+
+def _warn_of_many_tools(config: AgentConfig, tools: Sequence[Tool]) -> None:
+    """OpenAI and those who follow it refuse a request with more tools, and long before that models choose badly."""
+    own = config.agent.mcp_filter
+    filters = {f"agent `{config.id}`": own}
+    if config.orchestrated:
+        filters = {
+            f"worker `{name}` of agent `{config.id}`": own if worker.mcp_filter is None else worker.mcp_filter
+            for name, worker in config.orchestration.worker.items()
+        }
+    for who, patterns in filters.items():
+        count = len(permitted(tools, patterns))
+        if count > _MANY_TOOLS:
+            logger.warning(
+                "%s offers %d tools of MCP servers; many providers refuse more than %d: narrow `mcp_filter`",
+                who,
+                count,
+                _MANY_TOOLS,
+            )
 
 
 def _preload(configs: Sequence[AgentConfig]) -> None:

@@ -10,7 +10,15 @@ import pytest
 from pydantic import SecretStr
 
 from aura_py.config.models import AnthropicLLM
-from aura_py.errors import ConfigurationError, ContextOverflow, ProviderOverloaded, RequestError, UnsupportedContent
+from aura_py.errors import (
+    ConfigurationError,
+    ContextOverflow,
+    ProviderAuthError,
+    ProviderError,
+    ProviderOverloaded,
+    RequestError,
+    UnsupportedContent,
+)
 from aura_py.llm import claude
 from aura_py.llm.anthropic import build
 from aura_py.llm.anthropic_body import build_body
@@ -267,3 +275,19 @@ def test_unknown_events_are_skipped() -> None:
     deltas, reader = read({"type": "something_new", "payload": 1}, {"type": "ping"})
     assert deltas == []
     assert reader.failure is None
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ({"error": {"message": "busy", "code": 503}}, ProviderOverloaded),
+        ({"error": {"type": "authentication_error", "message": "no"}}, ProviderAuthError),
+        ({"error": "it broke"}, ProviderOverloaded),
+        ({"type": "error", "error": None}, ProviderOverloaded),
+        ({"type": "error"}, ProviderOverloaded),
+    ],
+)
+def test_an_error_without_a_type_is_an_error(event: dict[str, Any], kind: type[ProviderError]) -> None:
+    reader = AnthropicStream(asked("anthropic", "m"))
+    reader.feed(b"data: " + orjson.dumps(event) + b"\n\n")
+    assert type(reader.failure) is kind

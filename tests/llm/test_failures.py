@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from aura_py.errors import AuraError, ContextOverflow, ProviderAuthError, ProviderOverloaded, ProviderRejected
-from aura_py.llm.failures import is_context_overflow
+from aura_py.errors import (
+    AuraError,
+    ContextOverflow,
+    ProviderAuthError,
+    ProviderNotFound,
+    ProviderOverloaded,
+    ProviderRejected,
+)
+from aura_py.llm import failures
+from aura_py.llm.failures import Asked, is_context_overflow
 from tests.llm.conversations import asked
 
 REFUSALS: list[tuple[int, str, type[AuraError], str]] = [
@@ -31,6 +41,12 @@ REFUSALS: list[tuple[int, str, type[AuraError], str]] = [
     (400, "registry.ollama.ai/library/gemma:2b does not support tools", ProviderRejected, "`tools`"),
     (400, '"gemma3" does not support thinking', ProviderRejected, "`thinking`"),
     (400, 'Invalid JSON payload received. Unknown name "seed"', ProviderRejected, "`seed`"),
+    (
+        400,
+        "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 200",
+        ProviderRejected,
+        "fewer tools",
+    ),
     (413, '{"type":"error","error":{"type":"request_too_large"}}', ProviderRejected, "too large"),
     (429, "You exceeded your current quota, please check your plan and billing details.", ProviderOverloaded, "rate"),
 ]
@@ -96,3 +112,51 @@ def test_every_service_s_words_for_a_conversation_that_is_too_long_are_known(sai
 def test_other_limits_are_no_overflow_of_the_context(said: str) -> None:
     assert not is_context_overflow(said)
     assert type(asked("openai", "m").status(400, said)) is ProviderRejected
+
+
+def test_words_after_the_first_four_thousand_characters_are_not_matched() -> None:
+    assert not is_context_overflow("x" * 5_000 + "context_length_exceeded")
+
+
+def test_every_pattern_for_the_words_of_providers_matches_in_linear_time() -> None:
+    patterns = [value for value in vars(failures).values() if hasattr(value, "search")]
+    assert len(patterns) >= 8
+    assert not [pattern for pattern in patterns if isinstance(pattern, re.Pattern)]
+
+
+HIDDEN = "sk-hidden-1f2e"
+LOADED = Asked("tester", "openai", "m", f"http://user:pass-word@h/v1?token={HIDDEN}2", secrets=(HIDDEN, "a/b+c"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"no {HIDDEN}",
+        f"no {HIDDEN}2",
+        "no pass-word",
+        "no user",
+        "no a/b+c",
+        "no a%2Fb%2Bc",
+        " " * 65_530 + HIDDEN,
+        "x" * 490 + HIDDEN,
+    ],
+)
+def test_no_secret_shows_in_what_was_said(said: str) -> None:
+    shown = str(LOADED.said(said))
+    for secret in ("sk-hi", "pass", "user", "a/b", "%2F", "1f2e2"):
+        assert secret not in shown
+
+
+def test_what_was_said_is_one_line_without_control_characters() -> None:
+    assert asked("openai", "m").said("a\r\nb\x1b[31mc\u2028d") == "a b [31mc d"
+
+
+@pytest.mark.parametrize("wish", ["nan", "inf", "-5", "soon", "Mon, 01 Jan 0001 00:00:00 GMT", "9" * 400])
+def test_an_odd_wish_to_wait_is_none(wish: str) -> None:
+    error = asked("openai", "m").status(429, "", {"Retry-After": wish})
+    assert error.retry_after in (None, 0)
+
+
+@pytest.mark.parametrize("location", ["//[bad", "http://[::1", "ht!tp://x y", "", "/only/a/path"])
+def test_the_target_of_a_redirect_may_be_anything(location: str) -> None:
+    assert type(asked("openai", "m").redirected(302, location)) is ProviderNotFound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,43 @@ async def test_warming_up_neither_fails_on_a_missing_server_nor_needs_one(tmp_pa
     async with Services(ServerSettings()) as services:
         catalog = Catalog.load(file, services)
         await services.warm(catalog.configs)
+
+
+MANY_TOOLS = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("method") == "initialize":
+        version = message["params"]["protocolVersion"]
+        server = {"name": "many", "version": "1"}
+        result = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
+    elif message.get("method") == "tools/list":
+        result = {"tools": [{"name": f"t{n}", "inputSchema": {"type": "object"}} for n in range(129)]}
+    elif "id" in message:
+        error = {"code": -32601, "message": "unknown"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
+        continue
+    else:
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+async def test_more_tools_than_most_providers_take_are_told_at_load(
+    filtered: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "many.py").write_text(MANY_TOOLS)
+    file = tmp_path / "agent.toml"
+    text = AGENT.format(name="a")
+    if filtered:
+        text = text.replace("[agent.llm]", 'mcp_filter = ["t1*"]\n[agent.llm]', 1)
+    command = json.dumps([sys.executable, str(tmp_path / "many.py")])
+    file.write_text(f'{text}\n[mcp.servers.many]\ntransport = "stdio"\ncmd = {command}\n')
+    async with Services(ServerSettings()) as services:
+        catalog = Catalog.load(file, services)
+        await services.warm(catalog.configs)
+    assert ("agent `a` offers 129 tools of MCP servers" in caplog.text) is not filtered
 
 
 async def test_models_that_a_reload_replaced_are_closed_and_the_new_ones_are_not(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import cast
 
 import anyio
 import httpx
@@ -25,11 +23,11 @@ from tests.wire.process import AuraServer
 from tests.wire.providers import providers
 from tests.wire.providers.agents import address, llm_table
 from tests.wire.providers.providers import AWS, KEY, NAMES
+from tests.wire.providers.raw_server import ECHO, raw_server, read_request
 
 ASK = ChatRequest((user("hi"),))
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
-ECHO = b"%(head)s"
 ANSWERS: dict[str, bytes] = {
     "nothing": b"",
     "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
@@ -51,47 +49,6 @@ ANSWERS: dict[str, bytes] = {
     "the request as a stream": OK + b"Content-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: " + ECHO,
     "the request as JSON": OK + b"Content-Type: application/json\r\nConnection: close\r\n\r\n" + ECHO,
 }
-
-
-async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    head = await reader.readuntil(b"\r\n\r\n")
-    lengths = (line.partition(b":")[2] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    return head, await reader.readexactly(int(next(lengths, b"0")))
-
-
-Reply: TypeAlias = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class RawServer:
-    """Reads requests and writes bytes, whatever they are."""
-
-    reply: Reply
-    url: str = ""
-    requests: list[bytes] = field(default_factory=list)
-    connections: int = 0
-
-    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head, body = await read_request(reader)
-            self.requests.append(head + body)
-            await self.reply(head, writer)
-        writer.close()
-
-
-@asynccontextmanager
-async def raw_server(reply: bytes | Reply) -> AsyncIterator[RawServer]:
-    async def write(head: bytes, writer: asyncio.StreamWriter) -> None:
-        assert isinstance(reply, bytes)
-        writer.write(reply.replace(ECHO, head))
-        await writer.drain()
-
-    served = RawServer(write if isinstance(reply, bytes) else reply)
-    server = await asyncio.start_server(served.connection, "127.0.0.1", 0)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        yield served
 
 
 @pytest.fixture(autouse=True)
