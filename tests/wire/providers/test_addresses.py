@@ -17,6 +17,7 @@ from aura_py.llm.embeddings.openai import build as build_embedding
 from aura_py.llm.transport import join_url
 from aura_py.messages import user
 from tests.wire.providers import providers
+from tests.wire.providers.agents import address
 from tests.wire.providers.providers import AWS, KEY, NAMES
 from tests.wire.providers.raw_server import raw_server
 
@@ -69,7 +70,7 @@ PATHS = {
 async def test_a_query_in_the_address_stays_behind_the_path(provider: str) -> None:
     async with raw_server(REFUSED) as server:
         table = providers.table(provider, "m", server.url)
-        table = table.model_copy(update={"base_url": f"{table.base_url}?k=v"})
+        table = table.model_copy(update={"base_url": f"{address(provider, server.url)}?k=v"})
         model = import_module(f"aura_py.llm.{provider}").build(table, agent="tester")
         target, _ = await request_of(model, server.requests)
     assert target == PATHS[provider]
