@@ -40,26 +40,33 @@ def pythonic_calls(text: str, start: int) -> tuple[int, list[Call]]:
     return _Reader(text, start).calls()
 
 
+def pythonic_call(text: str, start: int) -> tuple[int, Call]:
+    """The one call that stands at ``start`` without brackets, and where it ends. Raises what the list raises."""
+    reader = _Reader(text, start)
+    call = reader.call()
+    return reader.at, call
+
+
 class _Reader:
     def __init__(self, text: str, start: int) -> None:
         self._text = text
-        self._at = start
+        self.at = start
 
     def calls(self) -> tuple[int, list[Call]]:
         self._expect("[")
-        found = [self._call()]
+        found = [self.call()]
         while self._peek() == ",":
-            self._at += 1
+            self.at += 1
             if self._peek() == "]":
                 break
-            found.append(self._call())
+            found.append(self.call())
         self._expect("]")
-        return self._at, found
+        return self.at, found
 
-    def _call(self) -> Call:
+    def call(self) -> Call:
         self._peek()
         name = self._match(_NAME)
-        if self._at < len(self._text) and self._text[self._at] != "(":
+        if self.at < len(self._text) and self._text[self.at] != "(":
             raise NotPythonic
         self._expect("(")
         arguments: dict[str, object] = {}
@@ -69,7 +76,7 @@ class _Reader:
             arguments[key] = self._value(0)
             if self._peek() != ",":
                 break
-            self._at += 1
+            self.at += 1
         self._expect(")")
         return name, arguments
 
@@ -86,18 +93,18 @@ class _Reader:
         return Bare(self._match(_BARE))
 
     def _items(self, closer: str, depth: int) -> list[object]:
-        self._at += 1
+        self.at += 1
         items: list[object] = []
         while self._peek() != closer:
             items.append(self._value(depth + 1))
             if self._peek() != ",":
                 break
-            self._at += 1
+            self.at += 1
         self._expect(closer)
         return items
 
     def _table(self, depth: int) -> dict[str, object]:
-        self._at += 1
+        self.at += 1
         table: dict[str, object] = {}
         while self._peek() != "}":
             key = self._value(depth + 1)
@@ -105,37 +112,37 @@ class _Reader:
             table[str(key)] = self._value(depth + 1)
             if self._peek() != ",":
                 break
-            self._at += 1
+            self.at += 1
         self._expect("}")
         return table
 
     def _string(self, quote: str) -> str:
         pieces: list[str] = []
-        start = self._at = self._at + 1
+        start = self.at = self.at + 1
         while True:
-            at = self._at
+            at = self.at
             if at >= len(self._text):
                 raise Incomplete
             char = self._text[at]
             if char == quote:
                 pieces.append(self._text[start:at])
-                self._at += 1
+                self.at += 1
                 return "".join(pieces)
             if char == "\\":
                 pieces.append(self._text[start:at])
                 pieces.append(self._escape())
-                start = self._at
+                start = self.at
             else:
-                self._at += 1
+                self.at += 1
 
     def _escape(self) -> str:
-        if self._at + 1 >= len(self._text):
+        if self.at + 1 >= len(self._text):
             raise Incomplete
-        char = self._text[self._at + 1]
-        self._at += 2
+        char = self._text[self.at + 1]
+        self.at += 2
         if char not in _HEX:
             return _ESCAPES.get(char, char)
-        digits = self._text[self._at : self._at + _HEX[char]]
+        digits = self._text[self.at : self.at + _HEX[char]]
         if len(digits) < _HEX[char]:
             raise Incomplete
         try:
@@ -144,28 +151,28 @@ class _Reader:
             raise NotPythonic from None
         if "\ud800" <= value <= "\udfff":
             raise NotPythonic
-        self._at += len(digits)
+        self.at += len(digits)
         return value
 
     def _match(self, pattern: re.Pattern[str]) -> str:
         """What ``pattern`` matches here; a match at the very end may still grow."""
-        found = pattern.match(self._text, self._at)
+        found = pattern.match(self._text, self.at)
         if found is None:
-            raise Incomplete if self._at >= len(self._text) else NotPythonic
+            raise Incomplete if self.at >= len(self._text) else NotPythonic
         if found.end() == len(self._text):
             raise Incomplete
-        self._at = found.end()
+        self.at = found.end()
         return found.group()
 
     def _peek(self) -> str:
         """The next character that is not white space."""
-        space = _SPACE.match(self._text, self._at)
-        self._at = space.end() if space is not None else self._at
-        if self._at >= len(self._text):
+        space = _SPACE.match(self._text, self.at)
+        self.at = space.end() if space is not None else self.at
+        if self.at >= len(self._text):
             raise Incomplete
-        return self._text[self._at]
+        return self._text[self.at]
 
     def _expect(self, char: str) -> None:
         if self._peek() != char:
             raise NotPythonic
-        self._at += 1
+        self.at += 1

@@ -1,4 +1,4 @@
-"""Tool calls that a model writes as text become ordinary proposed calls (``mcp-tools.md`` §13).
+"""Tool calls that a model writes as text become ordinary proposed calls.
 
 Prose streams on; text is held back only from something that may open a call until it is decided. Recognised markup is
 not shown. The calls go through the toolset and the runner like any other.
@@ -24,14 +24,13 @@ from aura_py.llm.contract import (
     ToolSpec,
 )
 from aura_py.llm.json_text import to_json
-from aura_py.llm.text_call_formats import FENCE, FUNCTION, TOOL_CALL, TOOL_CALL_END, Formats
+from aura_py.llm.text_call_formats import FENCE, FUNCTION, FUNCTION_END, MARKS, TOOL_CALL, TOOL_CALL_END, Formats
 from aura_py.messages import ToolCall
 
 _THINK, _THINK_END = "<think>", "</think>"
-_FUNCTION_END = "</function>"
 _OPENER = re.compile(r"[{\[<]|```|`{1,2}\Z")
-_TAGS = (TOOL_CALL, FUNCTION, _THINK)
-_CLOSERS = (TOOL_CALL_END, _FUNCTION_END)
+_TAGS = (TOOL_CALL, FUNCTION, *MARKS, _THINK)
+_CLOSERS = (TOOL_CALL_END, FUNCTION_END)
 _GIVE_UP = 100
 _LONGEST_GAP = 512
 
@@ -101,7 +100,7 @@ class TextCallParser:
                 if held.startswith(closer):
                     self._held = held[len(closer) :]
                     return ""
-        if held[0] == "<" and not held.startswith((TOOL_CALL, FUNCTION)):
+        if held[0] == "<" and not held.startswith((TOOL_CALL, FUNCTION, *MARKS)):
             tags = (*_TAGS, *_CLOSERS) if self._after_call else _TAGS
             return self._wait() if not final and any(tag.startswith(held) for tag in tags) else self._prose(1)
         if held[0] == "`" and not held.startswith(FENCE):

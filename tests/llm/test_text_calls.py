@@ -54,6 +54,8 @@ def parse(*pieces: str) -> tuple[str, list[tuple[str, object]]]:
     return shown, [(call.name, orjson.loads(call.arguments)) for call in parser.calls]
 
 
+NAV_AND_MY_TOOL = [("nav", {"a": 1}), ("my-tool", {})]
+
 REQUIRED = [
     ('{"name":"get_weather","parameters":{"city":"Oslo"}}', "", [OSLO]),
     ('Let me check. {"name":"get_weather","arguments":{"city":"Oslo"}} done', "Let me check. done", [OSLO]),
@@ -135,6 +137,45 @@ MORE = {
         'See\n```python\nprint("hi")\n```',
         [("nav", {})],
     ),
+    "Llama's function with an object": (
+        '<function=nav>{"a": "</function>"}</function>',
+        "",
+        [("nav", {"a": "</function>"})],
+    ),
+    "Llama's function without its end": ('<function=nav>{"a": 1} done', "done", [("nav", {"a": 1})]),
+    "Mistral's list": ('[TOOL_CALLS] [{"name":"nav","arguments":{"a":1}},{"name":"my-tool"}]', "", NAV_AND_MY_TOOL),
+    "Mistral's names": ('[TOOL_CALLS]nav{"a":1}[TOOL_CALLS]my-tool{}', "", NAV_AND_MY_TOOL),
+    "Mistral's names with marks": (
+        'Look: [TOOL_CALLS]nav[CALL_ID]a1b2c3[ARGS]{"a":1}[TOOL_CALLS]my-tool[ARGS]{}</s>',
+        "Look: </s>",
+        NAV_AND_MY_TOOL,
+    ),
+    "Llama's objects": (
+        '<|python_tag|>{"name":"nav","parameters":{"a":1}}; {"name":"my-tool"}<|eom_id|>',
+        "",
+        NAV_AND_MY_TOOL,
+    ),
+    "Llama's calls": ("<|python_tag|>nav.call(a=1)<|eom_id|>", "", [("nav", {"a": 1})]),
+    "Granite's list": ('<|tool_call|>[{"name": "nav", "arguments": {"a": 1}}]', "", [("nav", {"a": 1})]),
+    "Phi's list": ('<|tool_call|>[{"name":"nav","arguments":{"a":1}}]<|/tool_call|> done', "done", [("nav", {"a": 1})]),
+    "Kimi's section": (
+        '<|tool_calls_section_begin|><|tool_call_begin|>functions.nav:0<|tool_call_argument_begin|>{"a":1}'
+        "<|tool_call_end|><|tool_call_begin|>functions.my-tool:1<|tool_call_argument_begin|>{}<|tool_call_end|>"
+        "<|tool_calls_section_end|>",
+        "",
+        NAV_AND_MY_TOOL,
+    ),
+    "DeepSeek's calls": (
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>nav<｜tool▁sep｜>{"a":1}<｜tool▁call▁end｜>'
+        "<｜tool▁call▁begin｜>my-tool<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        "",
+        NAV_AND_MY_TOOL,
+    ),
+    "DeepSeek's older calls": (
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>nav\n```json\n{"a":1}\n```<｜tool▁call▁end｜>',
+        "",
+        [("nav", {"a": 1})],
+    ),
     "a call after thinking": ("<think>hm</think>[nav(x=1)]", "<think>hm</think>", [("nav", {"x": 1})]),
 }
 
@@ -161,6 +202,10 @@ PROSE = {
     "an unclosed Qwen call": "<function=nav><parameter=a>1</parameter>",
     "a Qwen call of an unknown name": "<function=rm><parameter=a>1</parameter></function>",
     "positional arguments": "[nav(1, 2)]",
+    "a sentence about Mistral's mark": "[TOOL_CALLS] is how Mistral begins calls, [TOOL_CALLS",
+    "Python after Llama's mark": "<|python_tag|>print(nav(1))",
+    "an unknown name after a mark": '<|tool_call|>[{"name":"rm_rf","arguments":{}}]',
+    "a marked call that was cut": '[TOOL_CALLS]nav[ARGS]{"a":',
     "white space": "  a \n\n b  \n",
 }
 
@@ -196,6 +241,14 @@ def test_openers_without_end_do_not_cost_the_square_of_their_number() -> None:
     assert parse(text) == (text, [])
 
 
+@pytest.mark.parametrize(
+    "piece", ["<function=nav><parameter=a>", "<|tool_call|>", "function;", "[TOOL_CALLS]nav[ARGS]"]
+)
+def test_marks_without_a_call_do_not_cost_the_square_of_their_number(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    assert parse(*(text[at : at + 1000] for at in range(0, len(text), 1000))) == (text, [])
+
+
 @pytest.mark.parametrize("format_", ["json", "hermes", "pythonic", "qwen"])
 def test_calls_written_by_the_scripted_model_are_read_back(format_: str) -> None:
     calls = [
@@ -210,6 +263,7 @@ _fragments = st.sampled_from(
     [text for text, _, _ in REQUIRED]
     + [text for text, _, _ in MORE.values()]
     + list(PROSE.values())
+    + ["<|", "|>", "[TOOL_CALLS]", "<|tool_call|>", "nav", "function", ";", "(a=1)"]
     + ["<", "`", "``", "```", "{", "[", "<tool", "_call>", '"', "\\", "\n", " ", "<think>", "</think>", "}", "]", "é"]
 )
 
@@ -225,7 +279,7 @@ def test_it_does_not_matter_where_the_text_is_cut(fragments: list[str], cuts: li
 
 
 @settings(deadline=None)
-@given(st.text(alphabet='{}[]<>`"\\ab(),=: \n_/'))
+@given(st.text(alphabet='{}[]<>`"\\ab(),=: \n_/|;'))
 def test_no_text_breaks_the_parser(text: str) -> None:
     shown, calls = parse(*text)
     assert shown == text or calls
