@@ -11,10 +11,10 @@ from starlette.datastructures import Headers
 from starlette.types import Message
 
 from aura_py.server.body import SlowClient, read_body
-from tests.server.rig import Rig, serving
+from tests.server.rig import Rig, agent_file, serving
 
 USER = {"role": "user", "content": "hi"}
-TOOL = {"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "read_file", "arguments": '{"path":"a"}'}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 FTP = {"type": "image_url", "image_url": {"url": "ftp://example.com/a.png"}}
@@ -173,6 +173,23 @@ async def test_a_client_tool_ends_the_turn_and_its_result_continues_it(rig: Rig)
     body = {"model": "team/dev helper", "messages": answered, "tools": [TOOL]}
     second = await rig.ask("POST", "/v1/chat/completions", body)
     assert second.json()["choices"][0]["message"]["content"] == "It says port=9000"
+
+
+async def test_a_client_tool_call_that_was_cut_ends_the_answer_with_length_and_without_the_call(tmp_path: Path) -> None:
+    rules = '[[agent.llm.rules]]\nsay = "Well:"\nfinish = "length"\ntool_calls = [{ name = "read_file" }]\n'
+    (tmp_path / "a.toml").write_text(agent_file("ops", "enable_client_tools = true", rules))
+    async with serving(tmp_path) as rig:
+        choice = (await rig.chat("use it", tools=[TOOL])).json()["choices"][0]
+        assert (choice["finish_reason"], choice["message"]["content"]) == ("length", "Well:")
+        assert "tool_calls" not in choice["message"]
+        streamed = (await rig.chat("use it", tools=[TOOL], stream=True)).text
+        assert '"finish_reason":"length"' in streamed
+        assert "tool_calls" not in streamed
+        flat = {"type": "function", **TOOL["function"]}
+        response = (await rig.ask("POST", "/v1/responses", {"input": "use it", "tools": [flat]})).json()
+        assert response["status"] == "incomplete"
+        assert response["incomplete_details"] == {"reason": "max_output_tokens"}
+        assert [item["type"] for item in response["output"]] == ["message"]
 
 
 async def test_an_agent_that_does_not_opt_in_ignores_client_tools(rig: Rig) -> None:

@@ -290,6 +290,14 @@ async def test_extras_that_a_server_refuses_are_left_out(partner: Partner) -> No
     assert len(await partner.requests()) == (1 if partner.provider == "ollama" else 2)
 
 
+async def test_a_call_that_the_output_limit_cuts_stays_as_it_came(partner: Partner) -> None:
+    if not partner.capabilities.malformed_arguments:
+        return
+    deltas = await partner.ask("length_in_tool_call", ask(tools=TOOLS))
+    assert finish_of(deltas) == "length"
+    assert [call.arguments for call in calls_of(deltas)] in ([], ['{"a": 1, "b'])
+
+
 async def test_a_forced_tool_is_asked_for_or_refused(partner: Partner) -> None:
     request = ask(tools=TOOLS, tool_choice=NamedTool("add"))
     if not partner.capabilities.tool_choice:
