@@ -39,7 +39,7 @@ CAPABILITIES = Capabilities(
         "arguments of tools are asked for as they are written (`eager_input_streaming`), on Anthropic's own address",
     ),
 )
-_VERSION = "2023-06-01"
+_VERSION = "2026-10-21"
 
 
 def build(config: AnthropicLLM, *, agent: str) -> ChatModel:
@@ -64,10 +64,10 @@ class _Anthropic:
         self._asked = Asked(agent=agent, provider=PROVIDER, model=config.model, address=address, secrets=(key,))
         self._client = HttpClient()
         self._url = join_url(address, "/v1/messages")
-        self._headers = {"anthropic-version": _VERSION, "x-api-key": key}
+        self._headers = {"anthropic-version": _VERSION, "Authorization": f"Bearer {key}"}
         if config.base_url:
-            # Servers that only speak the protocol look for the key in either place.
-            self._headers["Authorization"] = f"Bearer {key}"
+            # Many servers that speak this protocol know the older header only.
+            self._headers["x-api-key"] = key
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
         return deltas_of(self._answer(request))

@@ -14,8 +14,8 @@ from aura_py.llm.gemini_stream import failure
 from aura_py.llm.transport import HttpClient, HttpResponse, join_url
 
 ADDRESS = "https://generativelanguage.googleapis.com"
-_DEFAULT_VERSION = "v1beta"
-_VERSIONS = (_DEFAULT_VERSION, "v1alpha", "v1")
+_DEFAULT_VERSION = "v1"
+_VERSIONS = (_DEFAULT_VERSION, "v1alpha", "v1beta")
 
 
 class GeminiClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib import import_module
 from typing import Any
 
@@ -52,7 +53,11 @@ async def request_of(
         async for _ in model.stream(ask or ChatRequest((user("hi"),))):
             pass
     await model.aclose()
-    first, *lines = requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    return head_of(requests[-1])
+
+
+def head_of(request: bytes) -> tuple[str, dict[str, str]]:
+    first, *lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     return first.split()[1], headers
 
@@ -61,7 +66,7 @@ PATHS = {
     "openai": "/v1/chat/completions?k=v",
     "openrouter": "/api/v1/chat/completions?k=v",
     "anthropic": "/v1/messages?k=v",
-    "gemini": "/v1beta/models/m:streamGenerateContent?k=v&alt=sse",
+    "gemini": "/v1/models/m:streamGenerateContent?k=v&alt=sse",
     "ollama": "/api/chat?k=v",
 }
 
@@ -74,6 +79,61 @@ async def test_a_query_in_the_address_stays_behind_the_path(provider: str) -> No
         model = import_module(f"aura_py.llm.{provider}").build(table, agent="tester")
         target, _ = await request_of(model, server.requests)
     assert target == PATHS[provider]
+
+
+async def _ask_openai(url: str) -> None:
+    import openai
+
+    async with openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0) as client:
+        await client.chat.completions.create(model="m", messages=[], stream=True)
+
+
+async def _ask_anthropic(url: str) -> None:
+    import anthropic
+
+    async with anthropic.AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0) as client:
+        await client.messages.create(model="m", max_tokens=1, messages=[], stream=True)
+
+
+async def _ask_gemini(url: str) -> None:
+    from google import genai
+    from google.genai import types
+
+    options = types.HttpOptions(base_url=url, retry_options=types.HttpRetryOptions(attempts=1))
+    client = genai.Client(api_key=KEY, vertexai=False, http_options=options)
+    try:
+        async for _ in await client.aio.models.generate_content_stream(model="m", contents="hi"):
+            pass
+    finally:
+        await client.aio.aclose()
+
+
+async def _ask_ollama(url: str) -> None:
+    import ollama
+
+    async for _ in await ollama.AsyncClient(host=url, headers={"Authorization": f"Bearer {KEY}"}).chat(
+        "m", stream=True
+    ):
+        pass
+
+
+SDKS = {"openai": _ask_openai, "anthropic": _ask_anthropic, "gemini": _ask_gemini, "ollama": _ask_ollama}
+MATTERING = {"authorization", "anthropic-version", "anthropic-beta", "x-goog-api-key", "content-type"}
+
+
+@pytest.mark.parametrize("provider", SDKS)
+@pytest.mark.filterwarnings("ignore")
+async def test_target_and_headers_are_those_of_the_vendor_s_sdk(provider: str) -> None:
+    async with raw_server(REFUSED) as server:
+        # Each SDK has errors of its own for the refusal that it gets.
+        with contextlib.suppress(Exception):
+            await SDKS[provider](server.url)
+        theirs = head_of(server.requests[-1])
+        model = build_model(providers.table(provider, "m", server.url), agent="tester")
+        ours = await request_of(model, server.requests)
+    assert ours[0] == theirs[0]
+    wanted = {name: value for name, value in theirs[1].items() if name in MATTERING}
+    assert {name: value for name, value in ours[1].items() if name in MATTERING} == wanted
 
 
 async def test_a_version_in_the_address_of_gemini_is_kept() -> None:
