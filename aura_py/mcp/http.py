@@ -39,9 +39,6 @@ def _worth_telling(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("mcp.client.streamable_http").addFilter(_worth_telling)
-for _library in ("httpcore2", "httpx2", "mcp"):
-    # Below warnings they tell whole URLs, headers and messages, which carry credentials and session ids.
-    logging.getLogger(_library).setLevel(logging.WARNING)
 
 UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""

@@ -19,9 +19,10 @@ from tests.mcp.test_pool import children, lives, until
 
 
 @asynccontextmanager
-async def attached(module: str, *options: str) -> AsyncIterator[McpAttachment]:
+async def attached(module: str, *options: str, fork: bool = True) -> AsyncIterator[McpAttachment]:
     async with McpPool() as pool:
-        attachment = await pool.attach({"it": python_server(module, *options, tool_timeout_secs=20)}, headers={})
+        server = python_server(module, *options, fork=fork, tool_timeout_secs=20)
+        attachment = await pool.attach({"it": server}, headers={})
         yield attachment
         await attachment.release()
 
@@ -88,14 +89,14 @@ async def test_lines_that_are_no_messages_are_told_once(calls: Calls, caplog: py
 async def test_nothing_is_left_of_a_child_that_lingers(calls: Calls, option: str) -> None:
     before = children()
     with anyio.fail_after(60):
-        async with attached("careless", option) as attachment:
+        async with attached("careless", option, fork=False) as attachment:
             assert (await tool(attachment, "hello").call({}, calls.context())).ok
         await until(lambda: children() == before)
 
 
 @pytest.mark.parametrize("quiet", [False, True], ids=["holds the pipes", "holds none"])
 async def test_what_a_child_has_started_ends_with_it(calls: Calls, quiet: bool) -> None:
-    async with attached("careless") as attachment:
+    async with attached("careless", fork=False) as attachment:
         outcome = await tool(attachment, "grandchild").call({"quiet": quiet}, calls.context())
         assert lives(int(outcome.text))
     await until(lambda: not lives(int(outcome.text)))
@@ -103,7 +104,8 @@ async def test_what_a_child_has_started_ends_with_it(calls: Calls, quiet: bool) 
 
 async def test_a_crashed_child_is_quoted_with_its_last_words(calls: Calls) -> None:
     async with McpPool() as pool:
-        attachment = await pool.attach({"it": python_server("careless", env={"TOKEN": "s3cret-token"})}, headers={})
+        server = python_server("careless", fork=False, env={"TOKEN": "s3cret-token"})
+        attachment = await pool.attach({"it": server}, headers={})
         outcome = await tool(attachment, "crash").call({}, calls.context())
         await attachment.release()
     assert outcome.text == (
