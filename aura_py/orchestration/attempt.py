@@ -133,6 +133,8 @@ class Attempt:
             finally:
                 self.text = _longest_text(conversation.result, after=len(messages))
             result = conversation.result
+            if not equipment.slot.taken:
+                await equipment.slot.read(result.answer, CallContext(run.context, "", emit=run.context.emit))
             return self._end(result, equipment)
         finally:
             equipment.translator.close()

@@ -9,6 +9,7 @@ import orjson
 
 from aura_py.ids import tool_call_id
 from aura_py.messages import Json, JsonObject, ToolCall
+from aura_py.orchestration.calls_as_text import object_in_text
 from aura_py.orchestration.decisions import Clarification, Decision, DecisionSlot, Direct, Planned
 from aura_py.orchestration.plan import is_array
 from aura_py.orchestration.steps import PlanRefused, read_plan
@@ -48,7 +49,7 @@ def route_in_text(text: str) -> ToolCall | None:
 
     JSON that is only about a plan or an answer, such as one that the user asked for, is none.
     """
-    found = _object(text)
+    found = object_in_text(text)
     if found is None:
         return None
     for name, arguments in ((found.get("name"), key) for key in ("arguments", "parameters")):
@@ -59,18 +60,6 @@ def route_in_text(text: str) -> ToolCall | None:
         if key in found and (found.get("response_type") == kind or any(other in found for other in others)):
             return _written(name, found)
     return None
-
-
-def _object(text: str) -> JsonObject | None:
-    """The JSON object that ``text`` consists of, but for a fence and words around it."""
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        return None
-    try:
-        value = orjson.loads(text[start : end + 1])
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, Mapping) else None
 
 
 def _written(name: str, arguments: JsonObject) -> ToolCall:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from aura_py.messages import JsonObject
+from aura_py.orchestration.calls_as_text import object_in_text
 from aura_py.orchestration.plan import Confidence, read_confidence
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 
@@ -65,6 +67,13 @@ class SubmissionSlot:
             self._handle,
             "orchestration",
         )
+
+    async def read(self, text: str, context: CallContext) -> None:
+        """Takes a submission that was written as text, if ``text`` is one."""
+        found = object_in_text(text) or {}
+        given = found.get("arguments") if found.get("name") == SUBMIT else found
+        if isinstance(given, Mapping) and all(key in given for key in ("summary", "result", "confidence")):
+            await self._handle(given, context)
 
     async def _handle(self, arguments: JsonObject, _context: CallContext) -> ToolOutcome:
         for key in ("summary", "result", "confidence"):

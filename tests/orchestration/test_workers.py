@@ -387,6 +387,17 @@ async def test_a_plan_written_as_json_text_is_carried_out(text: str) -> None:
     assert len(told.asked("coordinator")) == 2
 
 
+FORMS = ["{}", "Here you are:\n```json\n{}\n```", '{{"name": "submit_result", "arguments": {}}}']
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_submission_written_as_json_text_is_one(form: str) -> None:
+    found = orjson.dumps({"summary": "s", "result": "the find", "confidence": "high"}).decode()
+    told = await play(coordinator("plan", plan(step("job"))), worker(say=form.format(found)))
+    assert (told.one(TaskCompleted).success, told.one(TaskCompleted).result) == (True, "the find")
+    assert len(told.asked("worker")) == 1
+
+
 async def test_an_answer_written_as_a_decision_is_given_without_its_json() -> None:
     direct = orjson.dumps({"response_type": "direct", "response": "Hello.", "routing_rationale": "w"}).decode()
     told = await play(coordinator("plan", say=direct))
