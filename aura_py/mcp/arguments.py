@@ -120,13 +120,15 @@ class SchemaCheck:
         from jsonschema.validators import Draft202012Validator, validator_for
         from referencing import Registry
 
+        from aura_py.mcp.schema_patterns import with_linear_patterns
+
         try:
             kind = validator_for(self._schema, default=Draft202012Validator)
             kind.check_schema(self._schema)
         except (SchemaError, LookupError, TypeError, RecursionError) as broken:
             self._warn(type(broken).__name__)
             return None
-        made: Validator = kind(self._schema, registry=Registry())
+        made: Validator = with_linear_patterns(kind, self._schema)(self._schema, registry=Registry())
         return made
 
     def _warn(self, problem: str) -> None:
