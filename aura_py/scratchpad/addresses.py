@@ -27,6 +27,11 @@ class Step:
     kind: Literal["key", "index", "either", "every"]
 
     @property
+    def is_index(self) -> bool:
+        """Whether it may name an element of an array."""
+        return self.kind in ("index", "either")
+
+    @property
     def index(self) -> int:
         return int(self.text)
 
@@ -100,19 +105,6 @@ def join(prefix: str, step: str | int) -> str:
     if _PLAIN.fullmatch(step):
         return f"{prefix}.{step}"
     return f"{prefix}[{json.dumps(step, ensure_ascii=False)}]"
-
-
-def printed(steps: tuple[Step, ...]) -> str:
-    """A canonical spelling of steps, starting with ``$``."""
-    path = "$"
-    for step in steps:
-        if step.kind == "every":
-            path += "[*]"
-        elif step.kind in ("index", "either"):
-            path += f"[{step.text}]"
-        else:
-            path = join(path, step.text)
-    return path
 
 
 def pattern(path: str) -> str:

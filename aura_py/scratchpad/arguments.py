@@ -4,7 +4,7 @@ optional one is nothing; anything odder is explained."""
 from __future__ import annotations
 
 from aura_py.messages import Json, JsonObject
-from aura_py.scratchpad.replies import HardError
+from aura_py.scratchpad.errors import HardError
 
 LARGEST = 1 << 53
 

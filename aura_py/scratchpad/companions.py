@@ -1,15 +1,16 @@
-"""Documents inside a document: strings of a JSON value that deserve a file of their own (§5.4, S-7)."""
+"""Documents inside a document: strings of a JSON value that deserve a file of their own."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 from aura_py.scratchpad import addresses, formats, linear
-from aura_py.scratchpad.jsontext import JsonText, Node
-from aura_py.scratchpad.pretty import pretty
+from aura_py.scratchpad.json_layout import laid_out
+from aura_py.scratchpad.json_values import JsonText, JsonValue
 
 MOST = 20
 _LEAST_LINES = 10
@@ -73,13 +74,10 @@ def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
         at = data.find(b"\n", match.end())
         if at < 0:
             at = len(data)
-        place = _address(text, line)
-        if place is None:
+        place = _on_line(text, line)
+        if place is None or place[1].kind != "string":
             continue
-        path, node = place
-        if text.kind(node) != "string":
-            continue
-        extract, inner = _extract(text.text(node), prefix + path)
+        extract, inner = _extract(place[1].string, prefix + place[0])
         if extract is None:
             continue
         yield extract
@@ -87,28 +85,22 @@ def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
             yield from _found(inner, extract.path + _INTO + "$", depth + 1)
 
 
-def _address(text: JsonText, line_start: int) -> tuple[str, Node] | None:
+def _on_line(text: JsonText, line_start: int) -> tuple[str, JsonValue] | None:
     """The value whose line begins at an offset: its path below the root, and itself."""
-    node, path = text.root, ""
-    while text.is_container(node):
-        found: tuple[str | int, Node] | None = None
-        if text.kind(node) == "array":
-            index, start = text.index_at(node, line_start + 2 * (node.depth + 1))
-            found = index, Node(start, node.depth + 1)
+    value, path = text.root, ""
+    while value.is_block:
+        found: tuple[str | int, JsonValue] | None
+        if value.kind == "array":
+            index = bisect_right(value.elements, line_start + 2 * (value.depth + 1)) - 1
+            found = index, JsonValue(text, value.elements[index], value.depth + 1)
         else:
-            for key, child in text.children(node):
-                if text.end(child) > line_start:
-                    found = key, child
-                    break
+            found = next(((key, child) for key, child in value.children() if child.end > line_start), None)
         if found is None:
             return None
-        step, node = found
-        path = addresses.join(path, step)
-        begins = text.data.rfind(b"\n", 0, node.start) + 1
-        if begins == line_start:
-            return path, node
-        if begins > line_start:
-            return None
+        path, value = addresses.join(path, found[0]), found[1]
+        begins = text.data.rfind(b"\n", 0, value.start) + 1
+        if begins >= line_start:
+            return (path, value) if begins == line_start else None
     return None
 
 
@@ -131,14 +123,14 @@ def _is_annotation(value: str, path: str) -> bool:
 def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
     slug = _slug(path)
     encoded = value.encode("utf-8", "replace")
-    laid_out = pretty(encoded)
-    if laid_out is not None:
+    layout = laid_out(encoded)
+    if layout is not None:
         if _is_annotation(value, path):
             return None, None
-        lines = laid_out.count(b"\n") + 1
+        lines = layout.count(b"\n") + 1
         if lines < _LEAST_LINES:
             return None, None
-        return Extract(path, slug, "json", "json", laid_out.decode("utf-8", "replace"), lines), JsonText(laid_out)
+        return Extract(path, slug, "json", "json", layout.decode("utf-8", "replace"), lines), JsonText(layout)
     lines = value.count("\n") + (not value.endswith("\n"))
     if lines < _LEAST_LINES:
         return None, None

@@ -16,8 +16,8 @@ from math import isfinite
 from typing import Any, cast
 
 from aura_py.messages import Json
-from aura_py.scratchpad.replies import HardError
-from aura_py.scratchpad.rows import MISSING, Missing, Value
+from aura_py.scratchpad.columns import MISSING, Missing, Value
+from aura_py.scratchpad.errors import HardError
 
 _LONGEST = 4096
 _QUOTED = r"""(?<!\w)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from aura_py.messages import Json, JsonObject
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.excerpts import head, read, slice_lines
+from aura_py.scratchpad.get_in import get_in
+from aura_py.scratchpad.item_schema import item_schema
 from aura_py.scratchpad.iteration import iterate_over
 from aura_py.scratchpad.listing import list_files
 from aura_py.scratchpad.outline import schema
 from aura_py.scratchpad.replies import Desk
 from aura_py.scratchpad.search import grep
-from aura_py.scratchpad.shapes import item_schema
-from aura_py.scratchpad.values import get_in
 
 Explore = Callable[[Desk, Arguments], str]
 

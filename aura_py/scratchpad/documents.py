@@ -1,19 +1,18 @@
-"""Stored texts in memory, each read and understood once (S-17)."""
+"""Stored texts in memory, each read and understood once."""
 
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
 from aura_py.scratchpad import formats
-from aura_py.scratchpad.jsontext import JsonText
+from aura_py.scratchpad.json_layout import laid_out, line_numbers
+from aura_py.scratchpad.json_values import JsonText
 from aura_py.scratchpad.lines import Lines
-from aura_py.scratchpad.pretty import line_numbers, pretty
 
 CACHE_BYTES = 128 << 20
 """Most memory that cached texts hold, in the whole process."""
@@ -21,74 +20,64 @@ CACHE_BYTES = 128 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(slots=True, frozen=True)
-class JsonView:
-    """The JSON value of a text.
-
-    ``file_line`` turns a line of its layout into a line of the file; ``aligned`` says that both have the same lines.
-    """
-
-    text: JsonText
-    file_line: Callable[[int], int]
-    aligned: bool = False
-
-
 class Document:
-    """One file as it was when it was read. Lines and the JSON view are found on first use and kept."""
+    """One file as it was when it was read. Lines and JSON are found on first use and kept."""
 
-    def __init__(self, data: bytes, *, laid_out: bool = False) -> None:
+    def __init__(self, data: bytes, *, in_layout: bool = False) -> None:
         self.data = data.removeprefix(_BOM)
-        self._laid_out = laid_out
+        self._in_layout = in_layout
 
     @cached_property
     def lines(self) -> Lines:
         return Lines(self.data)
 
     @cached_property
-    def json(self) -> JsonView | None:
-        """The value, when the text is JSON, NDJSON or JSON in a Markdown fence."""
-        if self._laid_out:
-            return JsonView(JsonText(self.data, lambda: self.lines), lambda line: line, True)
+    def json(self) -> JsonText | None:
+        """The value, when the text is JSON, newline-delimited JSON or JSON in a Markdown fence."""
+        if self._in_layout:
+            text = JsonText(self.data)
+            text.lines = self.lines
+            return text
         return _one_value(self.data) or _records(self.data) or _fenced(self.data)
 
     @property
     def cost(self) -> int:
-        view: JsonView | None = self.__dict__.get("json")
-        if view is None or view.text.data is self.data:
-            return len(self.data)
-        return len(self.data) + len(view.text.data)
+        """Bytes of memory."""
+        text: JsonText | None = self.__dict__.get("json")
+        return len(self.data) + (0 if text is None else text.cost - (len(self.data) if self._in_layout else 0))
 
 
-def _one_value(data: bytes, above: int = 0) -> JsonView | None:
+def _one_value(data: bytes, above: int = 0) -> JsonText | None:
     """``above`` counts the lines of the file before ``data``."""
     stripped = data.strip()
-    laid_out = pretty(stripped)
-    if laid_out is None:
+    layout = laid_out(stripped)
+    if layout is None:
         return None
     lead = above + data.count(b"\n", 0, len(data) - len(data.lstrip()))
-    if laid_out == stripped or laid_out.count(b"\n") == stripped.count(b"\n"):
-        return JsonView(JsonText(laid_out), lambda line: line + lead, True)
+    if layout.count(b"\n") == stripped.count(b"\n"):
+        return JsonText(layout, lambda line: line + lead)
     if b"\n" not in stripped:
-        return JsonView(JsonText(laid_out), lambda line: 1 + lead)
+        return JsonText(layout, lambda line: 1 + lead, is_file=False)
     numbers = line_numbers(stripped)
-    return JsonView(JsonText(laid_out), lambda line: numbers[min(line, len(numbers)) - 1] + lead)
+    return JsonText(layout, lambda line: numbers[min(line, len(numbers)) - 1] + lead, is_file=False)
 
 
-def _records(data: bytes) -> JsonView | None:
+def _records(data: bytes) -> JsonText | None:
     found = formats.records(data)
-    if found is None:
+    layout = None if found is None else laid_out(found[0])
+    if found is None or layout is None:
         return None
-    array, numbers = found
-    text = JsonText(array)
+    numbers = found[1]
 
     def file_line(line: int) -> int:
-        record = min(max(line - 1, 1), text.lines.total - 2)
-        return record if numbers is None else numbers[record - 1]
+        record = bisect_right(text.root.elements, text.lines.start(line + 1) - 1) - 1
+        return numbers[max(0, record)]
 
-    return JsonView(text, file_line)
+    text = JsonText(layout, file_line, is_file=False)
+    return text
 
 
-def _fenced(data: bytes) -> JsonView | None:
+def _fenced(data: bytes) -> JsonText | None:
     block = formats.fenced(data)
     if block is None:
         return None
@@ -104,7 +93,7 @@ class Documents:
         self._kept: OrderedDict[tuple[str, int, int, int], Document] = OrderedDict()
         self._lock = Lock()
 
-    def open(self, path: Path, *, laid_out: bool = False) -> Document:
+    def open(self, path: Path, *, in_layout: bool = False) -> Document:
         """The file's text, read anew if it has changed. Raises ``OSError``."""
         with open(path, "rb") as file:
             facts = os.fstat(file.fileno())
@@ -115,7 +104,7 @@ class Documents:
                     self._kept.move_to_end(key)
                     return kept
             data = file.read()
-        document = Document(data, laid_out=laid_out)
+        document = Document(data, in_layout=in_layout)
         with self._lock:
             self._kept[key] = document
             self._trim()

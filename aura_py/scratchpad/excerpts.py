@@ -1,4 +1,4 @@
-"""``head``, ``slice`` and ``read``: lines as they stand (§6.3, §6.4, §6.10)."""
+"""``head``, ``slice`` and ``read``: lines as they stand."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from aura_py.messages import Json
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.documents import Document
+from aura_py.scratchpad.errors import HardError, SoftError
 from aura_py.scratchpad.lines import numbered
-from aura_py.scratchpad.replies import Desk, HardError, Reply, SoftError, answer
-
-_PIECE = 256
+from aura_py.scratchpad.replies import Desk, Reply, answer, answer_in_pieces
 
 
 def head(desk: Desk, arguments: Arguments) -> str:
@@ -127,27 +126,10 @@ def _within_line(
     fields: Mapping[str, Json],
     suggestions: Sequence[str],
 ) -> str:
-    line = next(document.lines.between(number, number), b"")
-    room = desk.most_characters
-    if line.isascii():
-        part = line[from_char : from_char + room].decode()
-        whole = from_char + room >= len(line)
-    else:
-        text = line.decode("utf-8", "replace")
-        part = text[from_char : from_char + room]
-        whole = from_char + room >= len(text)
-    return answer(
-        desk,
-        Reply(
-            tool,
-            [part[at : at + _PIECE] for at in range(0, len(part), _PIECE)],
-            lambda shown: f"line {number} from character {from_char}, {min(len(part), shown * _PIECE)} characters",
-            lambda shown: f'slice(file="{file}", start={number}, end={number}, from_char={from_char + shown * _PIECE})',
-            body=lambda units: numbered(number, "".join(units)),
-            raw=lambda shown: part[: shown * _PIECE],
-            lines=lambda _shown: 1,
-            complete=whole,
-        ),
-        fields,
-        suggestions,
-    )
+    line = next(document.lines.between(number, number), b"").decode("utf-8", "replace")
+    return answer_in_pieces(
+        desk, tool, number, line, from_char,
+        lambda shown: f"line {number} from character {from_char}, {shown} characters",
+        lambda at: f'slice(file="{file}", start={number}, end={number}, from_char={at})',
+        fields, suggestions,
+    )  # fmt: skip

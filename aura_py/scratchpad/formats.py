@@ -1,4 +1,4 @@
-"""What a text is, by looking at it (§5.3 and the texts that only ``schema`` and companions tell apart)."""
+"""What a text is, by looking at it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from aura_py.scratchpad.pretty import pretty
+from aura_py.scratchpad.json_layout import laid_out
 
 Format = Literal["json", "markdown", "text"]
 Flavour = Literal["json", "ndjson", "fenced", "markdown", "csv", "xml", "yaml", "text"]
@@ -45,47 +45,25 @@ def unwrapped(text: str) -> str:
         wrapper = msgspec.json.decode(text, type=dict[str, str])
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return text
-    if len(wrapper) != 1 or pretty(wrapper["result"].encode("utf-8", "replace")) is None:
+    if len(wrapper) != 1 or laid_out(wrapper["result"].encode("utf-8", "replace")) is None:
         return text
     return wrapper["result"]
 
 
-def records(data: bytes) -> tuple[bytes, list[int] | None] | None:
-    """Newline-delimited JSON as one array with a record a line, and the line numbers of the records.
-
-    The numbers are ``None`` when record *n* simply is line *n*.
-    """
+def records(data: bytes) -> tuple[bytes, list[int]] | None:
+    """Newline-delimited JSON as one array, and the line numbers of its records."""
     text = data.strip(b" \t\r\n")
-    if text[:1] not in (b"{", b"[") or b"\n" not in text:
+    if text[:1] not in (b"{", b"[") or b"\n" not in text or text[: text.find(b"\n")].rstrip()[-1:] not in (b"}", b"]"):
         return None
-    first = text[: text.find(b"\n")].rstrip()
-    if first[-1:] not in (b"}", b"]"):
-        return None
-    if b"\r" in text:
-        text = text.replace(b"\r\n", b"\n")
-    array = _array(text)
-    if array is not None and data.startswith(first):
-        return array, None
-    if array is None and b"\n\n" not in text and re.search(rb"\n[ \t]+\n", text) is None:
-        return None
-    lead = data.count(b"\n", 0, data.find(first))
-    numbered = [(number, line) for number, line in enumerate(text.split(b"\n"), lead + 1) if line.strip()]
-    array = _array(b"\n".join(line for _, line in numbered))
-    return None if array is None else (array, [number for number, _ in numbered])
-
-
-def _array(lines: bytes) -> bytes | None:
-    """Lines of a record each as an array; an empty line among them makes none."""
-    array = b"".join((b"[\n  ", lines.replace(b"\n", b",\n  "), b"\n]"))
+    lead = data.count(b"\n", 0, data.find(text[:1])) + 1
+    lines = [(number, line) for number, line in enumerate(text.split(b"\n"), lead) if not line.isspace() and line]
+    array = b"[" + b",".join(line for _, line in lines) + b"]"
     try:
-        found = msgspec.json.decode(array, type=list[msgspec.Raw]) if len(array) < 1 << 20 else None
-        if found is None:
-            msgspec.json.decode(array, type=msgspec.Raw)
-        elif len(found) != lines.count(b"\n") + 1:
-            return None
+        found = msgspec.json.decode(array, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):
         return None
-    return array
+    # A line such as `1, 2` makes more values than lines.
+    return (array, [number for number, _ in lines]) if len(found) == len(lines) else None
 
 
 def fenced(data: bytes) -> tuple[int, int] | None:

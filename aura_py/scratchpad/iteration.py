@@ -1,4 +1,4 @@
-"""``iterate_over``: chosen fields of many items, filtered, sorted or summed up (§6.9, S-11)."""
+"""``iterate_over``: chosen fields of many items, filtered, sorted or summed up."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, islice
 
 from aura_py.messages import Json
-from aura_py.scratchpad import addresses
-from aura_py.scratchpad.addresses import Step
 from aura_py.scratchpad.arguments import Arguments
+from aura_py.scratchpad.columns import MISSING, Missing, Path, Value, columns
 from aura_py.scratchpad.conditions import UNSORTED, Condition, aggregates, combine, conditions, is_not_finite, sort_key
-from aura_py.scratchpad.jsontext import JsonText, Node
+from aura_py.scratchpad.errors import HardError
+from aura_py.scratchpad.json_values import JsonValue
 from aura_py.scratchpad.lines import split
-from aura_py.scratchpad.locate import every, json_view, steps_of
-from aura_py.scratchpad.replies import Desk, HardError, Reply, Room, answer
-from aura_py.scratchpad.rows import MISSING, Missing, Value, columns
+from aura_py.scratchpad.locate import arrays_at, follow, steps_of
+from aura_py.scratchpad.replies import Desk, Reply, Room, answer
 
 _LINES = 5
 _LONGEST = 500
@@ -29,30 +28,26 @@ def iterate_over(desk: Desk, arguments: Arguments) -> str:
     names = [name for part in arguments.text("fields", "").split(",") if (name := part.strip())]
     offset = arguments.count("offset", 0)
     limit = arguments.count("limit", _ALL, least=1)
-    text = json_view(desk, file).text
-    arrays = list(every(desk, file, text, steps_of(requested), requested))
-    for path, node in arrays:
-        if text.kind(node) != "array":
-            raise HardError(f"invalid argument: {path} is no array but a value of kind {text.kind(node)}; use get_in")
+    arrays = arrays_at(desk, file, requested)
     if arguments.has("aggregate") or arguments.has("group_by"):
-        return _summed_up(desk, arguments, file, requested, text, [node for _, node in arrays])
+        return _summed_up(desk, arguments, file, requested, [array for _, array in arrays])
     if not names:
         raise HardError("invalid argument: `fields` names no field; give for example `id, name, metadata.score`")
     fields = [(name, _field(name)) for name in names]
-    items: Iterator[tuple[int, tuple[str, Node]]]
+    items: Iterator[tuple[int, tuple[str, JsonValue]]]
     unknown = ""
     if arguments.has("where") or arguments.has("sort_by"):
-        order, unknown = _selected(arguments, text, [node for _, node in arrays])
+        order, unknown = _selected(arguments, [array for _, array in arrays])
         total = len(order)
-        items = ((index, _item(text, arrays, index)) for index in order[offset:])
+        items = ((index, _item(arrays, index)) for index in order[offset:])
     else:
-        total = sum(text.size(node) for _, node in arrays)
-        items = _items(text, arrays, offset)
+        total = sum(array.size for _, array in arrays)
+        items = _items(arrays, offset)
     units: list[str] = []
     room = Room(desk)
     wanted = max(0, min(limit, total - offset))
-    for index, (path, node) in islice(items, wanted):
-        units.append(_row(text, file, path, index, node, fields))
+    for index, (path, item) in islice(items, wanted):
+        units.append(_row(file, path, index, item, fields))
         if not room.takes(units[-1]):
             break
     listed = ", ".join(names)
@@ -95,86 +90,60 @@ def iterate_over(desk: Desk, arguments: Arguments) -> str:
     )
 
 
-def _field(name: str) -> tuple[Step, ...]:
+def _field(name: str) -> Path:
     steps = steps_of(name)
     if any(step.kind == "every" for step in steps):
         raise HardError(f"invalid argument: field `{name}` holds `*`; put the wildcard into `path` instead")
     return steps
 
 
-def _items(text: JsonText, arrays: list[tuple[str, Node]], offset: int) -> Iterator[tuple[int, tuple[str, Node]]]:
+def _items(arrays: list[tuple[str, JsonValue]], offset: int) -> Iterator[tuple[int, tuple[str, JsonValue]]]:
     passed = 0
     for path, array in arrays:
-        size = text.size(array)
+        size = array.size
         if offset < passed + size:
-            for position, node in text.children(array, max(0, offset - passed)):
-                if isinstance(position, int):
-                    yield passed + position, (f"{path}[{position}]", node)
+            for position, item in array.children(max(0, offset - passed)):
+                yield passed + int(position), (f"{path}[{position}]", item)
         passed += size
 
 
-def _item(text: JsonText, arrays: list[tuple[str, Node]], index: int) -> tuple[str, Node]:
+def _item(arrays: list[tuple[str, JsonValue]], index: int) -> tuple[str, JsonValue]:
     for path, array in arrays:
-        size = text.size(array)
-        if index < size:
-            node = text.element(array, index)
-            assert node is not None  # the index was counted in this array
-            return f"{path}[{index}]", node
-        index -= size
+        item = array.element(index)
+        if item is not None:
+            return f"{path}[{index}]", item
+        index -= array.size
     raise IndexError(index)
 
 
-def _row(
-    text: JsonText, file: str, path: str, index: int, node: Node, fields: list[tuple[str, tuple[Step, ...]]]
-) -> str:
+def _row(file: str, path: str, index: int, item: JsonValue, fields: list[tuple[str, Path]]) -> str:
     members = [f'    "_index": {index}']
     for name, steps in fields:
-        place, found = path, node
-        missing = False
-        for step in steps:
-            following: Node | None = None
-            kind = text.kind(found)
-            if kind == "object":
-                following = text.member(found, step.text)
-            elif kind == "array" and step.kind in ("index", "either"):
-                following = text.element(found, step.index)
-            if following is None:
-                missing = True
-                break
-            place = addresses.join(place, step.index if kind == "array" else step.text)
-            found = following
-        value = "null" if missing else _written(text, file, place, found)
-        members.append(f"    {json.dumps(name, ensure_ascii=False)}: {value}")
+        found = follow(path, item, steps)
+        written = "null" if found is None else _written(file, *found)
+        members.append(f"    {json.dumps(name, ensure_ascii=False)}: {written}")
     return "  {\n" + ",\n".join(members) + "\n  }"
 
 
-def _written(text: JsonText, file: str, path: str, node: Node) -> str:
+def _written(file: str, path: str, value: JsonValue) -> str:
     """A value as JSON, long ones cut with a note that says where the whole is."""
-    if text.kind(node) == "string":
-        if text.end(node) - node.start <= _LONGEST and b"\\n" not in (raw := text.raw(node)):
-            return raw.decode("utf-8", "replace")
-        value = text.text(node)
-        lines = split(value)
-        call = f"get_in(file={file}, path={path})"
-        if len(lines) > _LINES:
-            kept = "\n".join(line[:_LONGEST] for line in lines[:_LINES])
-            value = f"{kept}\n[cut: 5 of {len(lines)} lines; {call} has all]"
-        elif len(value) > _LONGEST:
-            value = f"{value[:_LONGEST]} [cut: {_LONGEST} of {len(value)} characters; {call} has all]"
-        return json.dumps(value, ensure_ascii=False)
-    if text.is_container(node):
-        size = text.end(node) - node.start
-        if size > _LARGEST:
-            kind = text.kind(node)
-            return json.dumps(
-                f"[{kind} of {text.size(node)}, {size} bytes; get_in(file={file}, path={path}) has it]",
-                ensure_ascii=False,
-            )
-        return text.rendered(node).replace("\n", "\n    ")
-    return text.raw(node).decode("utf-8", "replace")
+    size = value.end - value.start
+    if (size <= _LONGEST and b"\\n" not in value.raw) or (value.kind != "string" and size <= _LARGEST):
+        return value.rendered(size)[0].replace("\n", "\n    ")
+    call = f"get_in(file={file}, path={path})"
+    if value.kind != "string":
+        return json.dumps(f"[{value.kind} of {value.size}, {size} bytes; {call} has it]", ensure_ascii=False)
+    text = value.string
+    lines = split(text)
+    if len(lines) > _LINES:
+        kept = "\n".join(line[:_LONGEST] for line in lines[:_LINES])
+        text = f"{kept}\n[cut: 5 of {len(lines)} lines; {call} has all]"
+    elif len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]} [cut: {_LONGEST} of {len(text)} characters; {call} has all]"
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> tuple[list[int], str]:
+def _selected(arguments: Arguments, arrays: list[JsonValue]) -> tuple[list[int], str]:
     """Indexes of the items that ``where`` keeps, in the order of ``sort_by``; and a word on fields that none has."""
     wanted = conditions(arguments.text("where")) if arguments.has("where") else []
     sorting = arguments.text("sort_by", "")
@@ -194,7 +163,7 @@ def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> tuple
     passed = 0
     left_out: Counter[str] = Counter()
     for array in arrays:
-        for piece in columns(text, array, fields):
+        for piece in columns(array, fields):
             if not all(known):
                 known = [seen or column.count(MISSING) < len(column) for seen, column in zip(known, piece, strict=True)]
             kept = _kept(piece, wanted, left_out)
@@ -215,7 +184,7 @@ def _selected(arguments: Arguments, text: JsonText, arrays: list[Node]) -> tuple
     return list(map(found.__getitem__, order)), unknown
 
 
-def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text: JsonText, arrays: list[Node]) -> str:
+def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, arrays: list[JsonValue]) -> str:
     wanted = conditions(arguments.text("where")) if arguments.has("where") else []
     asked = aggregates(arguments.text("aggregate", "count"))
     grouping = arguments.text("group_by", "").strip()
@@ -226,9 +195,7 @@ def _summed_up(desk: Desk, arguments: Arguments, file: str, requested: str, text
     left_out: Counter[str] = Counter()
     every_field = [*fields, *summed, *([_field(grouping)] if grouping else [])]
     for array in arrays:
-        pieces: Iterable[list[list[Value]]] = (
-            columns(text, array, every_field) if every_field else [[[None] * text.size(array)]]
-        )
+        pieces: Iterable[list[list[Value]]] = columns(array, every_field) if every_field else [[[None] * array.size]]
         for piece in pieces:
             kept = _kept(piece, wanted, left_out)
             chosen = piece[len(fields) : len(fields) + len(summed)]

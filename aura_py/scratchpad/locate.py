@@ -1,27 +1,39 @@
-"""From a path to the values it names, or to an error that teaches the right path (§6.8, S-10)."""
+"""From a path to the values it names, or to an error that teaches the right path."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses
 from aura_py.scratchpad.addresses import AddressError, Step
-from aura_py.scratchpad.documents import DOCUMENTS, JsonView
-from aura_py.scratchpad.jsontext import JsonText, Node
-from aura_py.scratchpad.replies import Desk, HardError, SoftError
+from aura_py.scratchpad.documents import DOCUMENTS
+from aura_py.scratchpad.errors import HardError, SoftError
+from aura_py.scratchpad.json_values import JsonText, JsonValue
+from aura_py.scratchpad.replies import Desk
 
 _MOST_KEYS = 100
+_MOST_BRANCHED = 100
 
 
-def json_view(desk: Desk, file: str) -> JsonView:
+def json_of(desk: Desk, file: str) -> JsonText:
     """The JSON of a file. Raises ``HardError`` for any other text."""
-    view = desk.open(file).json
+    text = desk.open(file).json
     DOCUMENTS.settle()
-    if view is None:
+    if text is None:
         raise HardError(f"not JSON: `{file}` holds another kind of text; use read, head, grep or slice instead")
-    return view
+    return text
+
+
+def arrays_at(desk: Desk, file: str, requested: str) -> list[tuple[str, JsonValue]]:
+    """The arrays that a path names, each with its own path. Raises ``HardError`` when one is something else."""
+    found = list(every(desk, file, json_of(desk, file), steps_of(requested), requested))
+    for path, value in found:
+        if value.kind != "array":
+            raise HardError(f"invalid argument: {path} is no array but a value of kind {value.kind}; use get_in")
+    return found
 
 
 def steps_of(path: str) -> tuple[Step, ...]:
@@ -31,77 +43,72 @@ def steps_of(path: str) -> tuple[Step, ...]:
         raise HardError(f"invalid argument: {error}; write it as `$.a.b[0]`") from error
 
 
-def one(desk: Desk, file: str, text: JsonText, steps: tuple[Step, ...], requested: str) -> tuple[str, Node]:
+def one(desk: Desk, file: str, text: JsonText, steps: tuple[Step, ...], requested: str) -> tuple[str, JsonValue]:
     """The printed path and the value of a path without wildcards."""
-    path, node = "$", text.root
+    path, value = "$", text.root
     for position, step in enumerate(steps):
-        found = _down(text, node, step)
+        found = _down(path, value, step)
         if found is None:
             # A key may hold dots: try the rest of the path as one key before giving up.
             joined = _joined(steps[position:])
-            found = _down(text, node, Step(joined, "key")) if joined and text.kind(node) == "object" else None
+            found = _down(path, value, Step(joined, "key")) if joined else None
             if found is None:
-                raise _missing(desk, file, text, path, node, step, requested)
-            return addresses.join(path, found[0]), found[1]
-        path, node = addresses.join(path, found[0]), found[1]
-    return path, node
+                raise _missing(desk, file, path, value, step, requested)
+            return found
+        path, value = found
+    return path, value
 
 
-def every(desk: Desk, file: str, text: JsonText, steps: tuple[Step, ...], requested: str) -> Iterator[tuple[str, Node]]:
+def follow(path: str, value: JsonValue, steps: tuple[Step, ...]) -> tuple[str, JsonValue] | None:
+    """The printed path and the value of steps without wildcards from a value on, if it is there."""
+    for step in steps:
+        found = _down(path, value, step)
+        if found is None:
+            return None
+        path, value = found
+    return path, value
+
+
+def every(
+    desk: Desk, file: str, text: JsonText, steps: tuple[Step, ...], requested: str
+) -> Iterator[tuple[str, JsonValue]]:
     """All values of a path with wildcards, in document order. Branches without the rest of the path are left out."""
-    position = next((index for index, step in enumerate(steps) if step.kind == "every"), None)
-    if position is None:
-        yield one(desk, file, text, steps, requested)
-        return
-    path, node = one(desk, file, text, steps[:position], requested)
-    if not text.is_container(node):
-        raise _missing(desk, file, text, path, node, steps[position], requested)
-    pending: list[Iterator[tuple[str, Node, int]]] = [iter([(path, node, position)])]
-    while pending:
-        following = next(pending[-1], None)
-        if following is None:
-            pending.pop()
-            continue
-        path, node, position = following
-        if position == len(steps):
-            yield path, node
-        else:
-            pending.append(_branches(text, path, node, steps, position))
+    position = next((index for index, step in enumerate(steps) if step.kind == "every"), len(steps))
+    path, value = one(desk, file, text, steps[:position], requested)
+    if position < len(steps) and not value.is_container:
+        raise _missing(desk, file, path, value, steps[position], requested)
+    if len(steps) - position > _MOST_BRANCHED:
+        raise HardError(f"invalid argument: at most {_MOST_BRANCHED} steps may follow the first `*` of a path")
+    found: Iterable[tuple[str, JsonValue]] = [(path, value)]
+    for step in steps[position:]:
+        found = _step(found, step)
+    yield from found
 
 
-def _branches(
-    text: JsonText, path: str, node: Node, steps: tuple[Step, ...], position: int
-) -> Iterator[tuple[str, Node, int]]:
-    step = steps[position]
-    if step.kind == "every":
-        if text.is_container(node):
-            for name, child in text.children(node):
-                yield addresses.join(path, name), child, position + 1
-        return
-    found = _down(text, node, step)
-    if found is not None:
-        yield addresses.join(path, found[0]), found[1], position + 1
+def _step(values: Iterable[tuple[str, JsonValue]], step: Step) -> Iterator[tuple[str, JsonValue]]:
+    for path, value in values:
+        if step.kind == "every":
+            for name, child in value.children():
+                yield addresses.join(path, name), child
+        elif (found := _down(path, value, step)) is not None:
+            yield found
 
 
 def _joined(steps: tuple[Step, ...]) -> str:
     return "" if len(steps) < 2 or any(step.kind == "every" for step in steps) else ".".join(s.text for s in steps)
 
 
-def _down(text: JsonText, node: Node, step: Step) -> tuple[str | int, Node] | None:
-    kind = text.kind(node)
-    if kind == "array" and step.kind in ("index", "either"):
-        child = text.element(node, step.index)
-        if child is None:
-            return None
-        return step.index + (text.size(node) if step.index < 0 else 0), child
-    if kind == "object" and step.kind != "every":
-        child = text.member(node, step.text)
-        return None if child is None else (step.text, child)
-    return None
+def _down(path: str, value: JsonValue, step: Step) -> tuple[str, JsonValue] | None:
+    if value.kind == "array" and step.is_index:
+        child = value.element(step.index)
+        name: str | int = step.index + (value.size if step.index < 0 else 0)
+    else:
+        child, name = value.member(step.text) if step.kind != "every" else None, step.text
+    return None if child is None else (addresses.join(path, name), child)
 
 
-def _missing(desk: Desk, file: str, text: JsonText, path: str, node: Node, step: Step, requested: str) -> SoftError:
-    kind = text.kind(node)
+def _missing(desk: Desk, file: str, path: str, value: JsonValue, step: Step, requested: str) -> SoftError:
+    kind = value.kind
     where = "the root" if path == "$" else f"`{path}`"
     fields: dict[str, Json] = {
         "error": "key_path_not_found",
@@ -112,11 +119,7 @@ def _missing(desk: Desk, file: str, text: JsonText, path: str, node: Node, step:
     }
     suggestions = [f'schema(file="{file}") shows the real structure; do not guess paths']
     if kind == "object":
-        keys: list[str] = []
-        for name, _ in text.children(node):
-            keys.append(str(name))
-            if len(keys) > _MOST_KEYS:
-                break
+        keys = [str(name) for name, _ in islice(value.children(), _MOST_KEYS + 1)]
         near = difflib.get_close_matches(step.text, keys, 3, 0.5)
         fields["available_keys"] = keys[:_MOST_KEYS]
         if not keys:
@@ -126,7 +129,7 @@ def _missing(desk: Desk, file: str, text: JsonText, path: str, node: Node, step:
         else:
             suggestions.append(f"the keys at {where} are: " + ", ".join(f"`{key}`" for key in keys[:20]))
     elif kind == "array":
-        size = text.size(node)
+        size = value.size
         fields["array_length"] = size
         suggestions.append(
             f"the array at {where} is empty" if size == 0 else f"valid indexes at {where} are 0 to {size - 1}"

@@ -1,4 +1,4 @@
-"""``schema``: what is where in a text (§6.6, S-9)."""
+"""``schema``: what is where in a text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from itertools import islice
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses, formats
 from aura_py.scratchpad.arguments import Arguments
-from aura_py.scratchpad.documents import DOCUMENTS, Document, JsonView
-from aura_py.scratchpad.jsontext import JsonText, Node
+from aura_py.scratchpad.documents import DOCUMENTS, Document
+from aura_py.scratchpad.errors import HardError
+from aura_py.scratchpad.json_values import JsonValue
 from aura_py.scratchpad.locate import one, steps_of
-from aura_py.scratchpad.replies import Desk, HardError, Reply, answer
+from aura_py.scratchpad.replies import Desk, Reply, answer
 
 _DEEPEST = 32
 _LONG = 50
@@ -40,13 +41,10 @@ def schema(desk: Desk, arguments: Arguments) -> str:
         kind = "json" if document.json is not None else formats.flavour(document.data)
     DOCUMENTS.settle()
     if kind == "json":
-        view = document.json
-        if view is None:
+        text = document.json
+        if text is None:
             raise HardError(f"not JSON: `{file}` has no paths; use read, head, grep or slice instead")
-        text, root, title = view.text, view.text.root, "$"
-        if path:
-            title, root = one(desk, file, text, steps_of(path), path)
-        found = nodes(view, root, title, depth)
+        found = nodes(*one(desk, file, text, steps_of(path), path), depth)
     elif kind == "markdown":
         found = sections(document, depth)
     else:
@@ -95,41 +93,26 @@ def schema(desk: Desk, arguments: Arguments) -> str:
     )
 
 
-def nodes(view: JsonView, root: Node, path: str, max_depth: int, *, rough: bool = False) -> Iterator[str]:
-    """One line a value: its path, its kind and its lines in the file. ``rough`` reckons huge sizes."""
-    text = view.text
-    pending: list[Iterator[tuple[str, Node, int]]] = [iter([(path, root, 0)])]
-    while pending:
-        following = next(pending[-1], None)
-        if following is None:
-            pending.pop()
-            continue
-        path, node, level = following
-        if level > _DEEPEST:
-            yield f"{'  ' * level}...truncated"
-            pending.pop()
-            continue
-        first, last = text.line_range(node)
-        yield f"{'  ' * level}{path} ({kind_of(text, node, rough)}) [L{view.file_line(first)}-L{view.file_line(last)}]"
-        if level < max_depth and text.is_container(node):
-            pending.append(_below(text, node, path, level + 1))
+def nodes(path: str, value: JsonValue, max_depth: int, level: int = 0) -> Iterator[str]:
+    """One line a value: its path, its kind and its lines in the file. Of an array the first element stands for all."""
+    first, last = value.line_range
+    yield f"{'  ' * level}{path} ({_kind(value)}) [L{first}-L{last}]"
+    if level < max_depth and value.is_container:
+        if level == _DEEPEST:
+            if value.size:
+                yield f"{'  ' * (level + 1)}...truncated"
+            return
+        for name, child in islice(value.children(), 1 if value.kind == "array" else None):
+            yield from nodes(addresses.join(path, name), child, max_depth, level + 1)
 
 
-def _below(text: JsonText, node: Node, path: str, level: int) -> Iterator[tuple[str, Node, int]]:
-    most = 1 if text.kind(node) == "array" else None
-    for name, child in islice(text.children(node), most):
-        yield addresses.join(path, name), child, level
-
-
-def kind_of(text: JsonText, node: Node, rough: bool = False) -> str:
-    kind = text.kind(node)
-    if kind in ("object", "array"):
-        size, exact = text.rough_size(node) if rough else (text.size(node), True)
-        return f"{kind}({'' if exact else '~'}{size} {'keys' if kind == 'object' else 'items'})"
-    if kind == "string" and text.end(node) - node.start - 2 > _LONG:
-        value = text.text(node)
-        return f"string({len(value)}ch)" if len(value.encode("utf-8", "replace")) > _LONG else "string"
-    return kind
+def _kind(value: JsonValue) -> str:
+    if value.is_container:
+        return f"{value.kind}({value.size} {'keys' if value.kind == 'object' else 'items'})"
+    if value.kind == "string" and value.end - value.start - 2 > _LONG:
+        text = value.string
+        return f"string({len(text)}ch)" if len(text.encode("utf-8", "replace")) > _LONG else "string"
+    return value.kind
 
 
 def sections(document: Document, max_depth: int) -> Iterator[str]:

@@ -108,9 +108,9 @@ def _clipped(path: str) -> str:
 
 def preview(document: Document, kind: str, counter: Counter, limit: int) -> str:
     """At most ``limit`` tokens of a first look: structure of JSON, sections of Markdown, first and last lines else."""
-    view = document.json if kind == "json" else None
-    if view is not None:
-        title, lines = "Structure:", nodes(view, view.text.root, "$", 2, rough=True)
+    text = document.json if kind == "json" else None
+    if text is not None:
+        title, lines = "Structure:", nodes("$", text.root, 2)
     elif kind == "markdown":
         title, lines = "Sections:", sections(document, 3)
     else:

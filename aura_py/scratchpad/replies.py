@@ -1,4 +1,4 @@
-"""How an exploration tool answers: footer, charge, partial results and errors (§6.1, §6.2, S-14)."""
+"""How an exploration tool answers: what fits of its result, with a footer, and charged to the budget."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-import orjson
-
 from aura_py.messages import Json
 from aura_py.scratchpad.budget import Budget
 from aura_py.scratchpad.documents import Document
+from aura_py.scratchpad.errors import SoftError
+from aura_py.scratchpad.lines import numbered
 from aura_py.scratchpad.store import Store
 
-_LONGEST = 600
-_ECHOED = 3000
+_PIECE = 256
 _SAMPLE, _SAMPLED = 4096, 1024
 _FOOTER = 100
 """Tokens set aside for the footer while the size of the body is sought."""
@@ -28,18 +27,6 @@ class Counter(Hashable, Protocol):
     def count(self, text: str) -> int: ...
     def exceeds(self, text: str, limit: int) -> bool: ...
     def count_up_to(self, text: str, limit: int) -> int: ...
-
-
-class HardError(Exception):
-    """The call cannot be answered: a tool error for the model."""
-
-
-class SoftError(Exception):
-    """The call went wrong in a way the model can mend; ``fields`` are the JSON it reads as a normal result."""
-
-    def __init__(self, fields: Mapping[str, Json]) -> None:
-        super().__init__(str(fields.get("message", "")))
-        self.fields = fields
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,10 +122,36 @@ def answer(desk: Desk, reply: Reply, too_large: Mapping[str, Json], suggestions:
     raise SoftError(refused(desk, reply.tool, _size(desk, reply, total), too_large, suggestions))
 
 
+def answer_in_pieces(
+    context: Desk,
+    tool: str,
+    number: int,
+    line: str,
+    from_char: int,
+    facts: Callable[[int], str],
+    more: Callable[[int], str],
+    too_large: Mapping[str, Json],
+    suggestions: Sequence[str],
+) -> str:
+    """A part of one very long line, numbered. ``facts`` and ``more`` take characters: how many, and where to go on."""
+    part = line[from_char : from_char + context.most_characters]
+    reply = Reply(
+        tool,
+        [part[at : at + _PIECE] for at in range(0, len(part), _PIECE)],
+        lambda shown: facts(min(len(part), shown * _PIECE)),
+        lambda shown: more(from_char + shown * _PIECE),
+        body=lambda units: numbered(number, "".join(units)),
+        raw=lambda shown: part[: shown * _PIECE],
+        lines=lambda _shown: 1,
+        complete=from_char + len(part) >= len(line),
+    )
+    return answer(context, reply, too_large, suggestions)
+
+
 def refused(
     desk: Desk, tool: str, tokens: int, fields: Mapping[str, Json], suggestions: Sequence[str]
 ) -> dict[str, Json]:
-    """The budget error of §6.2. The per-call limit is tested first."""
+    """The error of a result that does not fit. The per-call limit is tested first."""
     per_call, remaining = desk.budget.per_call, desk.budget.remaining
     error: dict[str, Json] = {"error": f"{tool}_too_large", "estimated_tokens": tokens}
     if tokens > per_call or per_call <= remaining:
@@ -216,27 +229,3 @@ def _size(desk: Desk, reply: Reply, total: int) -> int:
     most = desk.most_characters
     text = reply.body(reply.units[: max(1, total)])
     return desk.counter.count(text[:most]) + max(0, len(text) - most) // 4
-
-
-def soft(fields: Mapping[str, Json]) -> str:
-    """A soft error as the model reads it. It echoes paths and keys, which may be of any length, so each is cut."""
-    cut: dict[str, Json] = {}
-    for name, value in fields.items():
-        if isinstance(value, list):
-            room = _ECHOED
-            kept: list[Json] = []
-            for item in value:
-                kept.append(clipped(item) if isinstance(item, str) else item)
-                room -= len(str(kept[-1]))
-                if room < 0:
-                    break
-            cut[name] = kept
-        else:
-            cut[name] = clipped(value) if isinstance(value, str) else value
-    return orjson.dumps(cut, option=orjson.OPT_NON_STR_KEYS).decode()
-
-
-def clipped(text: str) -> str:
-    """``text``, or both its ends when it is long; without the lone surrogates that no provider takes."""
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

@@ -20,10 +20,11 @@ from aura_py.scratchpad.calibration import Calibration
 from aura_py.scratchpad.confinement import OutsideError
 from aura_py.scratchpad.definitions import DEFINITIONS, Definition
 from aura_py.scratchpad.documents import DOCUMENTS
+from aura_py.scratchpad.errors import HardError, SoftError, clipped
 from aura_py.scratchpad.interception import Interception, estimate
 from aura_py.scratchpad.pointer import artifact_pointer
 from aura_py.scratchpad.prompt import PROMPT
-from aura_py.scratchpad.replies import Counter, Desk, HardError, SoftError, clipped, soft
+from aura_py.scratchpad.replies import Counter, Desk
 from aura_py.scratchpad.retention import is_run_scratchpad, occupy, remove_unless_held, sweep_now_and_then
 from aura_py.scratchpad.store import Store
 from aura_py.scratchpad.threads import in_thread
@@ -179,7 +180,7 @@ class Scratchpad:
             return success(definition.explore(self._desk, Arguments(given, definition.known)))
         except SoftError as error:
             self._errors += 1
-            text = soft(error.fields)
+            text = error.text
             self.budget.charge_error(self._desk.counter.count(text))
             return success(text)
         except HardError as error:

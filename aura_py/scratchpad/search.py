@@ -13,8 +13,9 @@ from aura_py.messages import Json
 from aura_py.scratchpad import linear
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.documents import Document
+from aura_py.scratchpad.errors import HardError, SoftError
 from aura_py.scratchpad.lines import Lines, characters, offset_of
-from aura_py.scratchpad.replies import Desk, HardError, Reply, SoftError, answer
+from aura_py.scratchpad.replies import Desk, Reply, answer
 
 _LONGEST_PATTERN = 1024
 _MOST_MATCHES = 10_000

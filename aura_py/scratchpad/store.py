@@ -18,8 +18,7 @@ import orjson
 from aura_py.scratchpad import companions, formats
 from aura_py.scratchpad.confinement import confined
 from aura_py.scratchpad.documents import DOCUMENTS, Document
-from aura_py.scratchpad.jsontext import JsonText
-from aura_py.scratchpad.pretty import pretty
+from aura_py.scratchpad.json_layout import laid_out
 
 _log = logging.getLogger(__name__)
 _INDEX = ".index"
@@ -87,13 +86,13 @@ class Store:
         text = formats.unwrapped(text)
         raw = text.encode("utf-8", "replace")
         digest = hashlib.sha256(raw).hexdigest()
-        data = pretty(raw)
+        data = laid_out(raw)
         kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
         content = raw if data is None else data
         stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
         name = f"{stem}.{formats.EXTENSIONS[kind]}"
-        document = Document(content, laid_out=kind == "json")
-        found = companions.extracts(JsonText(content)) if kind == "json" else []
+        document = Document(content, in_layout=kind == "json")
+        found = companions.extracts(document.json) if kind == "json" and document.json is not None else []
         names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
         record = Record(
             name, kind, document.lines.total, len(content), tokens(text), tool, arguments, digest,
@@ -127,7 +126,7 @@ class Store:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not path.is_file():
             raise OSError(errno.EINVAL, "it is no regular file", name)
-        return DOCUMENTS.open(path, laid_out=self._is_laid_out(path))
+        return DOCUMENTS.open(path, in_layout=self._is_laid_out(path))
 
     def path(self, name: str) -> Path:
         return confined(name, base=self.directory, root=self.read_root)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aura_py.scratchpad import addresses
 from tests.scratchpad.rig import Rig, rig
-from tests.scratchpad.test_pretty import containers
+from tests.scratchpad.test_json_values import containers
 
 _LINE = re.compile(r" *(\$.*) \((object|array|string|number|bool|null)[^)]*\)+ \[L(\d+)-L(\d+)\]")
 

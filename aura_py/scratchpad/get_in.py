@@ -1,4 +1,4 @@
-"""``get_in``: one value by its path (§6.8)."""
+"""``get_in``: one value by its path."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ import json
 
 from aura_py.messages import Json
 from aura_py.scratchpad.arguments import Arguments
-from aura_py.scratchpad.documents import JsonView
-from aura_py.scratchpad.jsontext import Node
+from aura_py.scratchpad.errors import SoftError
+from aura_py.scratchpad.json_values import JsonText, JsonValue
 from aura_py.scratchpad.lines import numbered, split
-from aura_py.scratchpad.locate import every, json_view, one, steps_of
-from aura_py.scratchpad.replies import Desk, Reply, SoftError, answer
+from aura_py.scratchpad.locate import every, json_of, one, steps_of
+from aura_py.scratchpad.replies import Desk, Reply, answer, answer_in_pieces
 
-_PIECE = 256
 _LONGEST_PATH = 400
+_MOST_VALUES = 1_000_000
 
 
 def get_in(desk: Desk, arguments: Arguments) -> str:
     file, requested = arguments.text("file"), arguments.text("path")
-    view = json_view(desk, file)
+    text = json_of(desk, file)
     steps = steps_of(requested)
     if any(step.kind == "every" for step in steps):
-        return _all_of(desk, file, view, requested)
-    path, node = one(desk, file, view.text, steps, requested)
-    if view.text.kind(node) == "string":
-        return _string(desk, file, view, path, node, arguments)
-    return _value(desk, file, view, path, node, requested)
+        return _all_of(desk, file, text, requested)
+    path, value = one(desk, file, text, steps, requested)
+    if value.kind == "string":
+        return _string(desk, file, path, value.string, arguments)
+    return _value(desk, file, path, value, requested)
 
 
-def _value(desk: Desk, file: str, view: JsonView, path: str, node: Node, requested: str) -> str:
-    lines, complete = view.text.rendered_lines(node, desk.most_characters)
+def _value(desk: Desk, file: str, path: str, value: JsonValue, requested: str) -> str:
+    rendered, complete = value.rendered(desk.most_characters)
+    lines = rendered.split("\n")
+    if not complete and len(lines) > 1:
+        lines.pop()
 
     def more(shown: int) -> str:
-        first, last = view.text.line_range(node)
-        if view.aligned and first != last:
-            start, end = view.file_line(first + shown), view.file_line(last)
-            return f'slice(file="{file}", start={start}, end={end})'
+        first, last = value.line_range
+        if value.text.is_file and first != last:
+            return f'slice(file="{file}", start={first + shown}, end={last})'
         return f'get_in(file="{file}", path="…") on a deeper path'
 
-    fields: dict[str, Json] = {"requested_path": requested}
-    units = [numbered(number, line) for number, line in enumerate(lines, 1)]
     return answer(
         desk,
         Reply(
             "get_in",
-            units,
+            [numbered(number, line) for number, line in enumerate(lines, 1)],
             lambda _shown: _clipped(path),
             more,
             raw=lambda shown: "\n".join(lines[:shown]),
             complete=complete,
         ),
-        fields,
+        {"requested_path": requested},
         [
             f'get_in(file="{file}", path="…") with a deeper path than {path}',
             f'schema(file="{file}", path={json.dumps(path, ensure_ascii=False)})',
@@ -63,22 +63,18 @@ def _clipped(path: str) -> str:
     return path if len(path) <= _LONGEST_PATH else "…" + path[-_LONGEST_PATH:]
 
 
-def _all_of(desk: Desk, file: str, view: JsonView, requested: str) -> str:
+def _all_of(desk: Desk, file: str, text: JsonText, requested: str) -> str:
     """A wildcard's values, each with its own path."""
     units: list[str] = []
     room = desk.most_characters
-    complete = True
     total = 0
-    for path, node in every(desk, file, view.text, steps_of(requested), requested):
+    for path, value in every(desk, file, text, steps_of(requested), requested):
         total += 1
-        if room <= 0:
-            complete = False
-            continue
-        if total > 1_000_000:
+        if room > 0:
+            units.append(f"{path}: {value.rendered(2000)[0]}")
+            room -= len(units[-1])
+        elif total > _MOST_VALUES:
             break
-        lines, _ = view.text.rendered_lines(node, 2000)
-        units.append(f"{path}: " + "\n".join(lines))
-        room -= len(units[-1])
     return answer(
         desk,
         Reply(
@@ -86,15 +82,14 @@ def _all_of(desk: Desk, file: str, view: JsonView, requested: str) -> str:
             units,
             lambda shown: f"{requested} ({shown} of {total} values)",
             lambda _shown: f'iterate_over(file="{file}", path="…", fields="…", offset=…) or a narrower path',
-            complete=complete,
+            complete=len(units) == total,
         ),
         {"requested_path": requested},
         [f'get_in(file="{file}", path="…") without the wildcard', f'grep(file="{file}", pattern="…")'],
     )
 
 
-def _string(desk: Desk, file: str, view: JsonView, path: str, node: Node, arguments: Arguments) -> str:
-    text = view.text.text(node)
+def _string(desk: Desk, file: str, path: str, text: str, arguments: Arguments) -> str:
     lines = split(text)
     total = len(lines)
     quoted = json.dumps(path, ensure_ascii=False)
@@ -146,25 +141,13 @@ def _string(desk: Desk, file: str, view: JsonView, path: str, node: Node, argume
         except SoftError:
             if not chosen or not chosen[0]:
                 raise
-    line = chosen[0][from_char : from_char + desk.most_characters]
-    return answer(
-        desk,
-        Reply(
-            "get_in",
-            [line[at : at + _PIECE] for at in range(0, len(line), _PIECE)],
-            lambda shown: (
-                f"{_clipped(path)} (string, line {offset + 1} of {total} from character {from_char}, "
-                f"{min(len(line), shown * _PIECE)} of {len(chosen[0])} characters)"
-            ),
-            lambda shown: (
-                f'get_in(file="{file}", path={quoted}, offset={offset}, limit=1, '
-                f"from_char={from_char + shown * _PIECE})"
-            ),
-            body=lambda units: numbered(offset + 1, "".join(units)),
-            raw=lambda shown: line[: shown * _PIECE],
-            lines=lambda _shown: 1,
-            complete=from_char + len(line) == len(chosen[0]),
+    line = chosen[0]
+    return answer_in_pieces(
+        desk, "get_in", offset + 1, line, from_char,
+        lambda shown: (
+            f"{_clipped(path)} (string, line {offset + 1} of {total} from character {from_char}, "
+            f"{shown} of {len(line)} characters)"
         ),
-        fields,
-        suggestions,
-    )
+        lambda at: f'get_in(file="{file}", path={quoted}, offset={offset}, limit=1, from_char={at})',
+        fields, suggestions,
+    )  # fmt: skip

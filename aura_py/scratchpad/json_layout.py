@@ -1,7 +1,7 @@
-"""One layout for every JSON text: two spaces, one value a line, numbers and key order as written (§5.3, S-9, S-22).
+"""The one layout in which JSON is stored: two spaces, one value a line, numbers and order of keys as written.
 
 Containers below ``DEEPEST`` levels stay on one line, so that indentation cannot swell a hostile text and nothing
-that reads the layout ever needs a stack.
+that reads the layout needs a stack.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import msgspec
 from aura_py.scratchpad import linear
 
 DEEPEST = 64
+_LARGEST_DEEP = 4 << 20
+_LARGEST_INDENTATION = 256 << 20
 _SPACE = b" \t\r\n"
 _TOKEN = re.compile(
     rb"[ \t\r\n]*+(?:"
@@ -23,27 +25,31 @@ _TOKEN = re.compile(
     rb"|(?P<mark>[\[\]{},:]))"
 )
 _REST = re.compile(rb"[ \t\r\n]*+")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|.)", re.DOTALL)
 _MOST_ESCAPES = 300_000
 
 
-def pretty(text: bytes) -> bytes | None:
-    """The text in Aura's layout, or ``None`` when it is not one JSON object or array (``NaN`` is not JSON)."""
+def laid_out(text: bytes) -> bytes | None:
+    """The text in Aura's layout, or ``None`` when it is not one JSON object or array (``NaN`` is not JSON).
+
+    ``None`` also for what is so large and so deeply nested that its layout would take too much time or memory.
+    """
     text = text.strip(_SPACE)
     if text[:1] not in (b"{", b"["):
         return None
-    escaped = b"\\" in text and b"\\u" in text
-    if _shallow().fullmatch(text) is not None:
-        try:
-            formatted: bytes = msgspec.json.format(text, indent=2)
-        except (msgspec.DecodeError, RecursionError):
-            if not escaped or _SURROGATE.search(text) is None:
-                return None
-        else:
-            return _readable(formatted) if escaped else formatted
-    laid_out = _lay_out(text)
-    return _readable(laid_out) if escaped and laid_out is not None else laid_out
+    if b"\\u" in text and text.count(b"\\u") <= _MOST_ESCAPES:
+        text = _ESCAPE.sub(_character, text)
+    if not _is_nested_within(text, len(text) // 2):
+        # The text has fewer values than half its bytes: count them, which takes longer.
+        values = text.count(b",") + text.count(b"[") + text.count(b"{")
+        if not _is_nested_within(text, values):
+            return _lay_out(text) if len(text) <= _LARGEST_DEEP else None
+    try:
+        return msgspec.json.format(text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        # Half a surrogate pair is all that the engine refuses in valid JSON.
+        mended = _ESCAPE.sub(_character, text)
+        return None if mended == text else laid_out(mended)
 
 
 def line_numbers(text: bytes) -> array[int]:
@@ -59,33 +65,36 @@ def line_numbers(text: bytes) -> array[int]:
     return numbers
 
 
-def _readable(text: bytes) -> bytes:
-    """``\\u00e9`` as the character it stands for: cheaper to read and found by ``grep``."""
-    if text.count(b"\\u") > _MOST_ESCAPES:
-        return text
-    return _ESCAPE.sub(_character, text)
-
-
 def _character(match: re.Match[bytes]) -> bytes:
+    """An escape as the character it stands for, which is cheaper to read and found by ``grep``.
+
+    Half a surrogate pair stands for nothing, and becomes the replacement character.
+    """
     first, second = match[1], match[2]
     if first is None:
         return match[0]
     code = int(first, 16)
     if 0xD800 <= code <= 0xDBFF and second is not None:
-        low = int(second, 16)
-        return chr(0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)).encode()
-    if code < 0x20 or code in (0x22, 0x5C, 0x7F, 0x2028, 0x2029) or 0xD800 <= code <= 0xDFFF:
-        return match[0]
-    following = b"" if second is None else b"\\u" + second
-    return chr(code).encode() + following
+        return chr(0x10000 + ((code - 0xD800) << 10) + (int(second, 16) - 0xDC00)).encode()
+    if 0xD800 <= code <= 0xDFFF:
+        return b"\xef\xbf\xbd" * (1 if second is None else 2)
+    if code < 0x20 or code in (0x22, 0x5C, 0x7F, 0x2028, 0x2029):
+        return match[0] if second is None else match[0][:6] + b"\xef\xbf\xbd"
+    return chr(code).encode() + (b"" if second is None else b"\xef\xbf\xbd")
+
+
+def _is_nested_within(text: bytes, values: int) -> bool:
+    """Whether so many values may be indented, and the text is nested no deeper than is allowed for them."""
+    depth = next((depth for depth in (DEEPEST, 32, 16, 8) if 2 * depth * values <= _LARGEST_INDENTATION), 4)
+    return _nested(depth).fullmatch(text) is not None
 
 
 @cache
-def _shallow() -> linear.Pattern:
-    """Brackets nested at most ``DEEPEST`` deep: a finite count, so an automaton can check it at full speed."""
+def _nested(depth: int) -> linear.Pattern:
+    """Brackets nested at most ``depth`` deep: a finite count, so an automaton can check it at full speed."""
     inside = rb'[^"\[\]{}]|"(?:[^"\\]|\\.)*"'
     nested = rb"[\[{](?:" + inside + rb")*[\]}]"
-    for _ in range(DEEPEST - 1):
+    for _ in range(depth - 1):
         nested = rb"[\[{](?:" + inside + rb"|" + nested + rb")*[\]}]"
     return linear.structure(nested)
 
