@@ -78,6 +78,11 @@ def _bodies(size: int) -> Iterator[tuple[str, str, bytes]]:
     yield "10,000 messages", "chat", _messages(_filled(size, 9_999, _turn))
     yield "1,000 tools", "chat", _messages([_turn(0)], tools=_filled(size, 1_000, _tool))
     yield "10,000 items", "responses", _items(_filled(size, 9_998, _item))
+    yield (
+        "instructions, repeated thrice",
+        "responses",
+        orjson.dumps({"input": "hi", "stream": True, "instructions": "lorem ipsum, dolor " * (size // 19 - 10)}),
+    )
     yield "too many parts", "chat", _chat([{"type": "text", "text": "x"}] * (size // 28))
     yield "too many values", "chat", b"[" + b"[]," * (size // 3 - 2) + b"[]]"
 

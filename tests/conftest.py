@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from aura_py.server.loop_watch import LoopBlocked, LoopWatch
+from aura_py.server.loop_watch import LIMIT_SECONDS, LoopBlocked, LoopWatch
 
 # A busy machine is no fault of the code: no example has a time limit of its own. The examples are the same in every
 # run, so that a change is judged by what it changed; `HYPOTHESIS_PROFILE=explore` looks for new ones.
@@ -15,31 +16,41 @@ settings.register_profile("explore", deadline=None)
 settings.register_profile("aura", deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "aura"))
 
+_slow: list[float] = []
 _blocked: list[LoopBlocked] = []
 _run_forever = asyncio.BaseEventLoop.run_forever
-
-
-def _note(blocked: LoopBlocked) -> None:
-    # A module is imported once in a process, by whichever test comes first; servers do it before they listen.
-    if "importlib._bootstrap" not in blocked.stack:
-        _blocked.append(blocked)
+_run_handle = asyncio.Handle._run
 
 
 def _run_watched(self: asyncio.BaseEventLoop) -> None:
-    with LoopWatch(self, _note):
+    with LoopWatch(self, _blocked.append):
         _run_forever(self)
 
 
+def _run_timed(self: asyncio.Handle) -> None:
+    """What the watch tells may be a hundred callbacks that were due at once; one of them alone is a fault."""
+    start = time.thread_time()
+    _run_handle(self)
+    used = time.thread_time() - start
+    if used > LIMIT_SECONDS:
+        _slow.append(used)
+
+
 asyncio.BaseEventLoop.run_forever = _run_watched  # type: ignore[method-assign]
+asyncio.Handle._run = _run_timed  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
 def responsive_loop(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test during which an event loop was held for over 200 ms of its own CPU time.
+    """Fails a test during which one callback or step of a task took over 200 ms of CPU time on an event loop.
 
-    A test that holds its loop on purpose is marked with ``holds_loop``.
+    A test that does so on purpose is marked with ``holds_loop``.
     """
+    _slow.clear()
     _blocked.clear()
     yield
-    if _blocked and request.node.get_closest_marker("holds_loop") is None:
-        pytest.fail(str(_blocked[0]), pytrace=False)
+    # A module is imported once in a process, by whichever test comes first; servers do it before they listen.
+    importing = any("importlib._bootstrap" in blocked.stack for blocked in _blocked)
+    if _slow and not importing and request.node.get_closest_marker("holds_loop") is None:
+        seen = "\n".join(str(blocked) for blocked in _blocked)
+        pytest.fail(f"something on the event loop took {max(_slow):.2f} s of CPU time\n{seen}", pytrace=False)

@@ -159,7 +159,9 @@ class Rig:
         if parts is None:
             parts = [body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)]
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-        given = [("content-type", "application/json")] if "content-type" not in dict(pairs) else []
+        usual = {"host": "127.0.0.1", "content-type": "application/json"}
+        named = {name.lower() for name, _ in pairs}
+        given = [(name, value) for name, value in usual.items() if name not in named]
         target, _, query = path.partition("?")
         scope = {
             "type": "http",
