@@ -16,10 +16,9 @@ from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors,
 from aura_py.config.models import AgentConfig
 from aura_py.config.placeholders import report
 from aura_py.config.problems import FileProblems
-from aura_py.config.sections.root import ROOT
 from aura_py.config.skills import check_sources
 from aura_py.config.source import Unreadable, agent_files, parse, read_text
-from aura_py.config.tables import Tree
+from aura_py.config.tables import Tree, shape_of
 from aura_py.config.templates import substitute
 from aura_py.config.words import is_true
 
@@ -104,7 +103,7 @@ def _examine(
     problems = FileProblems(path, text, strict=strict)
     resolved, findings = substitute(raw, env)
     report(findings, problems)
-    tree = ROOT.read(resolved, problems.root)
+    tree = shape_of(AgentConfig).read(resolved, problems.root)
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)
     check_sources(tree, problems.root)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
 from pydantic import SecretStr
 
@@ -191,3 +193,8 @@ def _plain(value: object, at: At) -> object:
     elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
         at.error("CFG-S03", f"`{at.key}` is out of range for a 64-bit integer", "write a smaller number or a string")
     return value
+
+
+HeaderValues: TypeAlias = Annotated[Mapping[str, SecretStr], Headers()]
+HeaderSources: TypeAlias = Annotated[Mapping[str, str], HeaderMap()]
+EnvironmentVariables: TypeAlias = Annotated[Mapping[str, SecretStr], Environment()]

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from aura_py.config.sections.root import ROOT
+from aura_py.config.models import AgentConfig
 from aura_py.config.settings import ServerSettings, setting_of
-from aura_py.config.tables import NO_DEFAULT, Key, Shape, Table, TableList, TableMap, Variant
+from aura_py.config.tables import NO_DEFAULT, Key, Shape, Table, TableList, TableMap, Variant, shape_of
 from aura_py.config.values import Kind
 
 _PARTS = ("keys", "settings")
@@ -20,7 +20,7 @@ _PARTS = ("keys", "settings")
 
 def key_reference() -> str:
     """Every table of an agent file with its keys, as Markdown."""
-    return "\n".join(_Tables().lines(ROOT, "")).strip() + "\n"
+    return "\n".join(_Tables().lines(shape_of(AgentConfig), "")).strip() + "\n"
 
 
 def settings_reference() -> str:
@@ -57,24 +57,24 @@ class _Tables:
     def lines(self, shape: Shape, path: str, *, array: bool = False) -> Iterator[str]:
         yield from self._table(shape, f"`{_header(path, array=array)}`" if path else "Top level")
         for name, key in shape.keys.items():
-            yield from self._kind(key.kind, f"{path}.{name}" if path else name)
+            yield from self._kind(key.reader, f"{path}.{name}" if path else name)
 
     def _table(self, shape: Shape, title: str) -> Iterator[str]:
         yield f"### {title}"
         yield ""
         if shape.doc:
             yield shape.doc
-        if shape.strict:
+        if shape.model.refuses_unknown:
             yield "Unknown keys are errors here."
-        if shape.doc or shape.strict:
+        if shape.doc or shape.model.refuses_unknown:
             yield ""
         yield "| Key | Type | Default | Meaning |"
         yield "|---|---|---|---|"
         for name, key in shape.keys.items():
-            yield f"| `{name}` | {key.kind.describe()} | {self._default_cell(shape, name, key)} | {_cell(key.doc)} |"
+            yield f"| `{name}` | {key.reader.describe()} | {self._default_cell(shape, name, key)} | {_cell(key.doc)} |"
         for name, key in shape.legacy.items():
             if name not in shape.keys:
-                yield f"| `{name}` (legacy) | {key.kind.describe()} | | {_cell(key.doc)} |"
+                yield f"| `{name}` (legacy) | {key.reader.describe()} | | {_cell(key.doc)} |"
         yield ""
 
     def _default_cell(self, shape: Shape, name: str, key: Key) -> str:
@@ -107,7 +107,7 @@ class _Tables:
         below: dict[str, Kind] = {}
         for shape in kind.shapes.values():
             for name, key in shape.keys.items():
-                below.setdefault(name, key.kind)
+                below.setdefault(name, key.reader)
         for name, each in below.items():
             yield from self._kind(each, f"{path}.{name}")
 

@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from aura_py.config.sections.root import ROOT
+from aura_py.config.models import AgentConfig
+from aura_py.config.tables import shape_of
 from aura_py.config.values import JsonSchema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,7 +16,7 @@ _SMALLEST_SHARED = 400
 
 def json_schema() -> dict[str, object]:
     """The schema, draft 2020-12. It accepts what the loader accepts: templates, lenient numbers and booleans."""
-    return {"$schema": _DIALECT, "title": "Agent file of Aura", **_shared(ROOT.schema())}
+    return {"$schema": _DIALECT, "title": "Agent file of Aura", **_shared(shape_of(AgentConfig).schema())}
 
 
 def _shared(schema: JsonSchema) -> JsonSchema:

@@ -1,20 +1,38 @@
-"""Tables of an agent file as data: keys, requirements, strictness. The reader, the JSON Schema and the generated
-reference all follow these descriptions, so they cannot disagree."""
+"""Tables of an agent file. A model states its keys once: type, default, documentation, what to say when one is missing.
+
+The reader, the JSON Schema and the generated reference all follow the models, so they cannot disagree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, Union, get_args, get_origin
 
+from pydantic import BaseModel, ConfigDict, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from aura_py.config.models import Section
+from aura_py.config.numbers import Flag, Number, Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.spelling import near_miss
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, emptiness, wrong_type
+from aura_py.config.values import (
+    NOTHING,
+    TEMPLATE_SCHEMA,
+    Choice,
+    FilePath,
+    JsonSchema,
+    Kind,
+    Secret,
+    Strings,
+    Text,
+    emptiness,
+    wrong_type,
+)
 
 Tree: TypeAlias = dict[str, Any]
 """What was read from a table so far: model field to value, without what was wrong."""
@@ -24,14 +42,26 @@ Check: TypeAlias = Callable[[Tree, At], None]
 
 @dataclass(slots=True, frozen=True)
 class Key:
-    """One key of a table. ``example`` completes "add …" when it is missing."""
+    """What is said about one key beside its type and default.
 
-    kind: Kind
+    Args:
+        doc: Its documentation.
+        kind: How it is read; by default what its type says.
+        required: Whether it must be given; by default whether the field has no default.
+        example: Completes "add …" when it is missing.
+    """
+
     doc: str
-    required: bool = False
+    kind: Kind | None = None
+    required: bool | None = None
     example: str = ""
     missing_code: str = "CFG-S01"
     missing_message: str = ""
+
+    @property
+    def reader(self) -> Kind:
+        assert self.kind is not None, "shape_of fills it in"
+        return self.kind
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,23 +73,39 @@ class Advice:
     code: str = "CFG-S09"
 
 
+class Section(BaseModel):
+    """Base of every table. The fields that carry a :class:`Key` are its keys; the docstring documents the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    refuses_unknown: ClassVar[bool] = False
+    """Whether an unknown key is an error and not only a warning."""
+    misplaced: ClassVar[Mapping[str, Advice]] = {}
+    """Keys that are errors with advice."""
+    retired: ClassVar[Mapping[str, str]] = {}
+    """Keys that are ignored with a warning, and what to do instead."""
+    legacy: ClassVar[Mapping[str, Key]] = {}
+    """Keys that are still read but not recommended."""
+
+    @classmethod
+    def check(cls, tree: Tree, at: At) -> None:
+        """Look at the table as a whole, after its keys."""
+
+
 @dataclass(slots=True, frozen=True)
 class Shape:
-    """A table: its keys, and what to say about every key that is not one of them.
+    """The keys of a model, each with the kind of its values."""
 
-    ``strict`` tables refuse unknown keys. ``misplaced`` keys are errors with advice, ``retired`` ones are ignored with
-    a warning. ``aliases`` are spellings that are handled by ``check``. ``check`` looks at the table as a whole.
-    """
-
-    model: type[Section] | None
+    model: type[Section]
     keys: Mapping[str, Key]
-    doc: str = ""
-    strict: bool = False
-    misplaced: Mapping[str, Advice] = field(default_factory=dict)
-    retired: Mapping[str, str] = field(default_factory=dict)
-    legacy: Mapping[str, Key] = field(default_factory=dict)
-    """Keys that are still read but not recommended."""
-    check: Check | None = None
+
+    @property
+    def doc(self) -> str:
+        return (self.model.__doc__ or "").strip()
+
+    @property
+    def legacy(self) -> Mapping[str, Key]:
+        return self.model.legacy
 
     def read(self, raw: Mapping[str, object], at: At) -> Tree:
         tree: Tree = {}
@@ -68,30 +114,29 @@ class Shape:
             if key is None:
                 self._unknown(name, at)
                 continue
-            result = key.kind.read(value, at / name)
+            result = key.reader.read(value, at / name)
             if result is not NOTHING:
                 tree[str(name)] = result
         for name, key in self.keys.items():
             if key.required and name not in raw:
                 message = key.missing_message or f"missing required key `{name}` in {at.table}"
                 (at / name).error(key.missing_code, message, f"add {key.example or f'`{name}`'}")
-        if self.check is not None:
-            self.check(tree, at)
+        self.model.check(tree, at)
         return tree
 
     def _unknown(self, name: str, at: At) -> None:
         here = at / name
         if isinstance(name, Unresolved):
             return
-        advice = self.misplaced.get(name)
+        advice = self.model.misplaced.get(name)
         if advice is not None:
             here.error(advice.code, advice.message, advice.fix)
             return
-        if name in self.retired:
-            here.warn("WARN-KEY02", f"`{here.key}` is retired and ignored", self.retired[name])
+        if name in self.model.retired:
+            here.warn("WARN-KEY02", f"`{here.key}` is retired and ignored", self.model.retired[name])
             return
         nearest = near_miss(name, (*self.keys, *self.legacy))
-        if self.strict:
+        if self.model.refuses_unknown:
             allowed = ", ".join(f"`{key}`" for key in self.keys)
             hint = f"did you mean `{nearest}`? " if nearest else ""
             here.error(
@@ -110,7 +155,7 @@ class Shape:
 
     def default_of(self, name: str) -> object:
         """The model's default; ``NO_DEFAULT`` when there is none to show."""
-        info: FieldInfo | None = self.model.model_fields.get(name) if self.model is not None else None
+        info: FieldInfo | None = self.model.model_fields.get(name)
         if info is None or info.default is PydanticUndefined or info.default is None:
             return NO_DEFAULT
         return info.default
@@ -118,7 +163,7 @@ class Shape:
     def schema(self, constants: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
         properties: JsonSchema = {}
         for name, key in self.keys.items():
-            described = {**key.kind.schema(), "description": key.doc}
+            described = {**key.reader.schema(), "description": key.doc}
             default = self.default_of(name)
             if isinstance(default, str | int | float):
                 described["default"] = default
@@ -126,16 +171,16 @@ class Shape:
         for name, constant in (constants or {}).items():
             properties[name] = {**constant, "description": self.keys[name].doc}
         for name, key in self.legacy.items():
-            properties.setdefault(name, {**key.kind.schema(), "description": key.doc, "deprecated": True})
-        for name, replacement in self.retired.items():
+            properties.setdefault(name, {**key.reader.schema(), "description": key.doc, "deprecated": True})
+        for name, replacement in self.model.retired.items():
             properties[name] = {"description": f"Retired and ignored; {replacement}.", "deprecated": True}
-        for name, advice in self.misplaced.items():
+        for name, advice in self.model.misplaced.items():
             properties.setdefault(name, {"not": {}, "description": f"{advice.message}; {advice.fix}."})
         result: JsonSchema = {"type": "object", "properties": properties}
         required = [name for name, key in self.keys.items() if key.required]
         if required:
             result["required"] = required
-        if self.strict:
+        if self.model.refuses_unknown:
             result["additionalProperties"] = False
         if self.doc:
             result["description"] = self.doc
@@ -156,9 +201,13 @@ def _constant(word: str, *, fold: bool) -> JsonSchema:
 
 @dataclass(slots=True, frozen=True)
 class Table(Kind):
-    """A table of one shape."""
+    """A table with the keys of a model."""
 
-    shape: Shape
+    model: type[Section]
+
+    @property
+    def shape(self) -> Shape:
+        return shape_of(self.model)
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
@@ -200,9 +249,9 @@ class TableMap(Kind):
 
 @dataclass(slots=True, frozen=True)
 class TableList(Kind):
-    """An array of tables."""
+    """An array of tables. ``entry`` comes from the type of the field when it is not given."""
 
-    entry: Kind
+    entry: Kind = field(default_factory=Text)
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, list):
@@ -228,16 +277,22 @@ class TableList(Kind):
 class Variant(Kind):
     """A table whose ``tag`` decides which keys it has.
 
-    ``foreign_code`` is the error for a key that another variant has; ``on_missing`` reports a missing tag.
+    ``foreign_code`` is the error for a key that another variant has; ``on_missing`` reports a missing tag. The
+    ``members`` come from the type of the field; they are read ``without`` some of their keys.
     """
 
     tag: str
-    shapes: Mapping[str, Shape]
     on_missing: Callable[[At], None]
     unknown_code: str = "CFG-S10"
     foreign_code: str = "CFG-S05"
     fold: bool = False
-    suggestions: Mapping[str, str] = field(default_factory=dict)
+    suggestions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    without: tuple[str, ...] = ()
+    members: tuple[type[Section], ...] = ()
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        return _variants(self.tag, self.members, self.without)
 
     def _read(self, value: object, at: At) -> object:
         if not isinstance(value, dict):
@@ -258,7 +313,7 @@ class Variant(Kind):
             return NOTHING
         own: dict[str, object] = {}
         for name, item in value.items():
-            owners = [] if name in shape.keys or name in shape.misplaced else self.owners(name)
+            owners = [] if name in shape.keys or name in shape.model.misplaced else self.owners(name)
             if owners:
                 self._foreign(name, chosen, owners, at)
             else:
@@ -303,3 +358,58 @@ def missing_tag(tag: str, words: str, code: str = "CFG-S01") -> Callable[[At], N
         (at / tag).error(code, f"missing required key `{tag}` in {at.table}", f"add `{tag}`: one of {words}")
 
     return report
+
+
+# --- from a model to its shape -------------------------------------------------------------------------------------
+
+
+@cache
+def shape_of(model: type[Section], without: tuple[str, ...] = ()) -> Shape:
+    """The keys of ``model``, in the order of its fields."""
+    keys: dict[str, Key] = {}
+    for name, info in model.model_fields.items():
+        key = next((each for each in info.metadata if isinstance(each, Key)), None)
+        if key is not None and name not in without:
+            required = info.is_required() if key.required is None else key.required
+            kind = key.kind or _kind(info.annotation, info.metadata)
+            keys[name] = replace(key, kind=kind, required=required)
+    return Shape(model, keys)
+
+
+@cache
+def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, ...]) -> Mapping[str, Shape]:
+    return {str(model.model_fields[tag].default): shape_of(model, without) for model in members}
+
+
+_SIMPLE: Mapping[object, Kind] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}
+
+
+def _kind(annotation: object, metadata: Sequence[object] = (), *, optional: bool = False) -> Kind:
+    """How values of a type are read; a kind among the metadata wins."""
+    given = next((each for each in metadata if isinstance(each, Kind)), None)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return given or _kind(arguments[0], arguments[1:], optional=optional)
+    if isinstance(given, Variant):
+        return replace(given, members=tuple(each for each in arguments if each is not NoneType))
+    if isinstance(given, TableList):
+        return replace(given, entry=_kind(arguments[0]))
+    if given is not None:
+        return given
+    if origin in (Union, UnionType):
+        (inner,) = (each for each in arguments if each is not NoneType)
+        return _kind(inner, optional=True)
+    if origin is Literal:
+        return Choice(arguments)
+    if origin is tuple:
+        entry = _kind(arguments[0])
+        return TableList(entry) if isinstance(entry, Table | Variant) else Strings(entry)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return TableMap(_kind(arguments[1]))
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return Table(annotation)
+    if annotation is str:
+        return Text(blank="absent") if optional else Text()
+    if annotation is SecretStr:
+        return Secret() if optional else Secret("refuse")
+    return _SIMPLE[annotation]

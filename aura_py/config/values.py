@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -312,3 +312,7 @@ class GlobText(Kind):
 
     def describe(self) -> str:
         return "glob"
+
+
+PromptText: TypeAlias = Annotated[str, Text(prompt=True)]
+Globs: TypeAlias = Annotated[tuple[str, ...], Strings(GlobText())]

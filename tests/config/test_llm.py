@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from aura_py.config.models import OllamaLLM, OpenAILLM
-from aura_py.config.sections.llm import PROVIDERS
+from aura_py.config.models import PROVIDERS, OllamaLLM, OpenAILLM
 from tests.config.files import AGENT, MINIMAL, agent, codes, found, only
 
 REQUIRED = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from aura_py.config.models import AgentConfig
 from aura_py.config.numbers import Flag, Number, Whole
-from aura_py.config.sections.root import ROOT
-from aura_py.config.tables import Shape, Table, TableList, TableMap, Variant
+from aura_py.config.tables import Shape, Table, TableList, TableMap, Variant, shape_of
 from aura_py.config.values import Kind
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, bent, codes, found, toml
 
@@ -28,7 +28,7 @@ def keys_of(shape: Shape, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
         here = (*path, name)
         if isinstance(key.kind, kinds):
             yield here
-        yield from below(key.kind, here, kinds)
+        yield from below(key.reader, here, kinds)
 
 
 def below(kind: Kind, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
@@ -43,9 +43,9 @@ def below(kind: Kind, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
         yield from keys_of(kind.shapes[chosen[kind.tag]], path, kinds)
 
 
-INTEGERS = sorted(set(keys_of(ROOT, (), Whole)), key=str)
-BOOLEANS = sorted(set(keys_of(ROOT, (), Flag)), key=str)
-FLOATS = sorted(set(keys_of(ROOT, (), Number)), key=str)
+INTEGERS = sorted(set(keys_of(shape_of(AgentConfig), (), Whole)), key=str)
+BOOLEANS = sorted(set(keys_of(shape_of(AgentConfig), (), Flag)), key=str)
+FLOATS = sorted(set(keys_of(shape_of(AgentConfig), (), Number)), key=str)
 
 
 def dotted(path: Path_) -> str:

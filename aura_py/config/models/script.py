@@ -1,21 +1,23 @@
-"""The script of the `scripted` provider: where it comes from and what a rule may say (``scripted-provider.md``)."""
+"""The script of the `scripted` provider: where it comes from and what a rule may say."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Any, ClassVar, Literal
 
-from aura_py.config import models
+from pydantic import Field
+
 from aura_py.config.jinja import compiler
-from aura_py.config.numbers import Flag, Whole
+from aura_py.config.numbers import Whole
 from aura_py.config.problems import At, shown
 from aura_py.config.source import Unreadable, parse, read_text
-from aura_py.config.tables import Key, Shape, Table, TableList, Tree
+from aura_py.config.tables import Key, Section, Tree, shape_of
 from aura_py.config.templates import Templated
-from aura_py.config.values import NOTHING, Choice, GlobText, JsonSchema, Kind, Strings, Text, wrong_type
+from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Kind, Text, wrong_type
 
 _FILTERS = ("json", "tojson", "head", "lines", "number")
 
@@ -109,83 +111,79 @@ def _parses(text: str, at: At) -> bool:
     return True
 
 
-_CALL = Shape(
-    models.ScriptCall,
-    {
-        "name": Key(Text(blank="refuse", blank_code="CFG-S01"), "Name of the tool.", True, '`name = "…"`'),
-        "arguments": Key(Arguments(), "Arguments; strings inside are templates."),
-    },
-    "A tool call that the model proposes.",
-    strict=True,
-)
-_USAGE = Shape(
-    models.ScriptUsage,
-    {
-        "input": Key(Whole(), "Tokens read."),
-        "output": Key(Whole(), "Tokens written."),
-        "cached": Key(Whole(), "Tokens read from a cache."),
-        "reasoning": Key(Whole(), "Tokens of reasoning."),
-    },
-    "Token counts to report.",
-    strict=True,
-)
-_FAILURE = Shape(
-    models.ScriptFailure,
-    {
-        "status": Key(Whole(100, 599), "HTTP status of the failure."),
-        "code": Key(Text(), "The provider's error code."),
-        "message": Key(Text(), "The provider's error message."),
-        "after_chars": Key(Whole(), "Fail after this many characters instead of before the first."),
-    },
-    "Fail as a provider would.",
-    strict=True,
-)
+class ScriptCall(Section):
+    """A tool call that the model proposes."""
+
+    refuses_unknown: ClassVar = True
+
+    name: Annotated[str, Text(blank="refuse", blank_code="CFG-S01"), Key("Name of the tool.", example='`name = "…"`')]
+    arguments: Annotated[Mapping[str, Any], Arguments(), Key("Arguments; strings inside are templates.")] = Field(
+        default_factory=dict
+    )
 
 
-def _choice(field: str) -> Choice:
-    words = [word for word in get_args(_unwrapped(field)) if isinstance(word, str)]
-    return Choice(tuple(words))
+class ScriptUsage(Section):
+    """Token counts to report."""
+
+    refuses_unknown: ClassVar = True
+
+    input: Annotated[int, Key("Tokens read.")] = 0
+    output: Annotated[int, Key("Tokens written.")] = 0
+    cached: Annotated[int, Key("Tokens read from a cache.")] = 0
+    reasoning: Annotated[int, Key("Tokens of reasoning.")] = 0
 
 
-def _unwrapped(field: str) -> object:
-    annotation: object = models.ScriptRule.model_fields[field].annotation
-    inner = [part for part in get_args(annotation) if get_args(part)]
-    return inner[0] if inner else annotation
+class ScriptFailure(Section):
+    """Fail as a provider would."""
+
+    refuses_unknown: ClassVar = True
+
+    status: Annotated[int, Whole(100, 599), Key("HTTP status of the failure.")] = 500
+    code: Annotated[str | None, Text(), Key("The provider's error code.")] = None
+    message: Annotated[str, Key("The provider's error message.")] = "scripted failure"
+    after_chars: Annotated[int | None, Key("Fail after this many characters instead of before the first.")] = None
 
 
-_RULE_SHAPE = Shape(
-    models.ScriptRule,
-    {
-        "user": Key(Pattern(), "Matches when found in the last user message; named groups become variables."),
-        "system": Key(Pattern(), "Matches when found in the system prompt."),
-        "role": Key(_choice("role"), "Matches this role."),
-        "worker": Key(GlobText(), "Matches the worker's name."),
-        "tools": Key(Strings(GlobText()), "Matches when every one of these is offered."),
-        "after_tool": Key(GlobText(), "Matches when the conversation ends with a result of such a tool."),
-        "after_error": Key(Flag(), "Matches when that result was (not) an error."),
-        "call": Key(Whole(1), "Matches the n-th model call of the run."),
-        "phase": Key(_choice("phase"), "Matches this phase of the coordinator."),
-        "say": Key(Template(), "The answer."),
-        "reasoning": Key(Template(), "Reasoning before anything else."),
-        "tool_calls": Key(TableList(Table(_CALL)), "Tool calls proposed in this turn."),
-        "as_text": Key(Flag(), "Write the tool calls as text."),
-        "format": Key(_choice("format"), "How `as_text` writes them."),
-        "finish": Key(_choice("finish"), "Why the model stops."),
-        "usage": Key(Table(_USAGE), "Token counts; absent: counted."),
-        "delay_ms": Key(Whole(), "Silence before the answer, in milliseconds."),
-        "jitter_ms": Key(Whole(), "Random part of that silence."),
-        "error": Key(Table(_FAILURE), "Fail as a provider would."),
-        "hang": Key(Flag(), "Never answer."),
-        "times": Key(Whole(1), "Stop matching after this many uses."),
-    },
-    "When it matches, it answers.",
-    strict=True,
-)
-RULE = Table(_RULE_SHAPE)
-_FILE = Shape(None, {"rules": Key(TableList(RULE), "Tried in order.", True, "at least one `[[rules]]`")}, strict=True)
+class ScriptRule(Section):
+    """When it matches, it answers."""
+
+    refuses_unknown: ClassVar = True
+
+    user: Annotated[
+        str | None, Pattern(), Key("Matches when found in the last user message; named groups become variables.")
+    ] = None
+    system: Annotated[str | None, Pattern(), Key("Matches when found in the system prompt.")] = None
+    role: Annotated[Literal["agent", "coordinator", "worker"] | None, Key("Matches this role.")] = None
+    worker: Annotated[str | None, GlobText(), Key("Matches the worker's name.")] = None
+    tools: Annotated[Globs | None, Key("Matches when every one of these is offered.")] = None
+    after_tool: Annotated[
+        str | None, GlobText(), Key("Matches when the conversation ends with a result of such a tool.")
+    ] = None
+    after_error: Annotated[bool | None, Key("Matches when that result was (not) an error.")] = None
+    call: Annotated[int | None, Whole(1), Key("Matches the n-th model call of the run.")] = None
+    phase: Annotated[Literal["plan", "continue"] | None, Key("Matches this phase of the coordinator.")] = None
+
+    say: Annotated[str | None, Template(), Key("The answer.")] = None
+    reasoning: Annotated[str | None, Template(), Key("Reasoning before anything else.")] = None
+    tool_calls: Annotated[tuple[ScriptCall, ...], Key("Tool calls proposed in this turn.")] = ()
+    as_text: Annotated[bool, Key("Write the tool calls as text.")] = False
+    format: Annotated[Literal["json", "hermes", "pythonic", "qwen"], Key("How `as_text` writes them.")] = "json"
+    finish: Annotated[Literal["stop", "length", "content_filter"], Key("Why the model stops.")] = "stop"
+    usage: Annotated[ScriptUsage | None, Key("Token counts; absent: counted.")] = None
+    delay_ms: Annotated[int, Key("Silence before the answer, in milliseconds.")] = 0
+    jitter_ms: Annotated[int, Key("Random part of that silence.")] = 0
+    error: Annotated[ScriptFailure | None, Key("Fail as a provider would.")] = None
+    hang: Annotated[bool, Key("Never answer.")] = False
+    times: Annotated[int | None, Whole(1), Key("Stop matching after this many uses.")] = None
 
 
-def check_source(tree: Tree, at: At) -> None:
+class _ScriptFile(Section):
+    refuses_unknown: ClassVar = True
+
+    rules: Annotated[tuple[ScriptRule, ...], Key("Tried in order.", example="at least one `[[rules]]`")]
+
+
+def load_script(tree: Tree, at: At) -> None:
     """Exactly one of `script` and `rules`; a script file is read and checked with the agent."""
     script, rules = tree.get("script"), tree.get("rules")
     if script is None and rules is None:
@@ -198,12 +196,12 @@ def check_source(tree: Tree, at: At) -> None:
     elif script is not None and rules is not None:
         (at / "script").error("CFG-S07", f"both `script` and `rules` are set in {at.table}", "keep one of them")
     elif script is not None:
-        loaded = _load(script, at / "script")
+        loaded = _read_script(script, at / "script")
         if loaded is not None:
             tree["rules"] = loaded
 
 
-def _load(path: Path, at: At) -> object:
+def _read_script(path: Path, at: At) -> object:
     try:
         text = read_text(path)
         raw = parse(path, text)
@@ -218,5 +216,5 @@ def _load(path: Path, at: At) -> object:
             )
         return None
     part = at.file.beside(Path(at.shown_path(path)), text)
-    tree = _FILE.read(raw, part.root)
+    tree = shape_of(_ScriptFile).read(raw, part.root)
     return tree.get("rules")

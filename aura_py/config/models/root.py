@@ -1,16 +1,17 @@
-"""The top level of an agent file (``config.md`` §6)."""
+"""The top level of an agent file."""
 
 from __future__ import annotations
 
-from aura_py.config import models
-from aura_py.config.sections.agent import AGENT
-from aura_py.config.sections.approvals import HITL
-from aura_py.config.sections.knowledge import VECTOR_STORES
-from aura_py.config.sections.mcp import MCP
-from aura_py.config.sections.orchestration import ORCHESTRATION
-from aura_py.config.sections.tools import TOOLS
-from aura_py.config.tables import Advice, Key, Shape
-from aura_py.config.values import FilePath
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from aura_py.config.models.agent import AgentSection
+from aura_py.config.models.approvals import Hitl
+from aura_py.config.models.knowledge import StoreList, VectorStore
+from aura_py.config.models.mcp import Mcp
+from aura_py.config.models.orchestration import Orchestration
+from aura_py.config.models.tools import Tools
+from aura_py.config.tables import Advice, Key, Section
 
 _WORKERS = Advice("`[workers.*]` is not read", "the table is `[orchestration.worker.<name>]` (singular)")
 _FOREIGN_SERVERS = Advice(
@@ -21,26 +22,11 @@ _FOREIGN_SERVERS = Advice(
 _DEPLOYMENT = "deployment settings are not part of an agent's file"
 _VARIABLES = "use a command-line flag or an environment variable"
 
-ROOT = Shape(
-    models.AgentConfig,
-    {
-        "memory_dir": Key(FilePath(), "Directory for everything that Aura keeps for this agent."),
-        "agent": Key(
-            AGENT,
-            "The agent.",
-            True,
-            '`[agent]` with `name = "Helper"` and `system_prompt = "You are helpful."`',
-            "CFG-A01",
-            "`[agent]` is missing: a file declares exactly one agent",
-        ),
-        "mcp": Key(MCP, "Tool servers."),
-        "vector_stores": Key(VECTOR_STORES, "Stores to search."),
-        "tools": Key(TOOLS, "Built-in tools."),
-        "hitl": Key(HITL, "Approval of tool calls by people."),
-        "orchestration": Key(ORCHESTRATION, "Coordinator and workers."),
-    },
-    "One agent of Aura.",
-    misplaced={
+
+class AgentConfig(Section):
+    """One agent of Aura."""
+
+    misplaced: ClassVar = {
         "llm": Advice(
             "this is the legacy top-level [llm] layout",
             "move it to [agent.llm] and [llm.additional_params] to [agent.llm.additional_params]; workers override the"
@@ -60,5 +46,31 @@ ROOT = Shape(
         "mcp_servers": Advice("`[mcp_servers.*]` is not read", "rename it to `[mcp.servers.<name>]`"),
         "session_store": Advice(f"`[session_store]`: {_DEPLOYMENT}", _VARIABLES),
         "server": Advice(f"`[server]`: {_DEPLOYMENT}", _VARIABLES),
-    },
-)
+    }
+
+    path: Path
+    """The file as it was named when it was loaded."""
+    memory_dir: Annotated[Path | None, Key("Directory for everything that Aura keeps for this agent.")] = None
+    agent: Annotated[
+        AgentSection,
+        Key(
+            "The agent.",
+            example='`[agent]` with `name = "Helper"` and `system_prompt = "You are helpful."`',
+            missing_code="CFG-A01",
+            missing_message="`[agent]` is missing: a file declares exactly one agent",
+        ),
+    ]
+    mcp: Annotated[Mcp, Key("Tool servers.")] = Mcp()
+    vector_stores: Annotated[tuple[VectorStore, ...], StoreList(), Key("Stores to search.")] = ()
+    tools: Annotated[Tools, Key("Built-in tools.")] = Tools()
+    hitl: Annotated[Hitl | None, Key("Approval of tool calls by people.")] = None
+    orchestration: Annotated[Orchestration, Key("Coordinator and workers.")] = Orchestration()
+
+    @property
+    def id(self) -> str:
+        """The effective id: the alias, else the name."""
+        return self.agent.alias or self.agent.name
+
+    @property
+    def orchestrated(self) -> bool:
+        return self.orchestration.enabled

@@ -1,1 +1,0 @@
-"""What each table of an agent file may hold, a module per topic."""
