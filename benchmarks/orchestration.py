@@ -19,8 +19,8 @@ from aura_py.mcp import McpPool
 from aura_py.messages import user
 from aura_py.orchestration import Orchestrator
 from aura_py.orchestration.scheduler import Bounds, Node, Scheduler
-from aura_py.run.admission import new_context
 from aura_py.run.engine import Engine, Run
+from aura_py.run.identity import new_context
 from benchmarks.report import Row
 
 SECONDS = 1.5

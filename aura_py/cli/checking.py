@@ -45,10 +45,10 @@ def _keys(settings: ServerSettings) -> Iterator[Diagnostic]:
     """What is wrong with the keys that requests must carry."""
     if settings.api_keys is None and settings.api_keys_file is None:
         return
-    from aura_py.server.keys import KeyRing
+    from aura_py.server.api_keys import ApiKeys
 
     try:
-        KeyRing.load(settings.api_keys, settings.api_keys_file)
+        ApiKeys.load(settings.api_keys, settings.api_keys_file)
     except ConfigurationError as error:
         yield _problem("CFG-D08", error)
 

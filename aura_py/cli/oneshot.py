@@ -26,9 +26,9 @@ from aura_py.cli.terminal import log_level, printable
 from aura_py.errors import ConfigurationError, RunCancelled, RunTimeout
 from aura_py.events import RunFailed, RunFinished
 from aura_py.messages import Message, TextPart
-from aura_py.run.admission import new_context
 from aura_py.run.catalog import Catalog, Served
 from aura_py.run.engine import Run
+from aura_py.run.identity import new_context
 from aura_py.run.services import Services
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -24,36 +24,22 @@ from aura_py.context import RunContext
 from aura_py.errors import AuraError, FailureKind, RunCancelled, RunTimeout, Unavailable
 from aura_py.events import Event, ModelCallCompleted, RunFailed, RunFinished
 from aura_py.messages import Usage
+from aura_py.run.session_queue import Ticket
 from aura_py.run.stream import EventStream
 
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
-"""How long cancelled runs may take to clean up at shutdown (``http-api.md`` B16)."""
+"""How long cancelled runs may take to clean up at shutdown."""
 _ENDING_SECONDS = 1.0
 _STOP_REASONS: dict[FailureKind, str] = {"timeout": "timeout", "shutdown": "server shutdown"}
-
-
-class Place(Protocol):
-    """A run's place in a line of runs that must not overlap."""
-
-    @property
-    def waiting(self) -> bool: ...
-
-    async def enter(self) -> None:
-        """Returns when it is the run's turn; cancelled with the run."""
-        ...
-
-    def leave(self) -> None:
-        """Called once, when the run is over or was cancelled before its turn."""
-        ...
 
 
 class Run:
     """One run: its identity, its stream of events and the handle to stop it."""
 
     def __init__(
-        self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int, place: Place | None = None
+        self, runnable: Runnable, turn: Turn, context: RunContext, agent: str, buffer: int, ticket: Ticket | None = None
     ) -> None:
         self.agent = agent
         self.context = replace(
@@ -63,7 +49,7 @@ class Run:
         """A tool that is not marked as read-only has run: asking again may repeat what it did."""
         self._runnable = runnable
         self._turn = turn
-        self._place = place
+        self._ticket = ticket
         self._stream = EventStream(buffer)
         self._scope = anyio.CancelScope()
         self._closed = anyio.Event()
@@ -76,15 +62,19 @@ class Run:
     @property
     def waiting(self) -> bool:
         """The run has done nothing yet: it is not its turn."""
-        return self._place is not None and self._place.waiting
+        return self._ticket is not None and self._ticket.waiting
+
+    async def next_events(self) -> list[Event]:
+        """Everything that happened since the last time; waits for something. May be cancelled without loss.
+
+        The last event is :class:`RunFinished` or :class:`RunFailed`; empty after it. For one consumer; a slow one slows
+        the run down once the buffer is full.
+        """
+        return await self._stream.take()
 
     async def events(self) -> AsyncIterator[list[Event]]:
-        """Everything that happened since the last time, as one list.
-
-        The last event is :class:`RunFinished` or :class:`RunFailed`. For one consumer; a slow one slows the run down
-        once the buffer is full.
-        """
-        while batch := await self._stream.take():
+        """The lists of :meth:`next_events` up to the last one."""
+        while batch := await self.next_events():
             yield batch
 
     def cancel(self, error: AuraError) -> None:
@@ -135,8 +125,8 @@ class Run:
                 self._timer.cancel()
             self._stream.close(end)
             self._closed.set()
-            if self._place is not None:
-                self._place.leave()
+            if self._ticket is not None:
+                self._ticket.give_up()
 
     def _end_stream(self) -> None:
         assert self._ended_by is not None
@@ -145,8 +135,8 @@ class Run:
     async def _consume(self) -> Event | None:
         """Passes the runnable's events on; the closing event comes back instead of being passed on."""
         end = None
-        if self._place is not None:
-            await self._place.enter()
+        if self._ticket is not None:
+            await self._ticket.wait()
         async with aclosing(self._runnable.run(self._turn, self.context)) as events:
             async for batch in events:
                 if batch and type(batch[-1]) is RunFinished:
@@ -185,7 +175,7 @@ class Run:
         return RunFailed(error, self._usage, self._context_usage(), elapsed_ms=self._elapsed_ms())
 
     def _context_usage(self) -> Usage:
-        """Single agent: first prompt and all completions. Orchestration: the sum (``http-api.md`` §12)."""
+        """Single agent: first prompt and all completions. Orchestration: the sum."""
         if self._runnable.describe().orchestrated:
             return self._usage
         return Usage(input=self._first_input, output=self._usage.output)
@@ -227,17 +217,19 @@ class Engine:
         *,
         agent: str = "",
         buffer: int = 400,
-        place: Place | None = None,
+        ticket: Ticket | None = None,
     ) -> Run:
         """Starts one run and returns at once.
 
         Args:
             agent: The agent's effective id, for logs.
             buffer: Events that may wait for the reader before the run does (``STREAMING_BUFFER_SIZE``).
-            place: Where the run waits before it does anything; the wait counts towards its limits.
+            ticket: The run waits for its turn before it does anything; the wait counts towards its limits.
         """
         assert self._tasks is not None, "the engine is not running"
-        run = Run(runnable, turn, context, agent, buffer, place)
+        run = Run(runnable, turn, context, agent, buffer, ticket)
+        if ticket is not None:
+            ticket.stop = run.cancel
         self._runs[context.run_id] = run
         self._tasks.start_soon(self._keep, run, name=f"run {context.request_id}")
         return run

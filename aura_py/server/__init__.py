@@ -1,7 +1,7 @@
-"""The HTTP edge: an OpenAI-compatible API over the run engine (``http-api.md``)."""
+"""The HTTP state: an OpenAI-compatible API over the run engine (``http-api.md``)."""
 
 from aura_py.server.app import create_app
-from aura_py.server.edge import Edge
 from aura_py.server.lifecycle import serve
+from aura_py.server.state import ServerState
 
-__all__ = ["Edge", "create_app", "serve"]
+__all__ = ["ServerState", "create_app", "serve"]

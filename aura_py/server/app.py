@@ -11,18 +11,18 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from aura_py.errors import AuraError, MethodNotAllowed, PathNotFound, RequestError
+from aura_py.server.access import AccessMiddleware
 from aura_py.server.chat import chat_completions
 from aura_py.server.cors import Cors
-from aura_py.server.edge import Edge
 from aura_py.server.endpoint import Endpoint
 from aura_py.server.envelope import error_response
-from aura_py.server.gate import Gate
 from aura_py.server.health import health
 from aura_py.server.info import info
 from aura_py.server.models import get_model, list_models
-from aura_py.server.outlet import BODY_SEND
-from aura_py.server.rejoin import rejoin
+from aura_py.server.response_writer import BODY_SEND
 from aura_py.server.responses import create_response, stored_response
+from aura_py.server.runs import get_run
+from aura_py.server.state import ServerState
 
 
 class App(Starlette):
@@ -34,17 +34,17 @@ class App(Starlette):
         await super().__call__(scope, receive, send)
 
 
-def create_app(edge: Edge) -> Starlette:
+def create_app(state: ServerState) -> Starlette:
     """The app over running services. Starting and stopping them is the caller's (``lifecycle``)."""
     layers = []
-    if edge.settings.cors_origins:
-        layers.append(Middleware(Cors, origins=edge.settings.cors_origins))
-    layers.append(Middleware(Gate, edge=edge))
+    if state.settings.cors_origins:
+        layers.append(Middleware(Cors, origins=state.settings.cors_origins))
+    layers.append(Middleware(AccessMiddleware, state=state))
     app = App(
         routes=[
             Route("/health", health, methods=["GET"]),
             Route("/aura/info", info, methods=["GET"]),
-            Route("/aura/runs/{run}", Endpoint(rejoin), methods=["GET"]),
+            Route("/aura/runs/{run}", Endpoint(get_run), methods=["GET"]),
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{agent_id:path}", get_model, methods=["GET"]),
             Route("/v1/chat/completions", Endpoint(chat_completions), methods=["POST"]),
@@ -55,7 +55,7 @@ def create_app(edge: Edge) -> Starlette:
         exception_handlers={HTTPException: _http_error, AuraError: _aura_error},
     )
     app.router.redirect_slashes = False
-    app.state.edge = edge
+    app.state.server = state
     return app
 
 

@@ -11,12 +11,12 @@ from starlette.types import ASGIApp
 
 from aura_py.run.catalog import Served
 from aura_py.run.engine import Run
-from aura_py.server.admission import edge_of
-from aura_py.server.body import parse_body, read_body
 from aura_py.server.chat_completion import ChatCollector
 from aura_py.server.openai.chat_request import ChatCall, parse_chat
+from aura_py.server.request_body import parse_body, read_body
 from aura_py.server.respond import respond
 from aura_py.server.sse import ChatEncoder, EventChannel, StreamShape
+from aura_py.server.state import state_of
 
 _ON = frozenset({"1", "t", "true", "y", "yes", "on"})
 _OFF = frozenset({"0", "f", "false", "n", "no", "off"})
@@ -24,9 +24,9 @@ _OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 
 async def chat_completions(request: Request) -> ASGIApp:
     """Answers with a stream or a JSON body; only the body's ``stream`` decides (EP-3)."""
-    edge = edge_of(request)
-    body = await read_body(request.headers, request.receive, edge.settings.max_body_bytes)
-    call = await parse_body(body, parse_chat, edge.limits, edge.parsers)
+    state = state_of(request)
+    body = await read_body(request.headers, request.receive, state.settings.max_body_bytes)
+    call = await parse_body(body, parse_chat, state.limits, state.parsers)
 
     def form(run: Run, served: Served, known_ids: Iterable[str]) -> _ChatForm:
         return _ChatForm(_shape(request, call, served, run.context.session_id), int(time.time()), known_ids)
@@ -48,7 +48,7 @@ class _ChatForm:
 
 
 def _shape(request: Request, call: ChatCall, served: Served, session_id: str) -> StreamShape:
-    settings = edge_of(request).settings
+    settings = state_of(request).settings
     about = served.runnable.describe()
     legacy_chunks = settings.tool_result_mode == "open-web-ui"
     return StreamShape(

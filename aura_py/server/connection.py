@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from aura_py.errors import RequestError
 from aura_py.server.envelope import error_object
-from aura_py.server.outlet import ABORT
+from aura_py.server.response_writer import ABORT
 from aura_py.server.wire_json import to_json
 
 _BAD_REQUEST: Final = RequestError("The request is not valid HTTP.")

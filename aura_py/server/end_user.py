@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 
 from aura_py.context import ANONYMOUS
+from aura_py.server.api_keys import Principal
 from aura_py.server.headers import header_value
-from aura_py.server.keys import Principal
 
 logger = logging.getLogger(__name__)
 

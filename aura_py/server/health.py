@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aura_py import __version__
-from aura_py.server.admission import edge_of
+from aura_py.server.state import state_of
 from aura_py.server.wire_json import to_json
 
 A2A_VERSION = "1.0"
@@ -23,7 +23,7 @@ async def health(request: Request) -> Response:
         "a2a_server": {"version": A2A_VERSION},
         "session_store": {"backend": "memory", "ping": {"ok": True, "latency_ms": 0}},
     }
-    problem = edge_of(request).reload_problem
+    problem = state_of(request).reload_problem
     if problem is not None:
         body["reload"] = {"ok": False, "error": problem}
     return Response(to_json(body), media_type="application/json")

@@ -15,8 +15,8 @@ from aura_py.config.models import McpServer, StdioServer
 from aura_py.errors import RequestError
 from aura_py.messages import JsonObject
 from aura_py.run.catalog import Served
-from aura_py.server.admission import edge_of, principal_of
 from aura_py.server.headers import forwarded_headers, forwarded_names
+from aura_py.server.state import principal_of, state_of
 from aura_py.server.wire_json import to_json
 
 DISCOVERY_SECONDS: Final = 30.0
@@ -25,15 +25,15 @@ _TOKENS: Final = ("tools", "tools:summary")
 
 async def info(request: Request) -> Response:
     """Introspection. ``detail=tools`` asks the servers, with the caller's own headers."""
-    edge = edge_of(request)
+    state = state_of(request)
     detail = _detail(request.query_params.get("detail", ""))
-    visible = edge.visible(principal_of(request))
+    visible = state.visible(principal_of(request))
     tools: dict[str, Mapping[str, tuple[JsonObject, ...]]] = {}
     if detail is not None:
 
         async def discover(served: Served, headers: Mapping[str, str]) -> None:
             mcp = served.config.mcp
-            found = await edge.services.mcp.probe(
+            found = await state.services.mcp.probe(
                 mcp.servers, headers=headers, sanitize=mcp.sanitize_schemas, seconds=DISCOVERY_SECONDS
             )
             tools[served.id] = {i.status.server_name: i.tools for i in found if i.tools is not None}
@@ -44,8 +44,8 @@ async def info(request: Request) -> Response:
                 if served.config.mcp.servers:
                     tasks.start_soon(discover, served, headers[served.id])
     body: dict[str, object] = {}
-    if edge.settings.default_agent and principal_of(request).may_ask(edge.settings.default_agent):
-        body["default_agent"] = edge.settings.default_agent
+    if state.settings.default_agent and principal_of(request).may_ask(state.settings.default_agent):
+        body["default_agent"] = state.settings.default_agent
     body["agents"] = [_agent(served, tools.get(served.id, {}), summary=detail == "tools:summary") for served in visible]
     return Response(to_json(body), media_type="application/json")
 

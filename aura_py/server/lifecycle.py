@@ -23,11 +23,11 @@ from aura_py.config.settings import ServerSettings
 from aura_py.errors import ConfigurationError
 from aura_py.run.catalog import Catalog, Served
 from aura_py.run.services import Services
+from aura_py.server.api_keys import ApiKeys
 from aura_py.server.app import create_app
-from aura_py.server.edge import Edge
-from aura_py.server.keys import KeyRing
 from aura_py.server.loop_watch import LoopWatch
 from aura_py.server.reload import Reloader
+from aura_py.server.state import ServerState
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
         async with Services(settings) as services:
             try:
                 catalog = Catalog.load(settings.config_path, services)
-                edge = Edge(settings, services, catalog, KeyRing.load(settings.api_keys, settings.api_keys_file))
+                keys = ApiKeys.load(settings.api_keys, settings.api_keys_file)
+                state = ServerState(settings, services, catalog, keys)
                 listener = bind(settings.host, settings.port)
             except ConfigurationError as error:
                 print(error.message, file=sys.stderr)
@@ -68,32 +69,32 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
             except OSError as error:
                 print(_unbindable(settings, error), file=sys.stderr)
                 return 1
-            _tell_warnings(edge)
+            _tell_warnings(state)
             for served in catalog.served:
                 announce(_about(served))
             if settings.server_url is not None:
                 announce(f"public address {settings.server_url}")
-            await _listen(edge, listener, stop, announce)
+            await _listen(state, listener, stop, announce)
     return 0
 
 
-async def _listen(edge: Edge, listener: socket.socket, stop: _Stop, announce: Announce) -> None:
-    server = uvicorn.Server(_configuration(edge))
+async def _listen(state: ServerState, listener: socket.socket, stop: _Stop, announce: Announce) -> None:
+    server = uvicorn.Server(_configuration(state))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])
-    reloader = Reloader(edge)
-    with stop.reloading(reloader.ask), _watching(edge.settings):
+    reloader = Reloader(state)
+    with stop.reloading(reloader.ask), _watching(state.settings):
         announce(f"listening on {address(listener)}")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_keep_date, server)
             tasks.start_soon(reloader.run)
-            tasks.start_soon(_warm, edge)
+            tasks.start_soon(_warm, state)
             await stop.asked.wait()
-            edge.close_gate()
-            stop.end_by_force_after(edge.settings.shutdown_timeout_secs + EXIT_SECONDS)
+            state.start_draining()
+            stop.end_by_force_after(state.settings.shutdown_timeout_secs + EXIT_SECONDS)
             tasks.cancel_scope.cancel()  # waits for a reload that is reading files
-    await _shut_down(edge, server, listener, stop)
+    await _shut_down(state, server, listener, stop)
 
 
 def _watching(settings: ServerSettings) -> AbstractContextManager[object]:
@@ -102,28 +103,28 @@ def _watching(settings: ServerSettings) -> AbstractContextManager[object]:
     return LoopWatch(asyncio.get_running_loop(), lambda blocked: logger.warning("%s", blocked))
 
 
-async def _warm(edge: Edge) -> None:
+async def _warm(state: ServerState) -> None:
     """After it, what was imported and built is left out of garbage collection, which otherwise walks through all of it
     again and again while tokens stream; young objects are looked at less often for the same reason."""
-    await edge.services.warm(edge.catalog.configs)
+    await state.services.warm(state.catalog.configs)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
-async def _shut_down(edge: Edge, server: uvicorn.Server, listener: socket.socket, stop: _Stop) -> None:
-    grace = edge.settings.shutdown_timeout_secs
-    live = len(edge.services.engine.live)
+async def _shut_down(state: ServerState, server: uvicorn.Server, listener: socket.socket, stop: _Stop) -> None:
+    grace = state.settings.shutdown_timeout_secs
+    live = len(state.services.engine.live)
     logger.info("shutting down: %d runs in flight have %d s to finish", live, grace)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_force, stop, tasks)
-        await edge.services.engine.drain(grace)
+        await state.services.engine.drain(grace)
         await server.shutdown(sockets=[listener])
         tasks.cancel_scope.cancel()
     if stop.forced.is_set():
         server.force_exit = True
         with anyio.move_on_after(_FORCED_SECONDS / 2):
-            await edge.services.engine.drain(0)  # tells every stream why it ends
+            await state.services.engine.drain(0)  # tells every stream why it ends
         await server.shutdown(sockets=[listener])
 
 
@@ -228,9 +229,9 @@ def _unbindable(settings: ServerSettings, error: OSError) -> str:
     return f"error: cannot listen on {place}: {reason}; choose another address with `--host` and `--port`."
 
 
-def _configuration(edge: Edge) -> uvicorn.Config:
+def _configuration(state: ServerState) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(edge),
+        create_app(state),
         http=_http(),
         ws="none",
         lifespan="off",
@@ -271,10 +272,10 @@ def _about(served: Served) -> str:
     return f"agent {served.id} ({'; '.join(facts)})"
 
 
-def _tell_warnings(edge: Edge) -> None:
-    if edge.catalog.warnings:
-        print(render(edge.catalog.warnings, summary=False), file=sys.stderr)
-    settings = edge.settings
+def _tell_warnings(state: ServerState) -> None:
+    if state.catalog.warnings:
+        print(render(state.catalog.warnings, summary=False), file=sys.stderr)
+    settings = state.settings
     switches = [
         name
         for name, on in (

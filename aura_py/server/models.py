@@ -7,20 +7,20 @@ from starlette.responses import Response
 
 from aura_py.errors import ModelNotFound
 from aura_py.run.catalog import Served
-from aura_py.server.admission import edge_of, principal_of
+from aura_py.server.state import principal_of, state_of
 from aura_py.server.wire_json import to_json
 
 
 async def list_models(request: Request) -> Response:
     """Agents that are not hidden and that the caller may ask, in load order."""
-    data = [_model(request, served) for served in edge_of(request).visible(principal_of(request))]
+    data = [_model(request, served) for served in state_of(request).visible(principal_of(request))]
     return _json({"object": "list", "data": data})
 
 
 async def get_model(request: Request) -> Response:
     """One agent; hidden ones are found by their id too."""
     agent_id: str = request.path_params["agent_id"]
-    served = edge_of(request).catalog.get(agent_id)
+    served = state_of(request).catalog.get(agent_id)
     if served is None or not principal_of(request).may_ask(agent_id):
         raise ModelNotFound(f"The model `{agent_id}` does not exist or you do not have access to it.", param="model")
     return _json(_model(request, served))
@@ -28,7 +28,7 @@ async def get_model(request: Request) -> Response:
 
 def _model(request: Request, served: Served) -> dict[str, object]:
     agent = served.config.agent
-    created = agent.created_at // 1000 if agent.created_at is not None else edge_of(request).loaded_at
+    created = agent.created_at // 1000 if agent.created_at is not None else state_of(request).loaded_at
     model: dict[str, object] = {
         "id": served.id,
         "name": agent.name,

@@ -18,8 +18,8 @@ from anyio.abc import TaskGroup
 from aura_py.config.models import AgentConfig, ScriptedLLM
 from aura_py.errors import ConfigurationError
 from aura_py.run.catalog import Catalog
-from aura_py.server.edge import Edge
-from aura_py.server.keys import KeyRing
+from aura_py.server.api_keys import ApiKeys
+from aura_py.server.state import ServerState
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
 class Reloader:
     """Watches and reloads one server's agents and keys. ``run`` lives as long as the server."""
 
-    def __init__(self, edge: Edge, *, interval: float = INTERVAL) -> None:
-        self._edge = edge
+    def __init__(self, state: ServerState, *, interval: float = INTERVAL) -> None:
+        self._state = state
         self._interval = interval
         self._asked = anyio.Event()
         self._tasks: TaskGroup | None = None
@@ -46,7 +46,7 @@ class Reloader:
             await self._watch()
 
     async def _watch(self) -> None:
-        watching = self._edge.settings.reload
+        watching = self._state.settings.reload
         loaded = before = await self._look() if watching else ()
         while True:
             with anyio.move_on_after(self._interval if watching else None):
@@ -64,43 +64,43 @@ class Reloader:
 
     async def reload(self) -> bool:
         """Loads, validates and swaps; whether the new set is in place."""
-        edge = self._edge
-        settings = edge.settings
+        state = self._state
+        settings = state.settings
         try:
-            keys = await anyio.to_thread.run_sync(KeyRing.load, settings.api_keys, settings.api_keys_file)
-            catalog = await anyio.to_thread.run_sync(Catalog.load, settings.config_path, edge.services)
+            keys = await anyio.to_thread.run_sync(ApiKeys.load, settings.api_keys, settings.api_keys_file)
+            catalog = await anyio.to_thread.run_sync(Catalog.load, settings.config_path, state.services)
         except ConfigurationError as error:
-            edge.reload_problem = error.message
+            state.reload_problem = error.message
             logger.error("reload changed nothing, the present agents go on")
             for line in error.message.splitlines():
                 logger.error("reload: %s", line)
             return False
         except Exception:
-            edge.reload_problem = "The new agents could not be built; the log has the details."
+            state.reload_problem = "The new agents could not be built; the log has the details."
             logger.exception("reload changed nothing, the present agents go on")
             return False
-        replaced, edge.catalog = edge.catalog, catalog
-        edge.keys, edge.reload_problem = keys, None
+        replaced, state.catalog = state.catalog, catalog
+        state.keys, state.reload_problem = keys, None
         if self._tasks is not None:
-            self._tasks.start_soon(edge.services.retire, replaced.configs)
-            self._tasks.start_soon(edge.services.warm, catalog.configs)
+            self._tasks.start_soon(state.services.retire, replaced.configs)
+            self._tasks.start_soon(state.services.warm, catalog.configs)
         logger.info("reloaded %d agents: %s", len(catalog.served), ", ".join(served.id for served in catalog.served))
         return True
 
     async def _look(self) -> Fingerprint:
-        return await anyio.to_thread.run_sync(lambda: tuple(_stats(self._edge)))
+        return await anyio.to_thread.run_sync(lambda: tuple(_stats(self._state)))
 
 
-def _stats(edge: Edge) -> Iterator[tuple[str, int, int, int]]:
+def _stats(state: ServerState) -> Iterator[tuple[str, int, int, int]]:
     """Name, inode, size and time of every file that a reload would read, through symlinks."""
-    root = edge.settings.config_path
+    root = state.settings.config_path
     paths: set[Path] = {root}
     if root.is_dir():
         paths.update(root.glob("*.toml"))
-    for config in edge.catalog.configs:
+    for config in state.catalog.configs:
         paths.update(_files(config))
-    if edge.settings.api_keys_file is not None:
-        paths.add(edge.settings.api_keys_file)
+    if state.settings.api_keys_file is not None:
+        paths.add(state.settings.api_keys_file)
     for path in sorted(paths):
         try:
             found = path.stat()

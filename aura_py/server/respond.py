@@ -1,9 +1,9 @@
-"""From a checked request to its answer: the agent, side requests, repetitions, the run, its form on the wire."""
+"""From a checked request to its response: the agent, side requests, repetitions, the session's turn, the run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -11,16 +11,23 @@ from starlette.types import ASGIApp
 from aura_py.agent.contract import Turn
 from aura_py.run.catalog import Served
 from aura_py.run.engine import Run
-from aura_py.server.admission import REQUEST_ID, caller_of, claim, edge_of, principal_of, run_headers, start_run
-from aura_py.server.json_run import Collector, JsonRun
+from aura_py.run.identity import new_context
+from aura_py.run.recording import ResponseRecording
+from aura_py.run.retries import Repeatable
+from aura_py.run.session_queue import SessionBusy, Ticket
+from aura_py.server.end_user import Caller
+from aura_py.server.headers import forwarded_headers, forwarded_names, header_value
 from aura_py.server.openai.call import Call
 from aura_py.server.openai.sampling import sampling
 from aura_py.server.openai.strict import refuse_unhonoured
-from aura_py.server.replay import Replay
-from aura_py.server.run_stream import RunStream, StreamEncoder
+from aura_py.server.run_response import Collector, RunAnswer, RunResponse, StreamEncoder
+from aura_py.server.session_id import session_id
 from aura_py.server.side_answer import SideCollector, SideEncoder, side_answer, side_turn
 from aura_py.server.side_requests import client_instructions, is_side_request
-from aura_py.server.vision import seen
+from aura_py.server.state import REQUEST_ID, caller_of, principal_of, state_of
+from aura_py.server.vision import replace_unsupported_images
+
+_CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "cookie", "x-chat-session-id", "x-openwebui-chat-id")
 
 
 class Form(Protocol):
@@ -43,11 +50,11 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
     Raises:
         RequestError: The request cannot be served; nothing was started.
     """
-    edge = edge_of(request)
-    settings = edge.settings
+    state = state_of(request)
+    settings = state.settings
     if settings.strict_requests:
         refuse_unhonoured(call.body)
-    served = edge.choose(principal_of(request), call.model)
+    served = state.choose(principal_of(request), call.model)
     if call.attached and served.config.agent.images != "note":
         raise call.attached[0]
     instructions = client_instructions(call.body)
@@ -65,35 +72,81 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
     else:
         turn = side_turn(served, call.messages, call.response_format, instructions=instructions, cap=answer.cap)
     caller = caller_of(request, call.user)
-    claimed = claim(request, served, body, caller)
-    if claimed is not None and claimed.repeats:
-        return Replay(claimed.tape, call.stream, edge.pace)
-    tape = claimed.tape if claimed is not None else None
-    stays = not side and served.config.agent.on_disconnect == "continue"
-    if stays:
-        tape = edge.retries.keep(request.scope[REQUEST_ID], caller.owner, tape, stream=call.stream)
-    run = start_run(
-        request, served, turn, session=call.session, metadata=call.metadata, caller=caller, side=side, tape=tape
-    )
+    recording = None
+    if (repeatable := _repeatable(request, served, body, caller)) is not None:
+        recording, repeats = state.retries.claim(repeatable)
+        if repeats:
+            return RunResponse(recording, stream=call.stream, timing=state.timing)
+    if not side and served.config.agent.on_disconnect == "continue":
+        recording = state.retries.keep(request.scope[REQUEST_ID], caller.owner, recording, stream=call.stream)
+    recording = recording or ResponseRecording()
+    try:
+        run = _start_run(request, call, served, turn, caller, side=side)
+    except SessionBusy:
+        recording.discard()
+        raise
     form = form_of(run, served, [c.id for message in turn.messages for c in message.tool_calls])
-    headers, debug = run_headers(run), settings.debug_provider_errors
+    encoder: StreamEncoder | Collector
     if call.stream:
-        encoder = form.encoder()
-        if answer is not None:
-            encoder = SideEncoder(answer, encoder)
-        return RunStream(run, encoder, headers, edge.pace, debug, tape, stays)
-    collector = form.collector()
-    if answer is not None:
-        collector = SideCollector(answer, collector)
-    return JsonRun(run, collector, headers, debug, edge.pace.stall, tape, stays)
+        encoder = form.encoder() if answer is None else SideEncoder(answer, form.encoder())
+    else:
+        encoder = form.collector() if answer is None else SideCollector(answer, form.collector())
+    headers = {"x-chat-session-id": run.context.session_id, "x-request-id": run.context.request_id}
+    running = RunAnswer(run, encoder, headers, settings.debug_provider_errors)
+    return RunResponse(recording, running, stream=call.stream, timing=state.timing)
 
 
 def _turn(call: Call, served: Served) -> Turn:
     return Turn(
-        seen(call.messages, served),
+        replace_unsupported_images(call.messages, served),
         client_tools=call.tools,
         tool_choice=call.tool_choice,
         allowed_tools=call.allowed_tools,
         parallel_tool_calls=call.parallel_tool_calls,
         sampling=sampling(call.body, served.config.agent),
+    )
+
+
+def _repeatable(request: Request, served: Served, body: bytes, caller: Caller) -> Repeatable | None:
+    """How this request is recognised again; ``None`` when it cannot be."""
+    headers = request.headers
+    key = header_value(headers, "idempotency-key")
+    count = header_value(headers, "x-stainless-retry-count") or ""
+    if not key and not count.isdecimal():
+        return None
+    names = (*_CREDENTIALS, *forwarded_names(served.config), *state_of(request).settings.session_headers)
+    values = (header_value(headers, name) for name in names)
+    return Repeatable(
+        owner=caller.owner,
+        sender=(request.scope["path"], caller.user, served.id, *values),
+        client=request.client.host if request.client is not None else "",
+        body=body,
+        key=key,
+        counts=count.isdecimal(),
+        again=bool(count.strip("0")),
+    )
+
+
+def _start_run(request: Request, call: Call, served: Served, turn: Turn, caller: Caller, *, side: bool) -> Run:
+    """Starts the run; in a session that has a turn already, as the agent's policy says.
+
+    ``side`` requests of a chat UI never wait for a turn.
+    """
+    state = state_of(request)
+    context = new_context(
+        session_id=session_id(call.session, request.headers, state.settings.session_headers),
+        headers=forwarded_headers(request.headers, forwarded_names(served.config)),
+        principal=caller.principal,
+        user=caller.user,
+        owner=caller.owner,
+        metadata=call.metadata,
+        limits=state.services.limits(),
+        request_id=request.scope[REQUEST_ID],
+    )
+    ticket: Ticket | None = None
+    if context.session_given and not side:
+        session = (served.id, caller.owner, context.session_id)
+        ticket = state.queues.join(session, served.config.agent.session_turns)
+    return state.services.engine.start(
+        served.runnable, turn, context, agent=served.id, buffer=state.settings.streaming_buffer_size, ticket=ticket
     )

@@ -12,20 +12,20 @@ from starlette.types import ASGIApp
 from aura_py.errors import PathNotFound
 from aura_py.run.catalog import Served
 from aura_py.run.engine import Run
-from aura_py.server.admission import edge_of
-from aura_py.server.body import parse_body, read_body
 from aura_py.server.openai.responses_request import parse_responses
+from aura_py.server.request_body import parse_body, read_body
 from aura_py.server.respond import respond
 from aura_py.server.sse import StreamShape
 from aura_py.server.sse.responses import ResponsesCollector, ResponsesEncoder
+from aura_py.server.state import state_of
 
 
 async def create_response(request: Request) -> ASGIApp:
     """Answers with a stream or a JSON body. Nothing is stored: the conversation comes in ``input``."""
-    edge = edge_of(request)
-    settings = edge.settings
+    state = state_of(request)
+    settings = state.settings
     body = await read_body(request.headers, request.receive, settings.max_body_bytes)
-    call = await parse_body(body, parse_responses, edge.limits, edge.parsers)
+    call = await parse_body(body, parse_responses, state.limits, state.parsers)
 
     def form(run: Run, served: Served, known_ids: Iterable[str]) -> _ResponsesForm:
         shape = StreamShape(

@@ -12,10 +12,9 @@ from aura_py.events import Event, ReasoningDelta, RunFinished, TextDelta
 from aura_py.llm.contract import Sampling
 from aura_py.messages import JsonObject, Message, system
 from aura_py.run.catalog import Served
-from aura_py.server.json_run import Collector
-from aura_py.server.run_stream import StreamEncoder
+from aura_py.server.run_response import Collector, StreamEncoder
 from aura_py.server.side_requests import MAX_TOKENS, cleaned, is_synthesis, wants_json
-from aura_py.server.vision import seen
+from aura_py.server.vision import replace_unsupported_images
 
 
 def side_answer(
@@ -55,7 +54,7 @@ def side_turn(
     # Not every provider can be held to JSON without a schema; the answer is cut to its JSON either way.
     schema = wanted if wanted.get("type") == "json_schema" else None
     sampling = Sampling(max_tokens=cap, response_format=schema)
-    return Turn(seen(messages, served), sampling=sampling, side=True)
+    return Turn(replace_unsupported_images(messages, served), sampling=sampling, side=True)
 
 
 class SideAnswer:

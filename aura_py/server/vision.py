@@ -1,4 +1,4 @@
-"""Images in a conversation and models that cannot see them (``clients.md`` RQ-5)."""
+"""Images in a conversation and models that cannot see them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from aura_py.messages import ImagePart, Message, Part, TextPart
 from aura_py.run.catalog import Served
 
 
-def seen(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
-    """What the model gets of a conversation's images (RQ-5).
+def replace_unsupported_images(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
+    """What the model gets of a conversation's images.
 
     With ``images = "auto"`` they go to every provider that carries images. ``note`` puts a note in their place,
     ``refuse`` refuses them; so does ``auto`` where the provider carries none. Images in tools' results are never

@@ -26,8 +26,8 @@ from aura_py.llm import build_model
 from aura_py.llm.contract import NamedTool, Sampling
 from aura_py.mcp import McpPool
 from aura_py.messages import user
-from aura_py.run.admission import new_context
 from aura_py.run.engine import Engine
+from aura_py.run.identity import new_context
 from tests.servers.forking import server_command
 
 MOCK: Mapping[str, Any] = {"transport": "stdio", "cmd": server_command("mock")}

@@ -166,7 +166,7 @@ CASES: tuple[Case, ...] = (
     skill("CFG-K06", "---\nname: good\n---\n", ("'description'",), name="missing"),
     skill("CFG-K07", "---\nname: '" + "a" * 65 + "'\ndescription: d\n---\n", ("1-64 characters",), name="long"),
     skill("CFG-K07", "---\nname: Good\ndescription: d\n---\n", ("invalid characters",), name="characters"),
-    skill("CFG-K07", "---\nname: -a\ndescription: d\n---\n", ("must not start or end with a hyphen",), name="edge"),
+    skill("CFG-K07", "---\nname: -a\ndescription: d\n---\n", ("must not start or end with a hyphen",), name="state"),
     skill("CFG-K07", "---\nname: a--b\ndescription: d\n---\n", ("consecutive hyphens",), name="double"),
     skill("CFG-K08", "---\nname: bad\ndescription: d\n---\n", ("`bad`", "`good`", "does not match directory name")),
     skill("CFG-K09", "---\nname: good\ndescription: ''\n---\n", ("non-empty 'description'",)),

@@ -12,8 +12,8 @@ from aura_py.context import RunContext, RunLimits
 from aura_py.errors import ProviderOverloaded, RequestError, RunCancelled
 from aura_py.events import Event, ModelCallCompleted, RunFailed, RunFinished, TextDelta
 from aura_py.messages import Usage, user
-from aura_py.run.admission import new_context
 from aura_py.run.engine import Engine
+from aura_py.run.identity import new_context
 
 TURN = Turn((user("hello"),))
 Body = Callable[[RunContext], AsyncGenerator[list[Event], None]]

@@ -13,8 +13,8 @@ from aura_py.config.settings import ServerSettings
 from aura_py.events import RunFinished
 from aura_py.llm.contract import ChatModel
 from aura_py.messages import user
-from aura_py.run.admission import new_context
 from aura_py.run.catalog import Catalog
+from aura_py.run.identity import new_context
 from aura_py.run.services import Services
 
 AGENT = """

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message
 from aura_py.config.settings import ServerSettings
 from aura_py.run.catalog import Catalog
 from aura_py.run.services import Services
-from aura_py.server import Edge, create_app
-from aura_py.server.keys import KeyRing
+from aura_py.server import ServerState, create_app
+from aura_py.server.api_keys import ApiKeys
 
 GivenHeaders: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 """Pairs where a header is sent twice."""
@@ -99,8 +99,8 @@ async def serving(directory: Path, **settings: object) -> AsyncIterator[Rig]:
     resolved = ServerSettings.resolve({"config_path": directory, **settings}, env={})
     async with Services(resolved) as services:
         catalog = await anyio.to_thread.run_sync(Catalog.load, directory, services)
-        edge = Edge(resolved, services, catalog, KeyRing.load(resolved.api_keys, resolved.api_keys_file))
-        yield Rig(edge, create_app(edge))
+        state = ServerState(resolved, services, catalog, ApiKeys.load(resolved.api_keys, resolved.api_keys_file))
+        yield Rig(state, create_app(state))
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Rig:
-    edge: Edge
+    state: ServerState
     app: ASGIApp
 
     async def ask(

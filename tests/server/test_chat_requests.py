@@ -10,7 +10,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.types import Message
 
-from aura_py.server.body import SlowClient, read_body
+from aura_py.server.request_body import SlowClient, read_body
 from tests.server.rig import Rig, agent_file, serving
 
 USER = {"role": "user", "content": "hi"}

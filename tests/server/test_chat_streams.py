@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from aura_py.server import run_stream
+from aura_py.server import run_response
 from tests.server.rig import Reply, Rig, serving
 
 
@@ -44,8 +44,8 @@ async def test_a_stream_says_what_the_json_answer_says(rig: Rig) -> None:
 async def test_the_role_goes_out_within_a_second_although_the_model_is_silent(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run_stream.PATIENCE < 1
-    monkeypatch.setattr(run_stream, "PATIENCE", 0.05)
+    assert run_response.PATIENCE < 1
+    monkeypatch.setattr(run_response, "PATIENCE", 0.05)
     async with rig.open(
         "POST", "/v1/chat/completions", {"stream": True, "messages": [{"role": "user", "content": "slow"}]}
     ) as exchange:

@@ -20,7 +20,7 @@ class Impatient(HttpConnection):
 @pytest.mark.parametrize("sent", [b"", b"GET /hea", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_a_connection_without_a_whole_request_is_closed(rig: Rig, sent: bytes) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(rig.edge), http=Impatient, lifespan="off", log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(rig.state), http=Impatient, lifespan="off", log_config=None))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])

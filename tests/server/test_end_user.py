@@ -18,9 +18,9 @@ from aura_py.config.settings import ServerSettings
 from aura_py.context import RunContext
 from aura_py.events import Event
 from aura_py.run.catalog import Catalog
+from aura_py.server.api_keys import ANONYMOUS, ApiKeys, Principal
 from aura_py.server.end_user import EndUsers
-from aura_py.server.keys import ANONYMOUS, KeyRing, Principal
-from aura_py.server.session import session_id
+from aura_py.server.session_id import session_id
 from tests.server.rig import Rig, agent_file, serving
 
 SECRET = "a secret of at least thirty-two characters"
@@ -107,7 +107,7 @@ def test_a_short_secret_is_refused_at_start() -> None:
 )
 def test_an_exclamation_mark_behind_a_keys_name_marks_it_trusted(text: str, name: str | None, trusted: bool) -> None:
     key = "abc" if name else text
-    found = KeyRing.load(SecretStr(text), None).principal(Headers({"x-api-key": key}))
+    found = ApiKeys.load(SecretStr(text), None).principal(Headers({"x-api-key": key}))
     assert found.trusted == trusted
     assert found.name == name if name else found.name is not None and found.name.startswith("key-")
 
@@ -116,7 +116,7 @@ def test_a_key_in_a_file_is_marked_the_same_way(tmp_path: Path) -> None:
     import hashlib
 
     (tmp_path / "keys").write_text(f"webui! sha256:{hashlib.sha256(b'abc').hexdigest()} ops\n")
-    found = KeyRing.load(None, tmp_path / "keys").principal(Headers({"x-api-key": "abc"}))
+    found = ApiKeys.load(None, tmp_path / "keys").principal(Headers({"x-api-key": "abc"}))
     assert (found.name, found.trusted, found.may_ask("dev")) == ("webui", True, False)
 
 
@@ -137,7 +137,7 @@ class Watched:
 
 def watch(rig: Rig) -> list[RunContext]:
     seen: list[RunContext] = []
-    rig.edge.catalog = Catalog([replace(s, runnable=Watched(s.runnable, seen)) for s in rig.edge.catalog.served])
+    rig.state.catalog = Catalog([replace(s, runnable=Watched(s.runnable, seen)) for s in rig.state.catalog.served])
     return seen
 
 

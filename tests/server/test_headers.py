@@ -42,7 +42,7 @@ async def test_a_header_that_identifies_a_caller_or_is_passed_on_is_sent_once(
         error = refused.error()
         assert (refused.status, error["param"]) == (400, name)
         assert "sent 2 times" in error["message"]
-        assert not rig.edge.services.engine.live
+        assert not rig.state.services.engine.live
 
 
 async def test_the_tools_of_an_agent_are_not_asked_for_with_an_ambiguous_header(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ class Impatient(IncomingHttp):
 async def connected(rig: Rig, kind: type[IncomingHttp] = IncomingHttp) -> AsyncIterator[SocketStream]:
     """A client's connection to a server on a real port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(rig.edge), http=kind, ws="none", lifespan="off", log_config=None))
+    app = create_app(rig.state)
+    server = uvicorn.Server(uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_config=None))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listener])
@@ -183,7 +184,7 @@ async def test_a_client_that_has_sent_two_requests_at_once_is_missed_when_it_lea
     async with connected(rig) as client:
         await client.send(chat("hang", stream=True) + HEALTH)
         await until(client, b'"role"')
-        (run,) = rig.edge.services.engine.live
+        (run,) = rig.state.services.engine.live
         await client.aclose()
         await run.closed()
 

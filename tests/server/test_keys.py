@@ -10,12 +10,12 @@ from pydantic import SecretStr
 from starlette.datastructures import Headers
 
 from aura_py.errors import ConfigurationError, InvalidKey
-from aura_py.server.keys import KeyRing
+from aura_py.server.api_keys import ApiKeys
 from tests.server.rig import serving
 
 
-def ring(text: str) -> KeyRing:
-    return KeyRing.load(SecretStr(text), None)
+def ring(text: str) -> ApiKeys:
+    return ApiKeys.load(SecretStr(text), None)
 
 
 def bearer(key: str) -> Headers:
@@ -114,7 +114,7 @@ def test_a_file_holds_digests_names_and_patterns(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"tricky,key:with=signs").hexdigest()
     file = tmp_path / "keys"
     file.write_text(f"# who may ask\n\nci sha256:{digest} ops dev*  # pipelines\n")
-    keys = KeyRing.load(None, file)
+    keys = ApiKeys.load(None, file)
     found = keys.principal(bearer("tricky,key:with=signs"))
     assert found.name == "ci"
     assert found.may_ask("dev-1")
@@ -128,13 +128,13 @@ def test_a_malformed_line_is_named_by_its_place(tmp_path: Path, line: str) -> No
     file = tmp_path / "keys"
     file.write_text(f"\n{line}\n")
     with pytest.raises(ConfigurationError, match=r"keys:2"):
-        KeyRing.load(None, file)
+        ApiKeys.load(None, file)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        KeyRing.load(None, tmp_path / "none")
+        ApiKeys.load(None, tmp_path / "none")
 
 
 def test_without_keys_anything_goes() -> None:
-    assert KeyRing().principal(bearer("whatever")).may_ask("ops")
+    assert ApiKeys().principal(bearer("whatever")).may_ask("ops")

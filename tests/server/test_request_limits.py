@@ -10,9 +10,9 @@ import pytest
 
 from aura_py.errors import RequestError
 from aura_py.messages import TextPart
-from aura_py.server.body import json_object
 from aura_py.server.openai import parse_chat
 from aura_py.server.openai.responses_request import parse_responses
+from aura_py.server.request_body import json_object
 from tests.server.rig import Rig, serving
 
 USER: dict[str, Any] = {"role": "user", "content": "hi"}

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from aura_py.server import retries
+from aura_py.run import retries
 from tests.server.rig import Rig, serving
 
 KEY = {"idempotency-key": "k-1"}
@@ -33,7 +33,7 @@ async def test_a_second_request_follows_the_running_one(rig: Rig, stream: bool) 
     async with rig.open("POST", "/v1/chat/completions", payload, KEY) as first:
         async with rig.open("POST", "/v1/chat/completions", payload, KEY) as second:
             await second.finished.wait()
-            assert len(rig.edge.services.engine.live) <= 1
+            assert len(rig.state.services.engine.live) <= 1
         await first.finished.wait()
     assert second.received == first.received
     assert b"three" in second.received
@@ -57,7 +57,7 @@ async def test_the_run_ends_when_the_last_follower_leaves(rig: Rig) -> None:
         async with rig.open("POST", "/v1/chat/completions", payload, KEY) as second:
             await second.until_started()
             first.leave()
-            run = rig.edge.services.engine.live[0]
+            run = rig.state.services.engine.live[0]
         with anyio.fail_after(10):
             await run.closed()
 
@@ -65,7 +65,7 @@ async def test_the_run_ends_when_the_last_follower_leaves(rig: Rig) -> None:
 async def test_a_cancelled_request_starts_afresh(rig: Rig) -> None:
     payload = body("slow", stream=True)
     async with rig.open("POST", "/v1/chat/completions", payload, KEY):
-        while not rig.edge.services.engine.live:
+        while not rig.state.services.engine.live:
             await anyio.lowlevel.checkpoint()
     reply = await rig.ask("POST", "/v1/chat/completions", payload, KEY)
     assert reply.text.endswith("data: [DONE]\n\n")
@@ -101,7 +101,7 @@ async def test_an_odd_count_of_retries_harms_nobody(rig: Rig, count: str) -> Non
 async def test_an_answer_too_large_to_keep_is_a_conflict_not_a_second_run(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "TAPE_BYTES", 1000)
+    monkeypatch.setattr(retries, "RECORDING_BYTES", 1000)
     assert (await rig.chat("long", headers=KEY, stream=True)).status == 200
     again = await rig.chat("long", headers=KEY, stream=True)
     assert (again.status, again.error()["code"]) == (409, "conflict")

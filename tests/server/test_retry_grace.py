@@ -60,9 +60,9 @@ class Ticketing:
 async def ticketing(directory: Path, grace: float = 3600) -> AsyncIterator[tuple[Rig, Ticketing]]:
     (directory / "a.toml").write_text(agent_file("ops"))
     async with serving(directory, retry_grace_secs=grace) as rig:
-        (served,) = rig.edge.catalog.served
+        (served,) = rig.state.catalog.served
         agent = Ticketing(served.runnable)
-        rig.edge.catalog = Catalog([replace(served, runnable=agent)])
+        rig.state.catalog = Catalog([replace(served, runnable=agent)])
         yield rig, agent
 
 
@@ -102,16 +102,16 @@ async def test_after_the_grace_only_a_run_that_has_changed_something_goes_on(tmp
     async with ticketing(tmp_path, grace=0.01) as (rig, agent):
         async with rig.open("POST", CHAT, body("act"), FIRST) as acting:
             await agent.asked.wait()
-            (acted,) = rig.edge.services.engine.live
+            (acted,) = rig.state.services.engine.live
             await leave(acting)
             agent.asked = anyio.Event()
             async with rig.open("POST", CHAT, body("look"), FIRST) as looking:
                 await agent.asked.wait()
-                looked = rig.edge.services.engine.live[-1]
+                looked = rig.state.services.engine.live[-1]
                 await leave(looking)
                 with anyio.fail_after(20):
                     await looked.closed()
-            assert rig.edge.services.engine.live == (acted,)
+            assert rig.state.services.engine.live == (acted,)
             agent.released.set()
             with anyio.fail_after(20):
                 await acted.closed()
@@ -147,7 +147,7 @@ async def test_a_run_ends_at_once_when_its_client_has_no_reason_to_come_back(
             await agent.asked.wait()
             if text == "speak":
                 await first.until('"I"')
-            (run,) = rig.edge.services.engine.live
+            (run,) = rig.state.services.engine.live
             first.leave()
             with anyio.fail_after(20):
                 await run.closed()
@@ -157,7 +157,7 @@ async def test_a_retry_that_leaves_while_its_answer_arrives_ends_the_run(tmp_pat
     async with ticketing(tmp_path) as (rig, agent):
         async with rig.open("POST", CHAT, body("look", stream=True), FIRST) as first:
             await agent.asked.wait()
-            (run,) = rig.edge.services.engine.live
+            (run,) = rig.state.services.engine.live
             await leave(first)
             async with rig.open("POST", CHAT, body("look", stream=True), AGAIN) as second:
                 await second.until('"role"')
@@ -172,9 +172,9 @@ async def test_a_run_that_waits_for_its_turn_gives_it_up_at_once(tmp_path: Path)
         async with rig.open("POST", CHAT, body("look"), session) as first:
             await agent.asked.wait()
             async with rig.open("POST", CHAT, body("act"), {**FIRST, **session}) as second:
-                while len(rig.edge.services.engine.live) < 2:
+                while len(rig.state.services.engine.live) < 2:
                     await anyio.lowlevel.checkpoint()
-                waiting = rig.edge.services.engine.live[-1]
+                waiting = rig.state.services.engine.live[-1]
                 second.leave()
                 with anyio.fail_after(20):
                     await waiting.closed()

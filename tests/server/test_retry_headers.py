@@ -14,8 +14,8 @@ from aura_py.errors import (
     RunTimeout,
     Unavailable,
 )
+from aura_py.run.session_queue import SessionBusy
 from aura_py.server.envelope import error_response
-from aura_py.server.turns import SessionBusy
 
 
 @pytest.mark.parametrize(

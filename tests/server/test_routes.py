@@ -73,7 +73,7 @@ async def test_health_tells_version_and_store(rig: Rig) -> None:
 
 
 async def test_a_draining_server_turns_every_request_away(rig: Rig) -> None:
-    rig.edge.close_gate()
+    rig.state.start_draining()
     for method, path in (("GET", "/health"), ("GET", "/nope"), ("POST", "/v1/chat/completions")):
         reply = await rig.ask(method, path)
         assert (reply.status, reply.error()["type"]) == (503, "service_unavailable")
@@ -82,7 +82,7 @@ async def test_a_draining_server_turns_every_request_away(rig: Rig) -> None:
 
 
 async def test_a_bug_is_a_500_without_a_trace(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(type(rig.edge), "visible")
+    monkeypatch.delattr(type(rig.state), "visible")
     reply = await rig.ask("GET", "/v1/models")
     assert (reply.status, reply.error()["type"]) == (500, "internal_error")
     assert "Traceback" not in reply.text
@@ -132,7 +132,7 @@ async def test_info_refuses_details_it_does_not_know(rig: Rig) -> None:
 
 
 async def test_cors_is_off_until_it_is_configured(agents: Path) -> None:
-    preflight = {"origin": "https://ui.example", "access-control-request-method": "POST"}
+    preflight = {"host": "localhost", "origin": "https://ui.example", "access-control-request-method": "POST"}
     async with serving(agents) as rig:
         assert (await rig.ask("OPTIONS", "/v1/models", headers=preflight)).status == 405
     async with serving(agents, cors_origins="https://ui.example", api_keys="k") as rig:
@@ -157,5 +157,5 @@ async def test_a_page_that_may_not_ask_is_told_so_in_the_envelope(agents: Path) 
 
 async def test_every_origin_may_ask_where_the_operator_says_so(agents: Path) -> None:
     async with serving(agents, cors_origins="*") as rig:
-        reply = await rig.ask("GET", "/v1/models", headers={"origin": "https://ui.example"})
+        reply = await rig.ask("GET", "/v1/models", headers={"host": "localhost", "origin": "https://ui.example"})
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from aura_py.errors import RunCancelled
-from aura_py.server.turns import MAX_WAITING
+from aura_py.run.session_queue import MAX_WAITING
 from tests.server.rig import Exchange, Rig, agent_file, serving
 
 SESSION = {"x-chat-session-id": "s-1"}
@@ -31,7 +31,7 @@ async def session(directory: Path, policy: str = "queue", extra: str = "", **set
 
 async def until_live(rig: Rig, count: int) -> None:
     with anyio.fail_after(5):
-        while len(rig.edge.services.engine.live) != count:
+        while len(rig.state.services.engine.live) != count:
             await anyio.lowlevel.checkpoint()
 
 
@@ -44,7 +44,7 @@ async def test_a_second_stream_waits_for_its_turn_and_shows_its_role_meanwhile(t
             first.leave()
             await second.until("[DONE]")
             assert b"You said hi" in second.received
-        assert len(rig.edge.turns) == 0
+        assert len(rig.state.queues) == 0
 
 
 async def test_a_json_request_waits_too(tmp_path: Path) -> None:
@@ -64,11 +64,11 @@ async def test_turns_run_in_the_order_in_which_they_came(tmp_path: Path) -> None
             await until_live(rig, 2)
             async with rig.open("POST", CHAT, body("hi"), SESSION) as third:
                 await until_live(rig, 3)
-                waiting = [run.waiting for run in rig.edge.services.engine.live]
+                waiting = [run.waiting for run in rig.state.services.engine.live]
                 assert waiting == [False, True, True]
                 first.leave()
                 await until_live(rig, 2)
-                assert [run.waiting for run in rig.edge.services.engine.live] == [False, True]
+                assert [run.waiting for run in rig.state.services.engine.live] == [False, True]
                 second.leave()
                 await third.until("You said hi")
 
@@ -80,8 +80,8 @@ async def test_a_waiting_client_that_leaves_gives_up_its_place(tmp_path: Path, e
         async with rig.open("POST", CHAT, body("hi"), SESSION) as second:
             await second.until('"role":"assistant"')
         await until_live(rig, 1)
-        assert not rig.edge.services.engine.live[0].waiting
-        rig.edge.services.engine.live[0].cancel(_stop())
+        assert not rig.state.services.engine.live[0].waiting
+        rig.state.services.engine.live[0].cancel(_stop())
         await until_live(rig, 0)
 
 
@@ -169,7 +169,7 @@ async def test_only_so_many_turns_wait(tmp_path: Path) -> None:
                 tasks.start_soon(_wait_in_line, rig)
             await until_live(rig, 1 + MAX_WAITING)
             assert (await rig.chat("hi", SESSION)).error()["code"] == "session_busy"
-            for run in rig.edge.services.engine.live:
+            for run in rig.state.services.engine.live:
                 run.cancel(_stop())
 
 
@@ -178,10 +178,10 @@ async def test_a_shutdown_does_not_wait_for_the_line(tmp_path: Path) -> None:
         await until_live(rig, 1)
         async with rig.open("POST", CHAT, body("hi"), SESSION) as second:
             await until_live(rig, 2)
-            await rig.edge.services.engine.drain(0)
+            await rig.state.services.engine.drain(0)
             await second.finished.wait()
             assert second.reply().error()["code"] == "server_shutdown"
-            assert len(rig.edge.turns) == 0
+            assert len(rig.state.queues) == 0
 
 
 async def _wait_in_line(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from aura_py.errors import UnsupportedContent
 from aura_py.events import Event
 from aura_py.messages import ImagePart, Message, TextPart
 from aura_py.run.catalog import Served
-from aura_py.server.vision import seen
+from aura_py.server.vision import replace_unsupported_images
 from tests.server.rig import agent_file, serving
 
 IMAGE = ImagePart("https://example.com/a.png")
@@ -38,14 +38,14 @@ def blind(tmp_path: Path) -> Served:
 
 def test_an_image_for_a_model_that_cannot_see_is_refused(blind: Served) -> None:
     with pytest.raises(UnsupportedContent) as refused:
-        seen((Message("user", (TextPart("What is this?"), IMAGE)),), blind)
+        replace_unsupported_images((Message("user", (TextPart("What is this?"), IMAGE)),), blind)
     assert refused.value.code == "unsupported_content"
 
 
 def test_an_agent_may_want_a_note_in_the_place_of_an_image(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(agent_file("ops", 'images = "note"'))
     noted = Served(load(tmp_path / "a.toml").agents[0], Blind())
-    parts = seen((Message("user", (TextPart("What is this?"), IMAGE)),), noted)[0].content
+    parts = replace_unsupported_images((Message("user", (TextPart("What is this?"), IMAGE)),), noted)[0].content
     assert parts[0] == TextPart("What is this?")
     assert isinstance(parts[1], TextPart)
     assert "cannot see" in parts[1].text
@@ -56,14 +56,14 @@ async def test_an_orchestration_sees_what_its_coordinators_model_sees(tmp_path: 
     (tmp_path / "a.toml").write_text(agent_file("ops") + worker)
     (tmp_path / "b.toml").write_text(agent_file("single"))
     async with serving(tmp_path) as rig:
-        team, single = (served.runnable.describe() for served in rig.edge.catalog.served)
+        team, single = (served.runnable.describe() for served in rig.state.catalog.served)
         assert team.orchestrated
         assert team.images == single.images
 
 
 def test_an_image_in_a_result_becomes_a_note(blind: Served) -> None:
     messages = (Message("user", (TextPart("hi"),)), Message("tool", (IMAGE,), tool_call_id="1"))
-    assert "cannot see" in seen(messages, blind)[1].text
+    assert "cannot see" in replace_unsupported_images(messages, blind)[1].text
 
 
 class Seeing(Blind):
@@ -80,9 +80,9 @@ def test_the_file_decides_where_the_provider_carries_images(tmp_path: Path, poli
     asked = (Message("user", (TextPart("What is this?"), IMAGE)),)
     if policy == "refuse":
         with pytest.raises(UnsupportedContent):
-            seen(asked, served)
+            replace_unsupported_images(asked, served)
     else:
-        kept = seen(asked, served)[0].content[1]
+        kept = replace_unsupported_images(asked, served)[0].content[1]
         assert isinstance(kept, ImagePart) is (policy == "auto")
 
 

@@ -58,7 +58,7 @@ class _Key:
     principal: Principal
 
 
-class KeyRing:
+class ApiKeys:
     """The keys of this deployment; empty means that no key is asked for."""
 
     def __init__(self, keys: Iterable[_Key] = ()) -> None:
@@ -68,7 +68,7 @@ class KeyRing:
         return bool(self._keys)
 
     @classmethod
-    def load(cls, listed: SecretStr | None, file: Path | None) -> KeyRing:
+    def load(cls, listed: SecretStr | None, file: Path | None) -> ApiKeys:
         """Reads both sources.
 
         Raises:

@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 import anyio
 from starlette.datastructures import Headers
+from starlette.requests import Request
 
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import MissingModel, ModelNotFound, Unavailable
 from aura_py.run.catalog import Catalog, Served, missing_model
+from aura_py.run.retries import Retries
 from aura_py.run.services import Services
-from aura_py.server.end_user import EndUsers
+from aura_py.run.session_queue import SessionQueues
+from aura_py.server.api_keys import ApiKeys, Principal
+from aura_py.server.end_user import Caller, EndUsers
 from aura_py.server.hosts import AllowedHosts, is_loopback
-from aura_py.server.keys import KeyRing, Principal
 from aura_py.server.openai.limits import RequestLimits
-from aura_py.server.retries import Retries
-from aura_py.server.run_stream import Pace
-from aura_py.server.turns import SessionTurns
+from aura_py.server.run_response import Timing
 
 logger = logging.getLogger(__name__)
 
 
-class Edge:
+REQUEST_ID: Final = "aura.request_id"
+PRINCIPAL: Final = "aura.principal"
+
+
+class ServerState:
     """State of one server. ``catalog`` and ``keys`` are replaced as a whole by a reload; a request reads them once.
 
     ``reload_problem`` says why the last reload changed nothing.
     """
 
-    def __init__(self, settings: ServerSettings, services: Services, catalog: Catalog, keys: KeyRing) -> None:
+    def __init__(self, settings: ServerSettings, services: Services, catalog: Catalog, keys: ApiKeys) -> None:
         self.settings = settings
         self.services = services
         self.catalog = catalog
         self.keys = keys
-        self.retries = Retries(settings.session_headers, grace=settings.retry_grace_secs)
-        self.turns = SessionTurns()
+        self.retries = Retries(grace=settings.retry_grace_secs)
+        self.queues = SessionQueues()
         self.users = EndUsers(settings.openwebui_jwt_secret)
         self._hosts = AllowedHosts(settings.allowed_hosts)
         self.draining = False
@@ -44,7 +50,7 @@ class Edge:
             settings.max_messages, settings.max_parts, settings.max_tools, settings.max_input_items
         )
         self.parsers = anyio.CapacityLimiter(1)
-        self.pace = Pace(settings.heartbeat_secs, settings.stall_secs)
+        self.timing = Timing(settings.heartbeat_secs, settings.stall_secs)
         self.loaded_at = int(time.time())
 
     def choose(self, principal: Principal, model: str | None) -> Served:
@@ -86,11 +92,26 @@ class Edge:
         if not self.keys and is_loopback(self.settings.host):
             self._hosts.check(headers)
 
-    def close_gate(self) -> None:
-        """From now on new requests are turned away (``http-api.md`` §16)."""
+    def start_draining(self) -> None:
+        """From now on new requests are turned away."""
         self.draining = True
 
-    def check_gate(self) -> None:
+    def check_draining(self) -> None:
         """Raises :class:`Unavailable` while the server is shutting down."""
         if self.draining:
             raise Unavailable("The server is shutting down; ask again in a moment.")
+
+
+def state_of(request: Request) -> ServerState:
+    state: ServerState = request.app.state.server
+    return state
+
+
+def principal_of(request: Request) -> Principal:
+    principal: Principal = request.scope[PRINCIPAL]
+    return principal
+
+
+def caller_of(request: Request, named: str | None) -> Caller:
+    """Who asks; ``named`` is ``user`` of the request's body."""
+    return state_of(request).users.caller(request.headers, principal_of(request), named)

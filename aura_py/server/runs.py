@@ -6,19 +6,19 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from aura_py.errors import PathNotFound
-from aura_py.server.admission import caller_of, edge_of
-from aura_py.server.replay import Replay
+from aura_py.server.run_response import RunResponse
+from aura_py.server.state import caller_of, state_of
 
 
-async def rejoin(request: Request) -> ASGIApp:
+async def get_run(request: Request) -> ASGIApp:
     """Follows a running answer, or replays a finished one, from its first byte. The id is its ``x-request-id``."""
     run: str = request.path_params["run"]
-    edge = edge_of(request)
-    kept = edge.retries.kept(run, caller_of(request, None).owner)
+    state = state_of(request)
+    kept = state.retries.kept(run, caller_of(request, None).owner)
     if kept is None:
         raise PathNotFound(
             f"There is no answer of a run `{run[:64]}` to be had; only those of agents with `on_disconnect = "
             '"continue"` are kept, for their own caller and for a while.'
         )
-    tape, stream = kept
-    return Replay(tape, stream, edge.pace)
+    recording, stream = kept
+    return RunResponse(recording, stream=stream, timing=state.timing)

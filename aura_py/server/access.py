@@ -10,10 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aura_py import ids
 from aura_py.errors import AuraError
-from aura_py.server.admission import PRINCIPAL, REQUEST_ID
-from aura_py.server.edge import Edge
+from aura_py.server.api_keys import ANONYMOUS
 from aura_py.server.envelope import error_response
-from aura_py.server.keys import ANONYMOUS
+from aura_py.server.state import PRINCIPAL, REQUEST_ID, ServerState
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +20,12 @@ _OPEN: Final = frozenset({"/health"})
 """Paths that need no key."""
 
 
-class Gate:
+class AccessMiddleware:
     """ASGI middleware around all routes, unknown paths included."""
 
-    def __init__(self, app: ASGIApp, edge: Edge) -> None:
+    def __init__(self, app: ASGIApp, state: ServerState) -> None:
         self._app = app
-        self._edge = edge
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,10 +45,10 @@ class Gate:
             await send(message)
 
         try:
-            self._edge.check_gate()
+            self._state.check_draining()
             headers = Headers(scope=scope)
-            self._edge.check_host(headers)
-            scope[PRINCIPAL] = ANONYMOUS if scope["path"] in _OPEN else self._edge.keys.principal(headers)
+            self._state.check_host(headers)
+            scope[PRINCIPAL] = ANONYMOUS if scope["path"] in _OPEN else self._state.keys.principal(headers)
             await self._app(scope, receive, named)
         except AuraError as error:
             if started:
