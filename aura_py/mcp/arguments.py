@@ -1,4 +1,4 @@
-"""Arguments on their way to the server (``mcp-tools.md`` I-12)."""
+"""Arguments on their way to the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run's use of its servers (``mcp-tools.md`` §2, §9)."""
+"""One run's use of its servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aura_py.events import ServerStatus
 from aura_py.tools.contract import Tool
 
 if TYPE_CHECKING:
-    from aura_py.mcp.calls import InFlight
+    from aura_py.mcp.calls import PendingCall
     from aura_py.mcp.connection import Connection
 
 CLEANUP_SECONDS = 5.0
@@ -46,13 +46,13 @@ class Lease:
         """Holds ``connection`` until the lease is dropped, unless it has been closed for good."""
         self.drop()
         if not self._closed:
-            connection.hold()
+            connection.acquire()
             self.connection, self.failure = connection, None
 
     def drop(self) -> None:
         if self.connection is not None:
             connection, self.connection = self.connection, None
-            connection.let_go()
+            connection.release()
             self.pool.trim()
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class McpAttachment:
         self.tools: tuple[Tool, ...] = ()
         self.cancelled = False
         self._leases = leases
-        self._in_flight: set[InFlight] = set()
+        self._in_flight: set[PendingCall] = set()
 
     @property
     def unavailable_note(self) -> str | None:
@@ -100,7 +100,7 @@ class McpAttachment:
         return len(self._in_flight)
 
     @contextlib.contextmanager
-    def track(self, call: InFlight) -> Iterator[None]:
+    def track(self, call: PendingCall) -> Iterator[None]:
         self._in_flight.add(call)
         try:
             yield
@@ -117,15 +117,15 @@ class McpAttachment:
         calls = list(self._in_flight)
         sent = 0
 
-        async def abandon(call: InFlight) -> None:
+        async def cancel_on_server(call: PendingCall) -> None:
             nonlocal sent
-            if await call.abandon(reason):
+            if await call.cancel_on_server(reason):
                 sent += 1
 
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + CLEANUP_SECONDS):
             async with anyio.create_task_group() as tasks:
                 for call in calls:
-                    tasks.start_soon(abandon, call)
+                    tasks.start_soon(cancel_on_server, call)
         for call in calls:
             call.end()
         return sent

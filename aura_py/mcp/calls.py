@@ -1,4 +1,4 @@
-"""One ``tools/call`` from arguments to outcome (``mcp-tools.md`` §9)."""
+"""One ``tools/call`` from arguments to outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.attachment import Lease, McpAttachment
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
-from aura_py.mcp.dispatcher import Listener, is_hang_up
+from aura_py.mcp.dispatcher import RequestHooks, is_connection_closed
 from aura_py.mcp.http import UNREADABLE
 from aura_py.mcp.results import cancelled, rpc_failure, shape_result, transport_failure
 from aura_py.messages import JsonObject
@@ -28,7 +28,7 @@ _CHECKED = 16_384
 """Characters of text up to which a result is checked against its output schema; larger ones would hold the loop."""
 
 
-class SessionGone(Exception):
+class SessionLost(Exception):
     """The connection has to be opened anew. ``refused``: the call was certainly not executed."""
 
     def __init__(self, message: str, *, refused: bool = True) -> None:
@@ -36,30 +36,30 @@ class SessionGone(Exception):
         self.refused = refused
 
 
-class ListingStale(Exception):
+class ToolChanged(Exception):
     """The server has changed the tool's schema, and with it the headers a call must carry; nothing was executed."""
 
 
-class InFlight:
+class PendingCall:
     """A call that is being made: what is needed to end it and to tell its server."""
 
     def __init__(self, connection: Connection, public_name: str, seconds: int, context: CallContext) -> None:
         self.scope = anyio.CancelScope()
         self.connection = connection
         self.request_id = connection.new_id()
-        self.listener = Listener(self._sent, self._progress)
+        self.hooks = RequestHooks(self._sent, self._progress)
         self.ended = False
         self._name = public_name
         self._seconds = seconds
         self._context = context
-        self._abandoned = False
+        self._cancelled = False
         self._done = False
 
-    async def abandon(self, reason: str) -> bool:
+    async def cancel_on_server(self, reason: str) -> bool:
         """Tells the server once that nobody waits any more; true if a notification went out."""
-        if self._abandoned or self._done or not self.listener.was_sent:
+        if self._cancelled or self._done or not self.hooks.was_sent:
             return False
-        self._abandoned = True
+        self._cancelled = True
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + NOTIFY_SECONDS) as scope:
             await self.connection.notify_cancelled(self.request_id, reason)
         if scope.cancelled_caught:
@@ -80,7 +80,7 @@ class InFlight:
         self._context.started(self.request_id)
 
     def _progress(self, progress: float, total: float | None, message: str | None) -> None:
-        if self._done or self._abandoned:
+        if self._done or self._cancelled:
             return
         self._restart_clock()
         context = self._context
@@ -120,12 +120,12 @@ async def call_tool(
             return transport_failure(f"MCP server `{lease.name}` is not available: {lease.failure}")
         try:
             return await _attempt(attachment, lease, connection, tool, public_name, arguments, context)
-        except SessionGone as gone:
+        except SessionLost as gone:
             connection.close()
             log.info("MCP server `%s` has forgotten the session (%s)", lease.name, gone)
             if attempt == 2 or not (gone.refused or repeatable):
                 return transport_failure(str(gone))
-        except ListingStale as stale:
+        except ToolChanged as stale:
             if attempt == 2:
                 return rpc_failure(str(stale), HEADER_MISMATCH)
             await connection.refresh()
@@ -142,7 +142,7 @@ async def _attempt(
     context: CallContext,
 ) -> ToolOutcome:
     seconds = lease.server.tool_timeout_secs
-    call = InFlight(connection, public_name, seconds, context)
+    call = PendingCall(connection, public_name, seconds, context)
     with attachment.track(call):
         try:
             with call.scope:
@@ -153,13 +153,13 @@ async def _attempt(
                         return await _send(lease, connection, call, tool, arguments, context)
             if call.ended:
                 return cancelled()
-            await call.abandon(f"no answer within {seconds} s")
+            await call.cancel_on_server(f"no answer within {seconds} s")
             return transport_failure(
                 f"MCP server `{lease.name}` did not answer within {seconds} s (`tool_timeout_secs`); "
                 "the call was cancelled"
             )
         except anyio.get_cancelled_exc_class():
-            await call.abandon(context.run.stop_reason())
+            await call.cancel_on_server(context.run.stop_reason())
             raise
         finally:
             call.finish()
@@ -169,13 +169,13 @@ async def _attempt(
 async def _send(
     lease: Lease,
     connection: Connection,
-    call: InFlight,
+    call: PendingCall,
     tool: ServerTool,
     arguments: JsonObject,
     context: CallContext,
 ) -> ToolOutcome:
     try:
-        result = await connection.call(tool.native_name, dict(arguments), call.request_id, call.listener)
+        result = await connection.call(tool.native_name, dict(arguments), call.request_id, call.hooks)
     except MCPError as error:
         return _failed(lease, connection, call, error)
     except ValidationError as error:
@@ -202,15 +202,15 @@ def _without_session(error: MCPError) -> bool:
     return "server not initialized" in text or (error.code == _SESSION_NOT_FOUND and "session" in text)
 
 
-def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPError) -> ToolOutcome:
+def _failed(lease: Lease, connection: Connection, call: PendingCall, error: MCPError) -> ToolOutcome:
     failure = connection.take_http_failure(call.request_id)
     if failure is not None and failure.session_lost:
-        raise SessionGone(str(failure))
+        raise SessionLost(str(failure))
     if failure is not None and failure.status == 503:
         # What stood behind a gateway may have got the call before it went away, and has lost its sessions then.
-        raise SessionGone(str(failure), refused=False)
+        raise SessionLost(str(failure), refused=False)
     if lease.server.transport != "stdio" and _without_session(error):
-        raise SessionGone(error.message)
+        raise SessionLost(error.message)
     if failure is not None and failure.status is None:
         connection.close()
         return transport_failure(str(failure))
@@ -220,12 +220,12 @@ def _failed(lease: Lease, connection: Connection, call: InFlight, error: MCPErro
         return transport_failure("the server's answer is not valid JSON")
     if error.code == UNREADABLE or (failure is not None and 300 <= (failure.status or 0) < 400):
         return transport_failure(error.message)
-    if is_hang_up(error):
+    if is_connection_closed(error):
         connection.over = True
-        if not call.listener.was_sent:
-            raise SessionGone("the connection was closed before the call")
+        if not call.hooks.was_sent:
+            raise SessionLost("the connection was closed before the call")
         how = f" ({connection.ending})" if connection.ending else ""
         return transport_failure(f"MCP server `{lease.name}` went away during the call{how}")
     if error.code == HEADER_MISMATCH:
-        raise ListingStale(error.message)
+        raise ToolChanged(error.message)
     return rpc_failure(error.message, error.code)

@@ -1,4 +1,4 @@
-"""One session with one server, owned by one task (``mcp-tools.md`` §2, §14)."""
+"""One session with one server, owned by one task."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from pydantic import TypeAdapter, ValidationError
 from aura_py import __version__
 from aura_py.config.models import McpServer
 from aura_py.mcp import reasons
-from aura_py.mcp.discovery import Listing, list_tools, mend_listing
-from aura_py.mcp.dispatcher import CallDispatcher, Listener, is_hang_up
+from aura_py.mcp.discovery import ToolList, list_tools, repair_page
+from aura_py.mcp.dispatcher import CallDispatcher, RequestHooks, is_connection_closed
 from aura_py.mcp.http import UNREACHABLE, HttpFailure
-from aura_py.mcp.results import mend_result
-from aura_py.mcp.transports import Observed, open_transport
+from aura_py.mcp.results import repair_result
+from aura_py.mcp.transports import TransportDiagnostics, open_transport
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ PATIENCE = 3
 
 _CLOSE_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
-_NEVER = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS, INVALID_REQUEST})
+_NO_SUBSCRIPTIONS = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS, INVALID_REQUEST})
 """Codes of a server that will not report changes to its list, however often it is asked."""
 
 
@@ -72,7 +72,7 @@ class Connection:
         self.name = name
         self.server = server
         self.settled = anyio.Event()
-        self.listing: Listing | None = None
+        self.tool_list: ToolList | None = None
         self.failure: str | None = None
         self.timed_out = False
         self.over = False
@@ -85,7 +85,7 @@ class Connection:
         self._idle_ttl = idle_ttl
         self._list_ttl = list_ttl
         self._on_end = on_end
-        self._observed = Observed()
+        self._diagnostics = TransportDiagnostics()
         self._session: ClientSession | None = None
         self._dispatcher: CallDispatcher | None = None
         self._wake = anyio.Event()
@@ -98,12 +98,12 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        return self.listing is not None and not self.over and not self._closing
+        return self.tool_list is not None and not self.over and not self._closing
 
     @property
     def ending(self) -> str | None:
         """How the server's process ended, if it did."""
-        return self._observed.ending
+        return self._diagnostics.ending
 
     def close(self) -> None:
         """No new users; ends when the last call has."""
@@ -113,15 +113,15 @@ class Connection:
     def abort(self) -> None:
         """Ends now: calls in flight fail, and a connection that is still being opened is given up."""
         self._closing = self._aborted = True
-        if self._scope is not None and self.listing is None:
+        if self._scope is not None and self.tool_list is None:
             self._scope.cancel()
         self._wake.set()
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         self.users += 1
         self.last_used = anyio.current_time()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.users -= 1
         self.last_used = anyio.current_time()
         if self.users == 0:
@@ -133,14 +133,14 @@ class Connection:
             self._list_changed()
 
     def new_id(self) -> int:
-        return self._live()[1].new_id()
+        return self._open_session()[1].new_id()
 
     async def call(
-        self, native_name: str, arguments: dict[str, Any], request_id: int, listener: Listener
+        self, native_name: str, arguments: dict[str, Any], request_id: int, hooks: RequestHooks
     ) -> CallToolResult | InputRequiredResult:
         """Sends ``tools/call`` and waits for the answer; raises what the SDK raises."""
-        session, dispatcher = self._live()
-        dispatcher.listeners[request_id] = listener
+        session, dispatcher = self._open_session()
+        dispatcher.hooks[request_id] = hooks
         self.calls += 1
         try:
             return await session.send_request(
@@ -152,7 +152,7 @@ class Connection:
                 _ANSWER,
             )
         finally:
-            del dispatcher.listeners[request_id]
+            del dispatcher.hooks[request_id]
             self.calls -= 1
             self.last_used = anyio.current_time()
             if self._closing and self.calls == 0:
@@ -163,14 +163,14 @@ class Connection:
             await self._dispatcher.notify("notifications/cancelled", {"requestId": request_id, "reason": reason})
 
     def take_http_failure(self, request_id: int) -> HttpFailure | None:
-        return self._observed.take(request_id)
+        return self._diagnostics.take(request_id)
 
-    async def relist(self) -> Listing:
+    async def relist(self) -> ToolList:
         """Reads the tools now."""
-        session, _ = self._live()
-        listing = await list_tools(self.name, session)
-        self.listing, self.listed_at, self._stale = listing, anyio.current_time(), False
-        return listing
+        session, _ = self._open_session()
+        tool_list = await list_tools(self.name, session)
+        self.tool_list, self.listed_at, self._stale = tool_list, anyio.current_time(), False
+        return tool_list
 
     async def refresh(self) -> None:
         """Reads the tools now; a server that cannot list them any more loses its connection."""
@@ -189,51 +189,51 @@ class Connection:
             return
         deadline = anyio.current_time() + (self.server.connect_timeout_secs or math.inf)
         try:
-            if await self._serve("auto", deadline):
-                await self._serve("handshake", deadline)
+            if await self._connect("auto", deadline):
+                await self._connect("handshake", deadline)
         except Exception as error:
             self._fail(self._reason(error))
             log.debug("the connection to MCP server `%s` ended", self.name, exc_info=error)
         finally:
             self._end()
 
-    async def _serve(self, era: Era, deadline: float) -> bool:
+    async def _connect(self, era: Era, deadline: float) -> bool:
         """One life of the connection; true if it should be tried again with the older handshake."""
         again = False
         with anyio.CancelScope(deadline=deadline) as scope:
             self._scope = scope
-            async with open_transport(self.name, self.server, self._headers, self._observed) as (read, write):
+            async with open_transport(self.name, self.server, self._headers, self._diagnostics) as (read, write):
                 dispatcher = CallDispatcher(self.name, read, write)
                 session = ClientSession(
                     dispatcher=dispatcher,
                     client_info=Implementation(name="aura", version=__version__),
                     message_handler=self._on_message,
                 )
-                dispatcher.on_listing = lambda page: mend_listing(self.name, session.protocol_version, page)
-                dispatcher.on_result = lambda result: mend_result(session.protocol_version, result)
+                dispatcher.repair_page = lambda page: repair_page(self.name, session.protocol_version, page)
+                dispatcher.repair_result = lambda result: repair_result(session.protocol_version, result)
                 async with session:
                     try:
                         again = await _negotiate(session, era, (self.server.connect_timeout_secs or 30) / PATIENCE)
                         if not again:
-                            listing = await list_tools(self.name, session)
+                            tool_list = await list_tools(self.name, session)
                     except Exception as error:
                         self._fail(self._reason(error))
                         log.debug("MCP server `%s` refused the session", self.name, exc_info=error)
                         return False
                     except anyio.get_cancelled_exc_class():
                         # Closing takes its own time, and nobody has to wait for that.
-                        self._give_up()
+                        self._time_out()
                         raise
                     if not again:
                         scope.deadline = math.inf
-                        self._ready(session, dispatcher, listing)
-                        await self._live_on(session, dispatcher)
+                        self._ready(session, dispatcher, tool_list)
+                        await self._stay_open(session, dispatcher)
                         scope.deadline = anyio.current_time() + _CLOSE_SECONDS
         if scope.cancelled_caught:
-            self._give_up()
+            self._time_out()
         return again
 
-    async def _live_on(self, session: ClientSession, dispatcher: CallDispatcher) -> None:
+    async def _stay_open(self, session: ClientSession, dispatcher: CallDispatcher) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._wake_when_over, dispatcher)
             capabilities = session.server_capabilities
@@ -261,7 +261,7 @@ class Connection:
                 log.warning(
                     "MCP server `%s` went away (%s); it is connected again when it is needed",
                     self.name,
-                    self._observed.ending or "the connection ended",
+                    self._diagnostics.ending or "the connection ended",
                 )
             self._end()
             tasks.cancel_scope.cancel()
@@ -283,7 +283,7 @@ class Connection:
                         self._list_changed()
             except (MCPError, SubscriptionLost, TimeoutError) as error:
                 log.debug("MCP server `%s` sends no list changes: %s", self.name, error)
-                if isinstance(error, MCPError) and error.code in _NEVER:
+                if isinstance(error, MCPError) and error.code in _NO_SUBSCRIPTIONS:
                     return
             pause = _FIRST_PAUSE if anyio.current_time() - began > pause else min(_LONGEST_PAUSE, pause * 2)
             await anyio.sleep(pause)
@@ -296,26 +296,26 @@ class Connection:
         self._stale = True
         self._wake.set()
 
-    def _ready(self, session: ClientSession, dispatcher: CallDispatcher, listing: Listing) -> None:
-        self._session, self._dispatcher, self.listing = session, dispatcher, listing
+    def _ready(self, session: ClientSession, dispatcher: CallDispatcher, tool_list: ToolList) -> None:
+        self._session, self._dispatcher, self.tool_list = session, dispatcher, tool_list
         self.listed_at = anyio.current_time()
         log.info(
             "MCP server `%s` is connected over %s with %d tools (protocol %s)",
             self.name,
             self.server.transport,
-            len(listing.tools),
+            len(tool_list.tools),
             session.protocol_version,
         )
         self.settled.set()
 
     def _fail(self, reason: str) -> None:
-        if self.listing is None and self.failure is None:
+        if self.tool_list is None and self.failure is None:
             self.failure = reason
             log.warning("MCP server `%s`: %s", self.name, reason)
         self._end()
 
-    def _give_up(self) -> None:
-        if self.listing is None and self.failure is None:
+    def _time_out(self) -> None:
+        if self.tool_list is None and self.failure is None:
             self.timed_out = not self._aborted
             self._fail(self._reason(None))
 
@@ -326,18 +326,18 @@ class Connection:
         on_end(self)
 
     def _reason(self, error: BaseException | None) -> str:
-        failure = self._observed.first_failure
+        failure = self._diagnostics.first_failure
         if failure is not None and failure.status is not None:
             return reasons.http_status(self.name, self.server.transport, failure.status, str(failure))
         if failure is not None:
             return f"{reasons.PREFIX}{failure}"
         if error is None:
             return reasons.timed_out(self.server.connect_timeout_secs)
-        if self._observed.ending is not None and isinstance(error, MCPError) and is_hang_up(error):
-            return f"{reasons.PREFIX}{self._observed.ending}"
-        return reasons.without_secrets(reasons.of_error(error), self._headers.values())
+        if self._diagnostics.ending is not None and isinstance(error, MCPError) and is_connection_closed(error):
+            return f"{reasons.PREFIX}{self._diagnostics.ending}"
+        return reasons.without_secrets(reasons.describe_error(error), self._headers.values())
 
-    def _live(self) -> tuple[ClientSession, CallDispatcher]:
+    def _open_session(self) -> tuple[ClientSession, CallDispatcher]:
         if self._session is None or self._dispatcher is None or self.over:
             raise MCPError(code=CONNECTION_CLOSED, message="Connection closed")
         return self._session, self._dispatcher
@@ -379,7 +379,7 @@ async def _negotiate(session: ClientSession, era: Era, patience: float) -> bool:
         tasks.start_soon(greet_newer)
         with anyio.move_on_after(patience):
             await newer_failed.wait()
-        if not failures or _takes_handshake(failures[0]):
+        if not failures or _may_accept_handshake(failures[0]):
             await greet(session.initialize)
             # The first request may still be at work; a server that never answers it may have refused the second for it.
             with anyio.move_on_after(patience):
@@ -387,21 +387,23 @@ async def _negotiate(session: ClientSession, era: Era, patience: float) -> bool:
         tasks.cancel_scope.cancel()
     if negotiated:
         return False
-    if not newer_failed.is_set() or any(isinstance(error, MCPError) and is_hang_up(error) for error in failures[:1]):
+    if not newer_failed.is_set() or any(
+        isinstance(error, MCPError) and is_connection_closed(error) for error in failures[:1]
+    ):
         return True
     raise failures[-1]
 
 
-def _takes_handshake(error: Exception) -> bool:
+def _may_accept_handshake(error: Exception) -> bool:
     """Whether a server that refused the newer greeting so may take the older one on the same connection."""
     if not isinstance(error, MCPError):
         return True
-    if is_hang_up(error) or error.code == UNREACHABLE:
+    if is_connection_closed(error) or error.code == UNREACHABLE:
         return False
-    return error.code != UNSUPPORTED_PROTOCOL_VERSION or _knows_handshake(error.data)
+    return error.code != UNSUPPORTED_PROTOCOL_VERSION or _supports_handshake(error.data)
 
 
-def _knows_handshake(data: object) -> bool:
+def _supports_handshake(data: object) -> bool:
     supported = cast("Mapping[str, object]", data).get("supported") if isinstance(data, Mapping) else None
     if not isinstance(supported, list):
         return True

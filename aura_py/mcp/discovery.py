@@ -1,4 +1,4 @@
-"""What a server offers, prepared once for every run that will use it (``mcp-tools.md`` §2.2, §3, §5)."""
+"""The tools of a server, prepared once for every run that will use it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.names import names_of_server
 from aura_py.mcp.properties import rename_properties
-from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
+from aura_py.mcp.schemas import UnusableSchema, sanitize_schema
 from aura_py.messages import Json, JsonObject
 from aura_py.tools.contract import Annotations
 
@@ -43,7 +43,7 @@ class ServerTool:
 
 
 @dataclass(slots=True, frozen=True)
-class Offer:
+class PreparedTool:
     """A tool with the parameters shown to models. ``renamed``: the server's names of properties that have others."""
 
     tool: ServerTool
@@ -52,42 +52,42 @@ class Offer:
 
 
 @dataclass(slots=True, frozen=True)
-class Offered:
+class PreparedTools:
     """The usable tools of one server and their public names, before collisions with other servers."""
 
-    tools: tuple[Offer, ...] = ()
+    tools: tuple[PreparedTool, ...] = ()
     names: tuple[str, ...] = ()
 
 
-class Listing:
+class ToolList:
     """The tools of one server at one time. Schemas are prepared once per mode, not once per run."""
 
-    __slots__ = ("_offers", "_server", "tools")
+    __slots__ = ("_prepared", "_server", "tools")
 
     def __init__(self, server: str, tools: tuple[ServerTool, ...]) -> None:
         self.tools = tools
         self._server = server
-        self._offers: dict[tuple[bool, bool], Offered] = {}
+        self._prepared: dict[tuple[bool, bool], PreparedTools] = {}
 
-    def offers(self, *, sanitize: bool, strict: bool) -> Offered:
+    def prepare(self, *, sanitize: bool, strict: bool) -> PreparedTools:
         """The usable tools; one with a hopeless schema is left out with a warning."""
         mode = (sanitize, sanitize and strict)
-        found = self._offers.get(mode)
+        found = self._prepared.get(mode)
         if found is None:
             tools = tuple(self._prepare(sanitize=sanitize, strict=strict))
-            found = self._offers[mode] = Offered(tools, tuple(offer.tool.name for offer in tools))
+            found = self._prepared[mode] = PreparedTools(tools, tuple(offer.tool.name for offer in tools))
         return found
 
-    def _prepare(self, *, sanitize: bool, strict: bool) -> list[Offer]:
+    def _prepare(self, *, sanitize: bool, strict: bool) -> list[PreparedTool]:
         if not sanitize:
-            return [Offer(tool, tool.schema) for tool in self.tools]
-        offers: list[Offer] = []
+            return [PreparedTool(tool, tool.schema) for tool in self.tools]
+        prepared: list[PreparedTool] = []
         for tool in self.tools:
             try:
                 parameters = sanitize_schema(tool.schema, strict=strict)
                 renamed = rename_properties(parameters)
-                offers.append(Offer(tool, parameters, renamed))
-            except HopelessSchema as problem:
+                prepared.append(PreparedTool(tool, parameters, renamed))
+            except UnusableSchema as problem:
                 log.warning("tool `%s` of MCP server `%s` is left out: %s", tool.native_name, self._server, problem)
             except RecursionError:
                 log.warning(
@@ -95,11 +95,11 @@ class Listing:
                     tool.native_name,
                     self._server,
                 )
-        return offers
+        return prepared
 
 
-def describe(offer: Offer) -> JsonObject:
-    """The tool as an MCP tool object (``http-api.md`` §8), with the name and schema that models see."""
+def describe(offer: PreparedTool) -> JsonObject:
+    """The tool as an MCP tool object, with the name and schema that models see."""
     tool = offer.tool
     described: dict[str, Json] = {"name": tool.name}
     if "title" in tool.wire:
@@ -111,7 +111,7 @@ def describe(offer: Offer) -> JsonObject:
     return described
 
 
-async def list_tools(server: str, session: ClientSession) -> Listing:
+async def list_tools(server: str, session: ClientSession) -> ToolList:
     """Reads every page of ``tools/list``."""
     from mcp_types import PaginatedRequestParams
 
@@ -120,7 +120,7 @@ async def list_tools(server: str, session: ClientSession) -> Listing:
     seen: set[str] = set()
     capabilities = session.server_capabilities
     if capabilities is not None and capabilities.tools is None:
-        return Listing(server, ())
+        return ToolList(server, ())
     while True:
         page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor) if cursor is not None else None)
         for tool in page.tools:
@@ -137,10 +137,10 @@ async def list_tools(server: str, session: ClientSession) -> Listing:
         seen.add(cursor)
     tools = tuple(wire.values())
     names = names_of_server([tool.name for tool in tools])
-    return Listing(server, tuple(_prepare(tool, name) for tool, name in zip(tools, names, strict=True)))
+    return ToolList(server, tuple(_prepare(tool, name) for tool, name in zip(tools, names, strict=True)))
 
 
-def mend_listing(server: str, version: str | None, result: dict[str, Any]) -> None:
+def repair_page(server: str, version: str | None, result: dict[str, Any]) -> None:
     """Takes out of a page of ``tools/list`` what would make the whole page invalid: one tool, not the server, is lost.
 
     A tool keeps its place if leaving out its optional parts, or naming the root of its input an object, is enough.
@@ -198,7 +198,7 @@ def _prepare(tool: WireTool, name: str) -> ServerTool:
             idempotent=hints.idempotent_hint if hints else None,
             open_world=hints.open_world_hint if hints else None,
         ),
-        unwrap=_wraps(tool.output_schema),
+        unwrap=_is_wrapper(tool.output_schema),
         check=SchemaCheck(tool.name, tool.input_schema, "input"),
         output=SchemaCheck(tool.name, tool.output_schema, "output") if tool.output_schema is not None else None,
         wire=tool.model_dump(
@@ -210,7 +210,7 @@ def _prepare(tool: WireTool, name: str) -> ServerTool:
     )
 
 
-def _wraps(schema: Mapping[str, Json] | None) -> bool:
+def _is_wrapper(schema: Mapping[str, Json] | None) -> bool:
     """Whether results are one value in a ``result`` envelope: FastMCP's marker, or the SDK's generated wrapper."""
     if not schema:
         return False

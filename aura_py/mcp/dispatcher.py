@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Progress = Callable[[float, float | None, str | None], None]
 
 
-class Listener:
+class RequestHooks:
     """The hooks of one request in flight: told when it is written, and of its progress."""
 
     __slots__ = ("progress", "sent", "was_sent")
@@ -33,24 +33,24 @@ class Listener:
         self.was_sent = False
 
 
-class _Outlet:
-    """A write stream that tells the listener of a request when the transport has taken it."""
+class _WriteStream:
+    """A write stream that tells the hooks of a request when the transport has taken it."""
 
-    def __init__(self, inner: WriteStream[SessionMessage], listeners: Mapping[int, Listener]) -> None:
+    def __init__(self, inner: WriteStream[SessionMessage], hooks: Mapping[int, RequestHooks]) -> None:
         self._inner = inner
-        self._listeners = listeners
+        self._hooks = hooks
 
     async def send(self, item: SessionMessage, /) -> None:
-        listener = None
+        hooks = None
         if isinstance(item.message, JSONRPCRequest):
             request_id = item.message.id
-            listener = self._listeners.get(request_id) if isinstance(request_id, int) else None
-        if listener is None:
+            hooks = self._hooks.get(request_id) if isinstance(request_id, int) else None
+        if hooks is None:
             await self._inner.send(item)
             return
-        listener.was_sent = True
+        hooks.was_sent = True
         await self._inner.send(item)
-        listener.sent()
+        hooks.sent()
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -65,7 +65,7 @@ class _Outlet:
         return await self._inner.__aexit__(exc_type, exc_val, exc_tb)
 
 
-def is_hang_up(error: MCPError) -> bool:
+def is_connection_closed(error: MCPError) -> bool:
     """Whether the SDK made this error up because the connection ended; servers use its code for errors of their own."""
     return error.code == CONNECTION_CLOSED and error.message == "Connection closed"
 
@@ -84,11 +84,11 @@ class CallDispatcher(JSONRPCDispatcher):
         read_stream: ReadStream[SessionMessage | Exception],
         write_stream: WriteStream[SessionMessage],
     ) -> None:
-        self.listeners: dict[int, Listener] = {}
-        super().__init__(read_stream, _Outlet(write_stream, self.listeners))
+        self.hooks: dict[int, RequestHooks] = {}
+        super().__init__(read_stream, _WriteStream(write_stream, self.hooks))
         self.over = anyio.Event()
-        self.on_listing: Callable[[dict[str, Any]], None] = lambda _result: None
-        self.on_result: Callable[[dict[str, Any]], None] = lambda _result: None
+        self.repair_page: Callable[[dict[str, Any]], None] = lambda _result: None
+        self.repair_result: Callable[[dict[str, Any]], None] = lambda _result: None
         self._name = name
         self._ids = count(1)
         self._stray = 0
@@ -116,9 +116,9 @@ class CallDispatcher(JSONRPCDispatcher):
             chosen["cancel_on_abandon"] = False
         result = await super().send_raw_request(method, params, chosen, _related_request_id=_related_request_id)
         if method == "tools/list":
-            self.on_listing(result)
+            self.repair_page(result)
         elif method == "tools/call":
-            self.on_result(result)
+            self.repair_result(result)
         return result
 
     async def run(
@@ -144,8 +144,8 @@ class CallDispatcher(JSONRPCDispatcher):
         token, progress = params.get("progressToken"), params.get("progress")
         if isinstance(token, str) and token.isdigit():
             token = int(token)
-        listener = self.listeners.get(token) if isinstance(token, int) else None
-        if listener is None:
+        hooks = self.hooks.get(token) if isinstance(token, int) else None
+        if hooks is None:
             self._stray += 1
             level = logging.WARNING if self._stray == 1 else logging.INFO
             log.log(
@@ -155,7 +155,7 @@ class CallDispatcher(JSONRPCDispatcher):
         if not isinstance(progress, int | float) or isinstance(progress, bool):
             return
         total, message = params.get("total"), params.get("message")
-        listener.progress(
+        hooks.progress(
             float(progress),
             float(total) if isinstance(total, int | float) and not isinstance(total, bool) else None,
             message if isinstance(message, str) else None,

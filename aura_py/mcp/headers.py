@@ -1,4 +1,4 @@
-"""Headers for MCP servers: static ones, and those forwarded from the request (``mcp-tools.md`` §4)."""
+"""Headers for MCP servers: static ones, and those forwarded from the request."""
 
 from __future__ import annotations
 

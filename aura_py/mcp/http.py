@@ -28,17 +28,17 @@ from aura_py.mcp.reasons import one_line, without_secrets
 log = logging.getLogger(__name__)
 
 
-def _worth_telling(record: logging.LogRecord) -> bool:
+def _drop_intended_closes(record: logging.LogRecord) -> bool:
     """Drops errors that only say that a stream was closed on purpose; malformed messages need no trace."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | Severed):
+    if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | CallAborted):
         return False
     if isinstance(error, ValueError):
         record.exc_info = None
     return True
 
 
-logging.getLogger("mcp.client.streamable_http").addFilter(_worth_telling)
+logging.getLogger("mcp.client.streamable_http").addFilter(_drop_intended_closes)
 
 UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""
@@ -56,7 +56,7 @@ _MOST_OF_ERROR = 64 * 1024
 """Bytes of the body of a failing response that are read, and the first 4 kB that are judged."""
 _JUDGED = 4096
 
-_BRIEF = 5.0
+_SHORT_SECONDS = 5.0
 """Seconds for bodies of failing responses, and for messages that expect no answer: the SDK sends those one after
 another, so one must not hold the rest."""
 
@@ -88,16 +88,16 @@ def phrase(status: int) -> str:
 
 
 @cache
-def trusted_authorities() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """Read once, in a thread, because reading them takes a tenth of a second."""
     return httpx2.create_ssl_context()
 
 
-class Severed(httpx2.SSEError):
+class CallAborted(httpx2.SSEError):
     """The answer was given up by us: its call is cancelled, and the server knows."""
 
 
-class ObservingClient(httpx2.AsyncClient):
+class McpHttpClient(httpx2.AsyncClient):
     """An HTTP client for one MCP connection, with ``headers`` on every exchange.
 
     ``first_failure`` is the first failing status (or wire error) that speaks about the connection as a whole;
@@ -110,7 +110,7 @@ class ObservingClient(httpx2.AsyncClient):
     def __init__(self, headers: Mapping[str, str], *, connect_timeout: float, answers: bool) -> None:
         super().__init__(
             headers={"user-agent": f"aura/{__version__}", **headers},
-            verify=trusted_authorities(),
+            verify=ssl_context(),
             timeout=httpx2.Timeout(30.0, connect=connect_timeout, read=None, pool=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60.0),
             follow_redirects=False,
@@ -120,7 +120,7 @@ class ObservingClient(httpx2.AsyncClient):
         self.failures: dict[int, HttpFailure] = {}
         self._secrets = tuple(headers.values())
         self._answers = answers
-        self._exchanges: dict[int | str, anyio.CancelScope | _Severable] = {}
+        self._in_flight: dict[int | str, anyio.CancelScope | _AbortableBody] = {}
         self._gets: deque[float] = deque(maxlen=_GETS)
 
     async def send(  # type: ignore[override]
@@ -135,47 +135,45 @@ class ObservingClient(httpx2.AsyncClient):
         found = message.get("id") if "method" in message else None
         message_id = found if isinstance(found, int | str) else None
         if request.method == "GET":
-            await self._pace()
+            await self._throttle()
         if request.method == "DELETE" or (request.method == "POST" and message_id is None):
-            request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _BRIEF)
+            request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _SHORT_SECONDS)
         if message_id is None:
             try:
-                return await self._exchange(request, None, stream=stream)
+                return await self._send(request, None, stream=stream)
             finally:
                 if message.get("method") == "notifications/cancelled":
-                    self._sever(message.get("params"))
-        scope = self._exchanges[message_id] = anyio.CancelScope()
+                    self._abort(message.get("params"))
+        scope = self._in_flight[message_id] = anyio.CancelScope()
         try:
             with scope:
-                response = await self._exchange(request, message_id, stream=stream)
+                response = await self._send(request, message_id, stream=stream)
                 if not response.is_stream_consumed:
-                    body = _Severable(response.stream, lambda body: self._forget(message_id, body))
-                    response.stream = self._exchanges[message_id] = body
+                    body = _AbortableBody(response.stream, lambda body: self._forget(message_id, body))
+                    response.stream = self._in_flight[message_id] = body
                 return response
         finally:
             self._forget(message_id, scope)
-        return _made_up(request, message_id, UNREADABLE, "Request cancelled")
+        return _synthetic_response(request, message_id, UNREADABLE, "Request cancelled")
 
-    async def _exchange(
-        self, request: httpx2.Request, message_id: int | str | None, *, stream: bool
-    ) -> httpx2.Response:
+    async def _send(self, request: httpx2.Request, message_id: int | str | None, *, stream: bool) -> httpx2.Response:
         try:
             response = await super().send(request, stream=stream, follow_redirects=False)
             if response.is_error:
-                response = await _bounded(request, response)
+                response = await _with_short_body(request, response)
             elif message_id is not None and self._answers and response.is_success:
-                response = await _readable(request, message_id, response)
+                response = await _checked_answer(request, message_id, response)
         except httpx2.RequestError as error:
-            failure = HttpFailure(request.method, None, wire_problem(error))
-            self._note(request, message_id, failure)
+            failure = HttpFailure(request.method, None, describe_request_error(error))
+            self._record(request, message_id, failure)
             if request.method == "GET":
                 raise
-            return _made_up(request, message_id, UNREACHABLE, str(failure))
+            return _synthetic_response(request, message_id, UNREACHABLE, str(failure))
         if message_id is not None and response.is_success:
             self.refused_probe = None
         tolerated = request.method != "POST" and response.status_code == 405
         if response.status_code >= 300 and not tolerated and next_request_within_origin(response) is None:
-            self._note(request, message_id, self._failure(request, response))
+            self._record(request, message_id, self._failure(request, response))
         return response
 
     def _failure(self, request: httpx2.Request, response: httpx2.Response) -> HttpFailure:
@@ -183,26 +181,26 @@ class ObservingClient(httpx2.AsyncClient):
         if not response.is_error:
             return HttpFailure(request.method, status, _target(response))
         with_session = not self._answers or "mcp-session-id" in request.headers
-        lost = status in (401, 404) or (with_session and speaks_of_session(status, response.content))
+        lost = status in (401, 404) or (with_session and names_lost_session(status, response.content))
         return HttpFailure(request.method, status, one_line(without_secrets(_excerpt(response), self._secrets)), lost)
 
-    async def _pace(self) -> None:
+    async def _throttle(self) -> None:
         """Servers decide how soon a stream is asked for again; one that says "at once" must not keep us busy."""
         if len(self._gets) == _GETS:
             await anyio.sleep(self._gets[0] + _GETS_SECONDS - anyio.current_time())
         self._gets.append(anyio.current_time())
 
-    def _forget(self, message_id: int | str, exchange: anyio.CancelScope | _Severable) -> None:
-        if self._exchanges.get(message_id) is exchange:
-            del self._exchanges[message_id]
+    def _forget(self, message_id: int | str, exchange: anyio.CancelScope | _AbortableBody) -> None:
+        if self._in_flight.get(message_id) is exchange:
+            del self._in_flight[message_id]
 
-    def _sever(self, params: object) -> None:
+    def _abort(self, params: object) -> None:
         message_id = params.get("requestId") if isinstance(params, Mapping) else None
-        exchange = self._exchanges.pop(message_id, None) if isinstance(message_id, int | str) else None
+        exchange = self._in_flight.pop(message_id, None) if isinstance(message_id, int | str) else None
         if exchange is not None:
             exchange.cancel()
 
-    def _note(self, request: httpx2.Request, message_id: int | str | None, failure: HttpFailure) -> None:
+    def _record(self, request: httpx2.Request, message_id: int | str | None, failure: HttpFailure) -> None:
         if request.headers.get("mcp-method") == "server/discover" and failure.status:
             # Older servers refuse the newer greeting in many ways that mean nothing, but not with 401.
             if failure.status == 401:
@@ -215,10 +213,10 @@ class ObservingClient(httpx2.AsyncClient):
             log.debug("an MCP server did not take a notification: %s", failure)
 
 
-class _Severable(httpx2.AsyncByteStream):
+class _AbortableBody(httpx2.AsyncByteStream):
     """The body of a response that can be given up while somebody waits for more of it."""
 
-    def __init__(self, inner: object, on_close: Callable[[_Severable], None]) -> None:
+    def __init__(self, inner: object, on_close: Callable[[_AbortableBody], None]) -> None:
         assert isinstance(inner, httpx2.AsyncByteStream)
         self._inner = inner
         self._chunks = aiter(inner)
@@ -237,14 +235,14 @@ class _Severable(httpx2.AsyncByteStream):
         if not self._cancelled:
             with anyio.CancelScope() as self._scope:
                 return await anext(self._chunks)
-        raise Severed("the call is cancelled")
+        raise CallAborted("the call is cancelled")
 
     async def aclose(self) -> None:
         self._on_close(self)
         await self._inner.aclose()
 
 
-def wire_problem(error: httpx2.RequestError) -> str:
+def describe_request_error(error: httpx2.RequestError) -> str:
     """What went wrong, in words that hold no URL."""
     match error:
         case httpx2.ConnectTimeout() | httpx2.ConnectError():
@@ -268,7 +266,7 @@ def _message(request: httpx2.Request) -> Mapping[str, object]:
     return body if isinstance(body, dict) else {}
 
 
-def speaks_of_session(status: int, content: bytes) -> bool:
+def names_lost_session(status: int, content: bytes) -> bool:
     """Whether a failing response to a request that named a session says that there is no such session."""
     text = content[:_JUDGED].lower()
     return status == 410 or b"session" in text or b"not initialized" in text or b"not initialised" in text
@@ -307,11 +305,11 @@ def _target(response: httpx2.Response) -> str:
     return f"the redirect to `{url}` is not followed; use that URL if it is the intended server"
 
 
-async def _bounded(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+async def _with_short_body(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
     """A failing response with no more of its body than is looked at; its status says enough if that is torn."""
     content = b""
     try:
-        with anyio.move_on_after(_BRIEF):
+        with anyio.move_on_after(_SHORT_SECONDS):
             async with aclosing(response.aiter_bytes()) as parts:
                 async for chunk in parts:
                     content += chunk
@@ -325,7 +323,7 @@ async def _bounded(request: httpx2.Request, response: httpx2.Response) -> httpx2
     return httpx2.Response(response.status_code, headers=kind, content=content[:_MOST_OF_ERROR], request=request)
 
 
-async def _readable(request: httpx2.Request, message_id: int | str, response: httpx2.Response) -> httpx2.Response:
+async def _checked_answer(request: httpx2.Request, message_id: int | str, response: httpx2.Response) -> httpx2.Response:
     """``response`` if it can be the answer to the request, else one that says what is wrong with it."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status_code == 202:
@@ -343,7 +341,7 @@ async def _readable(request: httpx2.Request, message_id: int | str, response: ht
                 headers["mcp-session-id"] = session
             return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
     await response.aclose()
-    return _made_up(request, message_id, UNREADABLE, problem or "the server's answer cannot be read")
+    return _synthetic_response(request, message_id, UNREADABLE, problem or "the server's answer cannot be read")
 
 
 async def _content(response: httpx2.Response) -> bytes | None:
@@ -378,7 +376,9 @@ def _mismatch(content: bytes, message_id: int | str) -> str | None:
     return "the server's answer belongs to another request"
 
 
-def _made_up(request: httpx2.Request, message_id: int | str | None, code: int, problem: str) -> httpx2.Response:
+def _synthetic_response(
+    request: httpx2.Request, message_id: int | str | None, code: int, problem: str
+) -> httpx2.Response:
     body = {"jsonrpc": "2.0", "id": message_id, "error": {"code": code, "message": problem}}
     status = 502 if code == UNREACHABLE else 200
     return httpx2.Response(

@@ -1,4 +1,4 @@
-"""Keywords of one schema object as the current draft of JSON Schema wants them (``mcp-tools.md`` I-11).
+"""Keywords of one schema object as the current draft of JSON Schema wants them.
 
 Providers check tool schemas against draft 2020-12 and refuse the whole request for one wrong keyword of one tool. What
 has a meaning in an older draft is translated; what has none in any is left out: the server still checks the arguments.
@@ -49,7 +49,7 @@ def _names(value: Any) -> bool:
     )
 
 
-_FITS: Mapping[str, Callable[[Any], bool]] = {
+_VALID: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _number),
     "multipleOf": lambda value: _number(value) and value > 0,
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains"), _count),
@@ -69,7 +69,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def tidy(node: Node) -> None:
+def normalize_keywords(node: Node) -> None:
     """Mends the keywords of ``node`` that hold no schemas, and the shape of its arrays."""
     for key in _UNRESOLVED:
         node.pop(key, None)
@@ -77,7 +77,7 @@ def tidy(node: Node) -> None:
     for bound, edge in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if node.get(bound) is True and _number(node.get(edge)):
             node[bound] = node.pop(edge)
-    for key, fits in _FITS.items():
+    for key, fits in _VALID.items():
         if key in node and not fits(node[key]):
             del node[key]
     patterns = node.get("patternProperties")

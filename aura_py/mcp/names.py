@@ -1,4 +1,4 @@
-"""Public names of MCP tools (``mcp-tools.md`` §5.1, §5.2)."""
+"""Public names of MCP tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process's MCP connections (``mcp-tools.md`` §2, I-2, I-3)."""
+"""The process's MCP connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aura_py.errors import ServerUnavailable
 from aura_py.events import ServerStatus
 from aura_py.mcp import reasons
 from aura_py.mcp.attachment import Lease, McpAttachment
-from aura_py.mcp.discovery import Offered, describe
+from aura_py.mcp.discovery import PreparedTools, describe
 from aura_py.mcp.headers import resolve_headers
 from aura_py.mcp.names import resolve_collisions
 from aura_py.mcp.tool import McpTool
@@ -123,7 +123,7 @@ class McpPool:
         leases = tuple(self._lease(name, server, headers) for name, server in servers.items() if server.enabled)
         try:
             await self._connect_all(leases)
-            offers = [_offered(lease, sanitize=sanitize, strict=strict) for lease in leases]
+            prepared = [_prepared_tools(lease, sanitize=sanitize, strict=strict) for lease in leases]
             for lease in leases:
                 if lease.failure is not None and lease.server.required:
                     raise ServerUnavailable(
@@ -134,8 +134,8 @@ class McpPool:
             for lease in leases:
                 lease.close()
             raise
-        attachment = McpAttachment(leases, _statuses(leases, offers))
-        attachment.tools = tuple(_bind(attachment, leases, offers, reserved))
+        attachment = McpAttachment(leases, _statuses(leases, prepared))
+        attachment.tools = tuple(_bind(attachment, leases, prepared, reserved))
         return attachment
 
     async def probe(
@@ -146,7 +146,7 @@ class McpPool:
         sanitize: bool = True,
         seconds: float = 30.0,
     ) -> tuple[ServerInfo, ...]:
-        """What every enabled server offers now, in file order, for ``/aura/info`` (§3).
+        """What every enabled server offers now, in file order, for ``/aura/info``.
 
         Tools are read anew from servers that are already connected. A server that has not answered within
         ``seconds`` has no tools.
@@ -161,9 +161,9 @@ class McpPool:
                     await known.refresh()
                 if known is None or not known.usable:
                     await self.connect(lease)
-                offered = _offered(lease, sanitize=sanitize, strict=False)
-                status = _statuses([lease], [offered])[0]
-                tools = tuple(describe(offer) for offer in offered.tools) if lease.connection else None
+                prepared = _prepared_tools(lease, sanitize=sanitize, strict=False)
+                status = _statuses([lease], [prepared])[0]
+                tools = tuple(describe(offer) for offer in prepared.tools) if lease.connection else None
                 found[name] = ServerInfo(status, tools)
             finally:
                 lease.close()
@@ -265,7 +265,7 @@ class McpPool:
     def _ended(self, connection: Connection) -> None:
         if self._connections.get(connection.key) is connection:
             del self._connections[connection.key]
-        if connection.listing is not None:
+        if connection.tool_list is not None:
             self._failures.pop(connection.key, None)
             return
         if connection.failure is None:
@@ -288,38 +288,39 @@ def connection_key(server: McpServer, headers: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{identity}{server.max_parallel_tool_calls == 1}".encode("utf-8", "replace")).hexdigest()
 
 
-def _offered(lease: Lease, *, sanitize: bool, strict: bool) -> Offered:
-    if lease.connection is None or lease.connection.listing is None:
-        return Offered()
-    return lease.connection.listing.offers(sanitize=sanitize, strict=strict)
+def _prepared_tools(lease: Lease, *, sanitize: bool, strict: bool) -> PreparedTools:
+    if lease.connection is None or lease.connection.tool_list is None:
+        return PreparedTools()
+    return lease.connection.tool_list.prepare(sanitize=sanitize, strict=strict)
 
 
-def _statuses(leases: Sequence[Lease], offers: Sequence[Offered]) -> tuple[ServerStatus, ...]:
+def _statuses(leases: Sequence[Lease], prepared: Sequence[PreparedTools]) -> tuple[ServerStatus, ...]:
     found = [
-        ServerStatus(lease.name, lease.server.transport, "connected", len(offered.tools))
+        ServerStatus(lease.name, lease.server.transport, "connected", len(tools.tools))
         if lease.connection is not None
         else ServerStatus(lease.name, lease.server.transport, "failed", 0, lease.failure)
-        for lease, offered in zip(leases, offers, strict=True)
+        for lease, tools in zip(leases, prepared, strict=True)
     ]
     return tuple(sorted(found, key=lambda status: status.server_name))
 
 
 def _bind(
-    attachment: McpAttachment, leases: Sequence[Lease], offers: Sequence[Offered], reserved: Collection[str]
+    attachment: McpAttachment, leases: Sequence[Lease], prepared: Sequence[PreparedTools], reserved: Collection[str]
 ) -> list[McpTool]:
-    if not any(offered.tools for offered in offers):
+    if not any(of_server.tools for of_server in prepared):
         return []
     from aura_py.mcp.calls import call_tool
 
     names = resolve_collisions(
-        tuple((lease.name, offered.names) for lease, offered in zip(leases, offers, strict=True)), frozenset(reserved)
+        tuple((lease.name, tools.names) for lease, tools in zip(leases, prepared, strict=True)),
+        frozenset(reserved),
     )
     tools: list[McpTool] = []
-    for lease, offered, public in zip(leases, offers, names, strict=True):
+    for lease, of_server, public in zip(leases, prepared, names, strict=True):
         send = partial(call_tool, attachment, lease)
         tools.extend(
             McpTool(name, offer.parameters, lease.name, offer.tool, send, offer.renamed)
-            for name, offer in zip(public, offered.tools, strict=True)
+            for name, offer in zip(public, of_server.tools, strict=True)
             if name is not None
         )
     return tools

@@ -1,4 +1,4 @@
-"""Names of properties that every provider takes, and the way back to the server's own (``mcp-tools.md`` §6).
+"""Names of properties that every provider takes, and the way back to the server's own.
 
 Claude's API refuses a whole request when one property is called ``$filter`` or has an umlaut.
 """
@@ -35,14 +35,14 @@ def rename_properties(schema: dict[str, Any]) -> Mapping[str, str]:
     return {fitting: name for name, fitting in new.items()}
 
 
-def restored(value: JsonObject, renamed: Mapping[str, str]) -> dict[str, Json]:
+def restore_names(value: JsonObject, renamed: Mapping[str, str]) -> dict[str, Json]:
     """The arguments under the names that the server knows."""
     return {renamed.get(name, name): _inner(inner, renamed) for name, inner in value.items()}
 
 
 def _inner(value: Json, renamed: Mapping[str, str]) -> Json:
     if isinstance(value, Mapping):
-        return restored(value, renamed)
+        return restore_names(value, renamed)
     return [_inner(item, renamed) for item in value] if isinstance(value, list) else value
 
 

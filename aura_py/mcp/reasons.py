@@ -1,4 +1,4 @@
-"""Why a server is not there, in the words clients parse (``mcp-tools.md`` §2.3)."""
+"""Why a server is not there, in the words clients parse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def http_status(name: str, transport: Transport, status: int, phrase: str) -> st
     return f"{PREFIX}{phrase}"
 
 
-def of_error(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """The reason for an error without an HTTP status."""
     cause = next(leaves(error), error)
     if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):

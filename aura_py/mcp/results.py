@@ -1,4 +1,4 @@
-"""From what a server answers to what a model reads (``mcp-tools.md`` §10)."""
+"""From what a server answers to what a model reads."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def shape_result(server: str, tool: str, result: CallToolResult, *, unwrap: bool
     return ToolOutcome(True, text, structured, attachments)
 
 
-def mend_result(version: str | None, result: dict[str, Any]) -> None:
+def repair_result(version: str | None, result: dict[str, Any]) -> None:
     """Makes a careless result of ``tools/call`` readable: a call that was made must not look as if it had failed."""
     content = result.get("content")
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
     blocks = content if isinstance(content, list) else [] if content is None else [content]
-    result["content"] = [_mended(block) for block in blocks]
+    result["content"] = [_repaired(block) for block in blocks]
     if not isinstance(result.get("isError", False), bool):
         result["isError"] = str(result["isError"]).lower() == "true"
     if not isinstance(result.get("_meta", {}), Mapping):
@@ -66,7 +66,7 @@ def mend_result(version: str | None, result: dict[str, Any]) -> None:
             result["content"] = [{"type": "text", "text": _pretty(structured)}]
 
 
-def _mended(block: Any) -> dict[str, Any]:
+def _repaired(block: Any) -> dict[str, Any]:
     """The parts of a content item that are read, if they are there."""
     match block:
         case {"type": "text", "text": str(text)}:

@@ -1,4 +1,4 @@
-"""Input schemas as providers accept them (``mcp-tools.md`` §6, I-11)."""
+"""Input schemas as providers accept them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
-from aura_py.mcp.keywords import Node, tidy
+from aura_py.mcp.keywords import Node, normalize_keywords
 
 DEEPEST = 100
 
@@ -19,7 +19,7 @@ _MERGEABLE = frozenset({"type", "properties", "required", "title", "description"
 _NULL: Mapping[str, Any] = {"type": "null"}
 
 
-class HopelessSchema(ValueError):
+class UnusableSchema(ValueError):
     """The schema cannot be offered to any model; the message says why."""
 
 
@@ -30,13 +30,13 @@ def sanitize_schema(schema: Node, *, strict: bool) -> Node:
     and objects are closed unless they are maps. What is malformed is mended if the tool stays callable.
 
     Raises:
-        HopelessSchema: The root is not an object, or the schema is nested too deeply.
+        UnusableSchema: The root is not an object, or the schema is nested too deeply.
     """
     _check_depth(schema)
     root = copy.deepcopy(schema)
-    _mend_root(root)
+    _repair_root(root)
     for node in schemas_in(root):
-        _mend(node, root)
+        _repair(node, root)
     _replace_booleans(root)
     if strict:
         for node in schemas_in(root, skip=_CONDITIONS):
@@ -88,7 +88,7 @@ def accepts_null(node: Any, root: Mapping[str, Any], *, untyped: bool, depth: in
 # --- walking -------------------------------------------------------------------------------------------------------
 
 
-def _slots(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Any, Any]]:
+def _subschemas(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Any, Any]]:
     """The places (container, key) below ``node`` where a schema stands."""
     for key in _MAPS:
         inner = node.get(key)
@@ -108,7 +108,7 @@ def _slots(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Any
 def schemas_in(node: Node, skip: frozenset[str] = frozenset()) -> Iterator[Node]:
     """``node`` and every schema object below it, parents first."""
     yield node
-    for container, key in _slots(node, skip):
+    for container, key in _subschemas(node, skip):
         child = container[key]
         if isinstance(child, dict):
             yield from schemas_in(child, skip)
@@ -125,7 +125,7 @@ def _check_depth(schema: Node) -> None:
         ]
         if not level:
             return
-    raise HopelessSchema(f"its input schema is nested more than {DEEPEST} levels deep")
+    raise UnusableSchema(f"its input schema is nested more than {DEEPEST} levels deep")
 
 
 def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -148,20 +148,20 @@ def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any] | None
 # --- mending -------------------------------------------------------------------------------------------------------
 
 
-def _mend_root(root: Node) -> None:
+def _repair_root(root: Node) -> None:
     """R0, and a plain object where the root only refers to one or combines several."""
     kind = root.get("type")
     if isinstance(kind, list) and "object" in kind:
         root["type"] = kind = "object"
     if kind not in (None, "object") and isinstance(kind, str | list):
-        raise HopelessSchema(f"its input is of type `{kind}` and not an object")
+        raise UnusableSchema(f"its input is of type `{kind}` and not an object")
     if "$ref" in root:
         target = resolve(root, root)
         del root["$ref"]
         for key, value in copy.deepcopy(dict(target)).items():
             root.setdefault(key, value)
         if root.get("type") not in (None, "object"):
-            raise HopelessSchema(f"its input is of type `{root['type']}` and not an object")
+            raise UnusableSchema(f"its input is of type `{root['type']}` and not an object")
     for key in ("allOf", "anyOf", "oneOf"):
         branches = root.get(key)
         if isinstance(branches, list):
@@ -193,9 +193,9 @@ def _flatten(root: Node, key: str, branches: list[Mapping[str, Any]]) -> None:
         root["required"] = list(dict.fromkeys([*own, *common]))
 
 
-def _mend(node: Node, root: Node) -> None:
+def _repair(node: Node, root: Node) -> None:
     """Removes what no provider would take: references that lead nowhere and keywords of the wrong kind."""
-    tidy(node)
+    normalize_keywords(node)
     if "$ref" in node and not (isinstance(node["$ref"], str) and _target(node["$ref"], root) is not None):
         del node["$ref"]
     for key in _MAPS:
@@ -206,7 +206,7 @@ def _mend(node: Node, root: Node) -> None:
             del node[key]
     if "required" in node:
         node["required"] = _strings(node["required"])
-    for container, key in _slots(node):
+    for container, key in _subschemas(node):
         if not isinstance(container[key], dict | bool):
             container[key] = {}
 
@@ -219,7 +219,7 @@ def _replace_booleans(root: Node) -> None:
     """R1. ``additionalProperties`` and conditions are not schema positions for this rule."""
     skip = _CONDITIONS | {"additionalProperties", "contains"}
     for node in schemas_in(root):
-        for container, key in _slots(node, frozenset(skip)):
+        for container, key in _subschemas(node, frozenset(skip)):
             if container[key] is True:
                 container[key] = {}
             elif container[key] is False:

@@ -1,4 +1,4 @@
-"""The HTTP+SSE transport of protocol revisions before 2025 (``mcp-tools.md`` §2.4, I-5)."""
+"""The HTTP+SSE transport of protocol revisions before 2025."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from aura_py.mcp.http import MAX_EVENT, ObservingClient
+from aura_py.mcp.http import MAX_EVENT, McpHttpClient
 
 log = logging.getLogger(__name__)
 
-NOT_TAKEN = "Server returned an error response"
+REJECTED = "Server returned an error response"
 """The SDK's words for a failing status without a JSON-RPC error; ``ObservingClient`` knows which status it was."""
 
 
-class SseProblem(Exception):
+class SseError(Exception):
     """The server does not speak the transport; the message holds no URL."""
 
 
 @asynccontextmanager
 async def open_sse(
-    name: str, url: str, client: ObservingClient
+    name: str, url: str, client: McpHttpClient
 ) -> AsyncIterator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 ]:
@@ -53,12 +53,12 @@ async def open_sse(
 
 def _check(response: httpx2.Response) -> None:
     if not response.is_success:
-        raise SseProblem(f"server returned HTTP {response.status_code} {response.reason_phrase}".rstrip())
+        raise SseError(f"server returned HTTP {response.status_code} {response.reason_phrase}".rstrip())
     kind = response.headers.get("content-type")
     if kind is None:
-        raise SseProblem("the server sent no content type instead of `text/event-stream`")
+        raise SseError("the server sent no content type instead of `text/event-stream`")
     if not kind.strip().lower().startswith("text/event-stream"):
-        raise SseProblem(f"the server sent `{kind[:100]}` instead of `text/event-stream`")
+        raise SseError(f"the server sent `{kind[:100]}` instead of `text/event-stream`")
 
 
 def _endpoint(url: str, data: str) -> str:
@@ -66,9 +66,9 @@ def _endpoint(url: str, data: str) -> str:
     target = urljoin(url, data)
     base, other = httpx2.URL(url), httpx2.URL(target)
     if (base.scheme, base.host, base.port) != (other.scheme, other.host, other.port):
-        raise SseProblem("the server names an endpoint on another origin, which must not get this server's headers")
+        raise SseError("the server names an endpoint on another origin, which must not get this server's headers")
     if other.userinfo and other.userinfo != base.userinfo:
-        raise SseProblem("the server names an endpoint with credentials of its own")
+        raise SseError("the server names an endpoint with credentials of its own")
     return target
 
 
@@ -101,12 +101,12 @@ async def _read(
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
     if not known:
-        raise SseProblem("the server's event stream ended before it named an endpoint")
+        raise SseError("the server's event stream ended before it named an endpoint")
 
 
 async def _write(
     endpoint: str,
-    client: ObservingClient,
+    client: McpHttpClient,
     outgoing: MemoryObjectReceiveStream[SessionMessage],
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
@@ -114,25 +114,25 @@ async def _write(
     async with anyio.create_task_group() as posts:
         async for item in outgoing:
             if isinstance(item.message, JSONRPCRequest):
-                posts.start_soon(_ask, endpoint, client, item.message, to_session)
+                posts.start_soon(_post_request, endpoint, client, item.message, to_session)
             else:
                 await _post(endpoint, client, item.message)
 
 
-async def _ask(
+async def _post_request(
     endpoint: str,
-    client: ObservingClient,
+    client: McpHttpClient,
     message: JSONRPCRequest,
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
     if await _post(endpoint, client, message):
         return
-    error = ErrorData(code=INTERNAL_ERROR, message=NOT_TAKEN)
+    error = ErrorData(code=INTERNAL_ERROR, message=REJECTED)
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
         await to_session.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=message.id, error=error)))
 
 
-async def _post(endpoint: str, client: ObservingClient, message: JSONRPCMessage) -> bool:
+async def _post(endpoint: str, client: McpHttpClient, message: JSONRPCMessage) -> bool:
     """Whether the server has taken the message."""
     try:
         response = await request_within_origin(

@@ -28,14 +28,14 @@ class StderrLog:
     def __init__(self, name: str, readable: int, sink: BinaryIO, secrets: Collection[str]) -> None:
         self.sink = sink
         self._name = name
-        self._readable = readable
+        self._checked_answer = readable
         self._secrets = secrets
         self._begun = b""
-        self._telling = ""
+        self._last_message = ""
 
     async def follow(self) -> None:
         while True:
-            await anyio.wait_readable(self._readable)
+            await anyio.wait_readable(self._checked_answer)
             if not self._read():
                 return
 
@@ -45,12 +45,12 @@ class StderrLog:
             if not self._read():
                 break
         self._keep(self._begun)
-        return one_line(without_secrets(self._telling, self._secrets)) or None
+        return one_line(without_secrets(self._last_message, self._secrets)) or None
 
     def _read(self) -> bool:
         """Takes what is there; false when there is nothing."""
         try:
-            chunk = os.read(self._readable, _CHUNK)
+            chunk = os.read(self._checked_answer, _CHUNK)
         except BlockingIOError:
             return False
         *lines, begun = (self._begun + chunk).split(b"\n")
@@ -64,7 +64,7 @@ class StderrLog:
     def _keep(self, line: bytes) -> None:
         """Traces of Python and Node end in lines that tell less than the unindented one before them."""
         if line[:1].isalnum() and not line.startswith(b"Node.js v"):
-            self._telling = _decoded(line)
+            self._last_message = _decoded(line)
 
 
 def _decoded(line: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The stdio transport: a child process that speaks one JSON-RPC message a line (``mcp-tools.md`` §2.4).
+"""The stdio transport: a child process that speaks one JSON-RPC message a line.
 
 The SDK's own client joins and splits everything it has so far with each chunk, which takes seconds for a result of
 some megabytes. Here each byte is looked at once.
@@ -39,10 +39,10 @@ _EXIT_SECONDS = 2.0
 _KILL_SECONDS = 2.0
 _POLL_SECONDS = 0.01
 _ANSWER = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,15})\s*,\s*"result"')
-_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+_STREAM_CLOSED = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
-_GUARD = """\
+_LAUNCHER = """\
 import os, signal, sys
 parent, *command = sys.argv[1:]
 try:
@@ -82,14 +82,14 @@ async def open_stdio(
     if shutil.which(command[0], path=env["PATH"]) is None:
         raise FileNotFoundError(f"`{os.path.basename(command[0])}` is not an executable that can be found")
     if sys.platform == "linux" and sys.executable:
-        command = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command]
+        command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
     async with stderr_to_log(name, [value.get_secret_value() for value in server.env.values()]) as stderr:
         process = await anyio.open_process(command, env=env, stderr=stderr.sink, start_new_session=True)
         # No await before the guard: a cancellation in between would leak the child.
         stderr.sink.close()
 
         def ended() -> None:
-            ending, line = _ending(process.returncode), stderr.last_line()
+            ending, line = _describe_exit(process.returncode), stderr.last_line()
             on_end(f"{ending}; the last line of its stderr: {line}" if line else ending)
 
         async with _streams(name, process, ended) as streams:
@@ -146,7 +146,7 @@ async def _read(
 ) -> None:
     stdout = process.stdout
     assert stdout is not None
-    reader, lines = _Reader(name), _Lines()
+    reader, lines = _MessageParser(name), _LineSplitter()
     with to_session:
         try:
             while lines.pending <= LONGEST:
@@ -156,24 +156,24 @@ async def _read(
                         await to_session.send(message)
             log.error("MCP server `%s` sent a message of over %d bytes; its connection ends", name, LONGEST)
         except anyio.EndOfStream:
-            await _exited(process, _NOTICE_SECONDS)
+            await _wait_for_exit(process, _NOTICE_SECONDS)
             on_end()
             return
-        except _GONE:
+        except _STREAM_CLOSED:
             log.debug("nobody reads the messages of MCP server `%s` any more", name)
     del lines
-    with suppress(anyio.EndOfStream, *_GONE):
+    with suppress(anyio.EndOfStream, *_STREAM_CLOSED):
         while True:
             await stdout.receive(_CHUNK)
 
 
-def _ending(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None:
         return "the server's process closed its output"
     return f"the server's process ended with code {code}" if code >= 0 else f"the server's process got signal {-code}"
 
 
-class _Lines:
+class _LineSplitter:
     """Cuts chunks into lines; the beginning of a line is never looked at again."""
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ class _Lines:
         return [whole, *others]
 
 
-class _Reader:
+class _MessageParser:
     """Turns lines into messages, mending what a careless server wrote where that can be done."""
 
     def __init__(self, name: str) -> None:
@@ -206,9 +206,9 @@ class _Reader:
         try:
             return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
         except ValueError:
-            return self._mended(line)
+            return self._repaired(line)
 
-    def _mended(self, line: bytes | bytearray) -> SessionMessage | None:
+    def _repaired(self, line: bytes | bytearray) -> SessionMessage | None:
         """Bytes that are no UTF-8, and lone surrogates; what stays unreadable fails its own call."""
         try:
             parsed = json.loads(line.decode("utf-8", "replace"), strict=False)
@@ -241,10 +241,10 @@ async def _write(
         async for item in outgoing:
             text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
             await process.stdin.send(text.encode("utf-8", "replace") + b"\n")
-    except _GONE:
+    except _STREAM_CLOSED:
         # It may still live, but it cannot be asked any more: the session sees the end instead of waiting for ever.
         log.debug("MCP server `%s` takes no more messages", name)
-        await _exited(process, _NOTICE_SECONDS)
+        await _wait_for_exit(process, _NOTICE_SECONDS)
         on_end()
         to_session.close()
     finally:
@@ -255,9 +255,9 @@ async def _stop(name: str, process: Process) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     await _close(process.stdin)
-    await _exited(process, _EXIT_SECONDS)
+    await _wait_for_exit(process, _EXIT_SECONDS)
     await terminate_posix_process_tree(process, _KILL_SECONDS)
-    if not await _exited(process, _KILL_SECONDS):
+    if not await _wait_for_exit(process, _KILL_SECONDS):
         log.warning("the process %d of MCP server `%s` survived being killed", process.pid, name)
     await _close(process.stdout)
     # A grandchild may hold the pipes open; without this the event loop would keep them as long.
@@ -268,11 +268,11 @@ async def _stop(name: str, process: Process) -> None:
 
 
 async def _close(stream: AsyncResource) -> None:
-    with suppress(*_GONE):
+    with suppress(*_STREAM_CLOSED):
         await stream.aclose()
 
 
-async def _exited(process: Process, seconds: float) -> bool:
+async def _wait_for_exit(process: Process, seconds: float) -> bool:
     """``Process.wait`` would also wait until every grandchild has let go of the pipes."""
     deadline = anyio.current_time() + seconds
     while process.returncode is None:

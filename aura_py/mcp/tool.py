@@ -8,7 +8,7 @@ from typing import Literal
 
 from aura_py.mcp.arguments import drop_nulls
 from aura_py.mcp.discovery import ServerTool
-from aura_py.mcp.properties import restored
+from aura_py.mcp.properties import restore_names
 from aura_py.messages import JsonObject
 from aura_py.tools.contract import Annotations, CallContext, ToolOutcome, failure
 
@@ -46,7 +46,7 @@ class McpTool:
     async def call(self, arguments: JsonObject, context: CallContext) -> ToolOutcome:
         """Checks the arguments against the server's own schema, then calls the server."""
         if self.renamed:
-            arguments = restored(arguments, self.renamed)
+            arguments = restore_names(arguments, self.renamed)
         kept = drop_nulls(arguments, self.origin.schema)
         problem = self.origin.check.problem(kept)
         if problem is not None:

@@ -1,4 +1,4 @@
-"""Opening the three transports (``mcp-tools.md`` §2.4)."""
+"""Opening the three transports."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 
 from aura_py.config.models import HttpServer, McpServer, SseServer, StdioServer
-from aura_py.mcp.http import MAX_EVENT, HttpFailure, ObservingClient, trusted_authorities
+from aura_py.mcp.http import MAX_EVENT, HttpFailure, McpHttpClient, ssl_context
 from aura_py.mcp.sse import open_sse
 from aura_py.mcp.stdio import open_stdio
 
 Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
 
-class Observed:
+class TransportDiagnostics:
     """What a transport has noticed about its server, apart from the messages."""
 
     def __init__(self) -> None:
-        self.client: ObservingClient | None = None
+        self.client: McpHttpClient | None = None
         self.ending: str | None = None
 
     @property
@@ -40,17 +40,17 @@ class Observed:
 
 @asynccontextmanager
 async def open_transport(
-    name: str, server: McpServer, headers: Mapping[str, str], observed: Observed
+    name: str, server: McpServer, headers: Mapping[str, str], diagnostics: TransportDiagnostics
 ) -> AsyncIterator[Streams]:
     """Message streams to ``server``. Must be entered and left in one task."""
     match server:
         case StdioServer():
-            async with open_stdio(name, server, observed.process_ended) as streams:
+            async with open_stdio(name, server, diagnostics.process_ended) as streams:
                 yield streams
         case HttpServer():
-            await anyio.to_thread.run_sync(trusted_authorities)
-            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30, answers=True)
-            observed.client = client
+            await anyio.to_thread.run_sync(ssl_context)
+            client = McpHttpClient(headers, connect_timeout=server.connect_timeout_secs or 30, answers=True)
+            diagnostics.client = client
             async with (
                 client,
                 streamable_http_client(
@@ -59,8 +59,8 @@ async def open_transport(
             ):
                 yield streams
         case SseServer():
-            await anyio.to_thread.run_sync(trusted_authorities)
-            client = ObservingClient(headers, connect_timeout=server.connect_timeout_secs or 30, answers=False)
-            observed.client = client
+            await anyio.to_thread.run_sync(ssl_context)
+            client = McpHttpClient(headers, connect_timeout=server.connect_timeout_secs or 30, answers=False)
+            diagnostics.client = client
             async with open_sse(name, server.url.get_secret_value(), client) as streams:
                 yield streams

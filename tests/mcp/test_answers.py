@@ -1,4 +1,4 @@
-"""HTTP servers whose answers are none: each costs its own call, at once, and nothing else (``mcp-tools.md`` §2.4)."""
+"""HTTP servers whose answers are none: each costs its own call, at once, and nothing else."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_a_redirect_within_the_origin_is_followed_and_leaves_no_trace(call
             attachment = await pool.attach({"odd": http_server(url)}, headers={})
             assert (await tool(attachment, "right").call({}, calls.context())).ok
             (connection,) = pool._owned
-            client = connection._observed.client
+            client = connection._diagnostics.client
             assert client is not None
             assert (client.first_failure, client.failures) == (None, {})
             await attachment.release()

@@ -1,4 +1,4 @@
-"""Nulls that stand for "left out", and arguments held against the server's own schema (``mcp-tools.md`` I-12)."""
+"""Nulls that stand for "left out", and arguments held against the server's own schema."""
 
 from __future__ import annotations
 

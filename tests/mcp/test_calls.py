@@ -1,4 +1,4 @@
-"""Calls: progress, cancellation, timeouts, and servers that die (``mcp-tools.md`` §9)."""
+"""Calls: progress, cancellation, timeouts, and servers that die."""
 
 from __future__ import annotations
 

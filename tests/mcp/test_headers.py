@@ -1,4 +1,4 @@
-"""Header resolution (``mcp-tools.md`` §4, ``config.md`` §11.4)."""
+"""Header resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public names (``mcp-tools.md`` §5.1, §5.2, I-6, I-7, I-8)."""
+"""Public names."""
 
 from __future__ import annotations
 

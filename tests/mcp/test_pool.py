@@ -1,4 +1,4 @@
-"""The pool: who shares what, for how long, and that nothing stays behind (``mcp-tools.md`` I-2)."""
+"""The pool: who shares what, for how long, and that nothing stays behind."""
 
 from __future__ import annotations
 

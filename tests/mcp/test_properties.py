@@ -1,4 +1,4 @@
-"""Properties whose names a provider would refuse, there and back (``mcp-tools.md`` §6)."""
+"""Properties whose names a provider would refuse, there and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_py.mcp import McpPool
-from aura_py.mcp.properties import rename_properties, restored
+from aura_py.mcp.properties import rename_properties, restore_names
 from aura_py.mcp.schemas import sanitize_schema, schemas_in
 from aura_py.messages import JsonObject
 from tests.mcp.conftest import Calls, python_server, tool
@@ -42,7 +42,7 @@ def test_every_name_fits_and_finds_its_way_back(properties: dict[str, Any]) -> N
         for name in node.get("properties", ()):
             assert re.fullmatch("[a-zA-Z0-9_.-]{1,64}", name)
         assert set(node.get("required", ())) <= set(node.get("properties", ()))
-    assert restored(example(shown), renamed) == example(own)
+    assert restore_names(example(shown), renamed) == example(own)
 
 
 def test_names_that_fit_are_left_alone_and_none_is_given_twice() -> None:

@@ -1,4 +1,4 @@
-"""From a server's answer to an outcome (``mcp-tools.md`` §10)."""
+"""From a server's answer to an outcome."""
 
 from __future__ import annotations
 

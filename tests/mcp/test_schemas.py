@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aura_py.mcp.schemas import HopelessSchema, sanitize_schema
+from aura_py.mcp.schemas import UnusableSchema, sanitize_schema
 
 Schema = dict[str, Any]
 NULL = {"type": "null"}
@@ -108,9 +108,9 @@ def test_examples_of_the_specification(name: str) -> None:
 
 
 def test_a_tool_whose_input_is_no_object_is_refused() -> None:
-    with pytest.raises(HopelessSchema, match="`string`"):
+    with pytest.raises(UnusableSchema, match="`string`"):
         strict({"type": "string"})
-    with pytest.raises(HopelessSchema):
+    with pytest.raises(UnusableSchema):
         loose({"type": ["string", "null"]})
     assert loose({"type": ["object", "null"]})["type"] == "object"
 
@@ -248,7 +248,7 @@ def test_a_root_that_combines_objects_becomes_a_plain_one() -> None:
 def test_a_root_reference_is_followed() -> None:
     cleaned = loose({"$ref": "#/$defs/a", "$defs": {"a": of(x={"type": "string"})}})
     assert cleaned["properties"] == {"x": {"type": "string"}}
-    with pytest.raises(HopelessSchema):
+    with pytest.raises(UnusableSchema):
         loose({"$ref": "#/$defs/a", "$defs": {"a": {"type": "array"}}})
 
 
@@ -256,7 +256,7 @@ def test_a_schema_without_a_bottom_is_hopeless() -> None:
     deep: Schema = {"type": "object"}
     for _ in range(200):
         deep = {"type": "object", "properties": {"a": deep}}
-    with pytest.raises(HopelessSchema, match="levels deep"):
+    with pytest.raises(UnusableSchema, match="levels deep"):
         loose(deep)
 
 
@@ -291,7 +291,7 @@ def test_no_schema_breaks_the_sanitiser_and_twice_is_once(schema: Schema) -> Non
         before = copy.deepcopy(schema)
         try:
             cleaned = mode(schema)
-        except HopelessSchema:
+        except UnusableSchema:
             continue
         assert schema == before
         assert cleaned["type"] == "object"

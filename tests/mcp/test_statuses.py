@@ -1,4 +1,4 @@
-"""Servers that are not there, and how a run learns of it (``mcp-tools.md`` §2.3, I-3, I-4)."""
+"""Servers that are not there, and how a run learns of it."""
 
 from __future__ import annotations
 
