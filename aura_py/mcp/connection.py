@@ -133,13 +133,13 @@ class Connection:
             self._list_changed()
 
     def new_id(self) -> int:
-        return self._open_session()[1].new_id()
+        return self._session_and_dispatcher()[1].new_id()
 
     async def call(
         self, native_name: str, arguments: dict[str, Any], request_id: int, hooks: RequestHooks
     ) -> CallToolResult | InputRequiredResult:
         """Sends ``tools/call`` and waits for the answer; raises what the SDK raises."""
-        session, dispatcher = self._open_session()
+        session, dispatcher = self._session_and_dispatcher()
         dispatcher.hooks[request_id] = hooks
         self.calls += 1
         try:
@@ -167,7 +167,7 @@ class Connection:
 
     async def relist(self) -> ToolList:
         """Reads the tools now."""
-        session, _ = self._open_session()
+        session, _ = self._session_and_dispatcher()
         tool_list = await list_tools(self.name, session)
         self.tool_list, self.listed_at, self._stale = tool_list, anyio.current_time(), False
         return tool_list
@@ -200,6 +200,7 @@ class Connection:
     async def _connect(self, era: Era, deadline: float) -> bool:
         """One life of the connection; true if it should be tried again with the older handshake."""
         again = False
+        self._diagnostics = TransportDiagnostics()
         with anyio.CancelScope(deadline=deadline) as scope:
             self._scope = scope
             async with open_transport(self.name, self.server, self._headers, self._diagnostics) as (read, write):
@@ -337,7 +338,7 @@ class Connection:
             return f"{reasons.PREFIX}{self._diagnostics.ending}"
         return reasons.without_secrets(reasons.describe_error(error), self._headers.values())
 
-    def _open_session(self) -> tuple[ClientSession, CallDispatcher]:
+    def _session_and_dispatcher(self) -> tuple[ClientSession, CallDispatcher]:
         if self._session is None or self._dispatcher is None or self.over:
             raise MCPError(code=CONNECTION_CLOSED, message="Connection closed")
         return self._session, self._dispatcher

@@ -20,7 +20,6 @@ from http import HTTPStatus
 import anyio
 import httpx2
 import orjson
-from mcp.shared._httpx_utils import next_request_within_origin
 
 from aura_py import __version__
 from aura_py.mcp.reasons import one_line, without_secrets
@@ -158,7 +157,7 @@ class McpHttpClient(httpx2.AsyncClient):
 
     async def _send(self, request: httpx2.Request, message_id: int | str | None, *, stream: bool) -> httpx2.Response:
         try:
-            response = await super().send(request, stream=stream, follow_redirects=False)
+            response = await self._follow(request, stream=stream)
             if response.is_error:
                 response = await _with_short_body(request, response)
             elif message_id is not None and self._answers and response.is_success:
@@ -172,8 +171,18 @@ class McpHttpClient(httpx2.AsyncClient):
         if message_id is not None and response.is_success:
             self.refused_probe = None
         tolerated = request.method != "POST" and response.status_code == 405
-        if response.status_code >= 300 and not tolerated and next_request_within_origin(response) is None:
+        if response.status_code >= 300 and not tolerated:
             self._record(request, message_id, self._failure(request, response))
+        return response
+
+    async def _follow(self, request: httpx2.Request, *, stream: bool) -> httpx2.Response:
+        for _ in range(self.max_redirects):
+            response = await super().send(request, stream=stream, follow_redirects=False)
+            following = response.next_request
+            if following is None or not _may_follow(request, following):
+                break
+            await response.aclose()
+            request = following
         return response
 
     def _failure(self, request: httpx2.Request, response: httpx2.Response) -> HttpFailure:
@@ -294,6 +303,18 @@ def _message_of(body: object) -> str | None:
         return _message_of(body["error"])
     keys = ("message", "error_description", "detail", "error")
     return next((text for key in keys if isinstance(text := body.get(key), str) and text), None)
+
+
+def _may_follow(request: httpx2.Request, following: httpx2.Request) -> bool:
+    """Whether a redirect stays where the request's credentials may go, and asks for the same thing there."""
+    here, there = request.url, following.url
+    default_ports = here.port is None and there.port is None
+    upgraded = default_ports and (here.scheme, there.scheme, here.host) == ("http", "https", there.host)
+    return (
+        following.method == request.method
+        and (upgraded or (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port))
+        and there.userinfo in (b"", here.userinfo)
+    )
 
 
 def _target(response: httpx2.Response) -> str:

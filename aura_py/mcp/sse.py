@@ -11,7 +11,6 @@ import anyio
 import httpx2
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.shared._httpx_utils import request_within_origin, stream_within_origin
 from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
@@ -37,9 +36,7 @@ async def open_sse(
     """Message streams over one event stream and POSTs to the endpoint that it names, on the same origin."""
     async with (
         client,
-        stream_within_origin(
-            client, "GET", url, headers={"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        ) as response,
+        client.stream("GET", url, headers={"Accept": "text/event-stream", "Cache-Control": "no-store"}) as response,
     ):
         _check(response)
         to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -135,9 +132,7 @@ async def _post_request(
 async def _post(endpoint: str, client: McpHttpClient, message: JSONRPCMessage) -> bool:
     """Whether the server has taken the message."""
     try:
-        response = await request_within_origin(
-            client, "POST", endpoint, json=message.model_dump(by_alias=True, mode="json", exclude_unset=True)
-        )
+        response = await client.post(endpoint, json=message.model_dump(by_alias=True, mode="json", exclude_unset=True))
     except httpx2.HTTPError as error:
         log.debug("the acknowledgement of a message broke off: %s", type(error).__name__)
         return True
