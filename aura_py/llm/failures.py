@@ -5,13 +5,15 @@ Sentences name agent, provider, model and remedy; what the provider itself said 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import inf
 from time import time
 from typing import Any
-from urllib.parse import parse_qsl, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.request import getproxies
 
 import re2
 
@@ -104,8 +106,10 @@ class Asked:
             return None
         cut = len(text) > _READ_CHARS
         text = text[:_READ_CHARS]
-        parts = urlsplit(self.address)
-        hidden = {*self.secrets, parts.username, parts.password, *(value for _, value in parse_qsl(parts.query))}
+        query = (value for _, value in parse_qsl(urlsplit(self.address).query))
+        # Errors of the HTTP library repeat the address of a proxy, and plain HTTP shows its password to the provider.
+        addresses = (self.address, *getproxies().values())
+        hidden = {*self.secrets, *query, *(secret for each in addresses for secret in _userinfo_secrets(each))}
         # Longest first, so that no secret hides in the rest of another one.
         secrets = sorted((secret for secret in hidden if secret), key=len, reverse=True)
         for secret in secrets:
@@ -192,6 +196,11 @@ class Asked:
         what = "sent something that is not HTTP; check the scheme, the host and the port of `base_url`"
         return ProviderUnreachable(self._sentence(what), detail=self._at_place(_chain(cause)))
 
+    def proxy_refused(self, status: int, cause: BaseException) -> ProviderError:
+        """A proxy would not connect to the provider."""
+        what = f"cannot be reached: the proxy refused (HTTP {status}); check `HTTPS_PROXY` and `NO_PROXY` of this host"
+        return ProviderUnreachable(self._sentence(what), detail=self._at_place(_chain(cause)))
+
     def redirected(self, status: int, location: str) -> ProviderError:
         """A redirect. Following it would give key and conversation to whom nobody configured."""
         try:
@@ -253,6 +262,17 @@ class Asked:
 def is_context_overflow(text: str) -> bool:
     """Whether a provider's words say that the context window is full; the first 4,096 characters count."""
     return _OVERFLOW.search(text[:_MATCHED_CHARS]) is not None
+
+
+def _userinfo_secrets(address: str) -> tuple[str, ...]:
+    """User and password of an address, as they stand there and as a header carries them."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return (address,)
+    found = [part for part in (parts.username, parts.password) if part]
+    plain = [unquote(part) for part in found]
+    return (*found, *plain, b64encode(":".join(plain).encode()).decode()) if found else ()
 
 
 def _place(address: str) -> str:

@@ -172,6 +172,8 @@ class HttpClient:
                 if not reused or isinstance(error, aiohttp.ClientConnectorError):
                     raise
                 return await send()
+        except aiohttp.ClientHttpProxyError as error:
+            raise asked.proxy_refused(error.status, error) from error
         except aiohttp.ClientResponseError as error:
             raise asked.not_http(error) from error
         except Exception as error:

@@ -214,3 +214,32 @@ async def test_a_proxy_of_the_environment_is_asked_unless_the_host_is_excepted(m
         monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
         await request_of(build_model(table, agent="tester"), server.requests)
     assert (len(proxy.requests), len(server.requests)) == (1, 1)
+
+
+PROXY_ANSWERS = {
+    "refusal": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\n{}",
+    "another protocol": b"SSH-2.0-x\r\n",
+    "the request": b"HTTP/1.1 502 %(head)s",
+    "the request as a body": b"HTTP/1.1 502 Bad\r\nConnection: close\r\n\r\n%(head)s",
+}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("reply", PROXY_ANSWERS.values(), ids=PROXY_ANSWERS)
+async def test_the_password_of_a_proxy_does_not_show(
+    scheme: str, reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with raw_server(reply) as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("http://", "http://someone:hidden%2Fword@"))
+        table = providers.table("openai", "m", f"{scheme}://provider.invalid")
+        model = import_module("aura_py.llm.openai").build(table, agent="tester")
+        with anyio.fail_after(30), pytest.raises(ProviderError) as caught:
+            async for _ in model.stream(ChatRequest((user("hi"),))):
+                pass
+        await model.aclose()
+    assert b"Proxy-Authorization: Basic c29tZW9uZTpoaWRkZW4vd29yZA==" in proxy.requests[0]
+    told = f"{caught.value!r} {caught.value.detail}"
+    for secret in ("hidden", "someone", "c29tZW9uZTpoaWRkZW4vd29yZA", KEY):
+        assert secret not in told
