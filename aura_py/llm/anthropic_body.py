@@ -9,7 +9,7 @@ from aura_py.llm import claude
 from aura_py.llm.contract import ChatRequest, NamedTool, ToolChoice
 from aura_py.llm.failures import Asked
 from aura_py.llm.images import Inline, inline_file, inline_image
-from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts, told
+from aura_py.llm.turns import Turn, arguments_object, call_id, sendable_messages, split, texts, told
 from aura_py.messages import FilePart, ImagePart, Message, Part, Reasoning, TextPart
 
 PROVIDER = "anthropic"
@@ -138,7 +138,7 @@ def _content(turn: Turn, asked: Asked) -> list[Body]:
             blocks.extend(_thought(reasoning))
         blocks.extend(_block(part, asked) for part in texts(message.content))
         blocks.extend(
-            {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call)}
+            {"type": "tool_use", "id": call_id(call.id), "name": call.name, "input": arguments_object(call)}
             for call in message.tool_calls
         )
     return blocks
@@ -155,7 +155,7 @@ def _thought(reasoning: Reasoning) -> list[Body]:
 
 
 def _result(message: Message, asked: Asked) -> Body:
-    result: Body = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+    result: Body = {"type": "tool_result", "tool_use_id": call_id(message.tool_call_id or "")}
     content = [_block(part, asked) for part in texts(message.content)]
     if content:
         result["content"] = content

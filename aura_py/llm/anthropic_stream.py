@@ -79,7 +79,7 @@ class AnthropicStream(SseStreamReader):
     def _grow(self, index: object, delta: dict[str, Any], out: list[Delta]) -> None:
         kind = delta.get("type")
         if kind == "text_delta":
-            text = delta["text"]
+            text = text_at(delta, "text")
             if text:
                 self._spoke = True
                 out.append(Text(text))

@@ -13,7 +13,7 @@ from aura_py.llm import claude
 from aura_py.llm.contract import ChatRequest, NamedTool
 from aura_py.llm.failures import Asked
 from aura_py.llm.images import Inline, inline_file, inline_image
-from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts, told
+from aura_py.llm.turns import Turn, arguments_object, call_id, sendable_messages, split, texts, told
 from aura_py.messages import FilePart, ImagePart, Message, Part, Reasoning, TextPart
 
 PROVIDER = "bedrock"
@@ -165,7 +165,7 @@ def _content(turn: Turn, asked: Asked) -> list[Body]:
             blocks.extend(_thought(reasoning))
         blocks.extend(_block(part, asked) for part in texts(message.content))
         blocks.extend(
-            {"toolUse": {"toolUseId": call.id, "name": call.name, "input": arguments_object(call)}}
+            {"toolUse": {"toolUseId": call_id(call.id), "name": call.name, "input": arguments_object(call)}}
             for call in message.tool_calls
         )
     if any("document" in block for block in blocks) and not any("text" in block for block in blocks):
@@ -189,7 +189,7 @@ def _thought(reasoning: Reasoning) -> list[Body]:
 
 def _result(message: Message, asked: Asked) -> Body:
     content = [_block(part, asked) for part in texts(message.content)] or [{"text": _NO_OUTPUT}]
-    result: Body = {"toolUseId": message.tool_call_id, "content": content}
+    result: Body = {"toolUseId": call_id(message.tool_call_id or ""), "content": content}
     if message.is_error:
         result["status"] = "error"
     return {"toolResult": result}

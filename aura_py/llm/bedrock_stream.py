@@ -180,7 +180,7 @@ class BedrockStream:
         self.done = True
 
     def _grow(self, index: Any, delta: dict[str, Any], out: list[Delta]) -> None:
-        text = delta.get("text")
+        text = text_at(delta, "text")
         if text:
             out.append(Text(text))
             return

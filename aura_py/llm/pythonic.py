@@ -1,4 +1,4 @@
-"""Calls written as a Python list, ``[name(key="value", other=5)]`` (``mcp-tools.md`` §13.2)."""
+"""Calls written as a Python list, ``[name(key="value", other=5)]``."""
 
 from __future__ import annotations
 

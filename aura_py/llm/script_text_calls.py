@@ -1,4 +1,4 @@
-"""A script's tool calls written as text, in the formats that the text-call parser accepts (``mcp-tools.md`` §13.2)."""
+"""A script's tool calls written as text, in the formats that the text-call parser accepts."""
 
 from __future__ import annotations
 

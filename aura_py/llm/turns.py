@@ -88,6 +88,11 @@ def arguments_text(call: ToolCall) -> str:
     return call.arguments if written else to_json(value).decode()
 
 
+def call_id(id_: str) -> str:
+    """An id that Anthropic and Bedrock take; another provider's may hold what they refuse (``functions.add:0``)."""
+    return _NOT_IN_NAMES.sub("_", id_)[:_LONGEST_NAME]
+
+
 def sendable_messages(request: ChatRequest) -> Sequence[Message]:
     """The conversation with names of tools that a provider takes: models make up some that none does, even empty ones.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 from aiohttp import web
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from aura_py.config.models import OpenAILLM
@@ -310,3 +313,101 @@ async def test_an_error_object_in_place_of_the_events_has_its_class() -> None:
         await answer(b'{"object":"error","message":"bad key","code":"401"}', "text/event-stream")
     error = b'{"type":"error","error":{"type":"authentication_error","message":"bad key"}}'
     assert type(anthropic(error)[1]) is ProviderAuthError
+
+
+# --- anything at all -------------------------------------------------------------------------------------------------
+
+_WORDS = {
+    "anthropic": (
+        "type index delta content_block message usage input_tokens output_tokens stop_reason text thinking partial_json"
+        " signature id name input data error"
+    ),
+    "gemini": (
+        "candidates content parts text thought thoughtSignature functionCall name args id finishReason usageMetadata"
+        " promptTokenCount promptFeedback blockReason error code details retryDelay index"
+    ),
+    "ollama": (
+        "message content thinking tool_calls function name arguments id done done_reason eval_count error status_code"
+    ),
+    "bedrock": (
+        "contentBlockIndex delta start toolUse toolUseId name input text reasoningContent signature redactedContent"
+        " stopReason usage inputTokens"
+    ),
+}
+_KINDS = {
+    "anthropic": (
+        "message_start content_block_start content_block_delta content_block_stop message_delta message_stop error"
+    ),
+    "bedrock": "messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop metadata",
+}
+_TYPES = (
+    "text_delta",
+    "input_json_delta",
+    "thinking_delta",
+    "signature_delta",
+    "text",
+    "tool_use",
+    "thinking",
+    "redacted_thinking",
+)
+_TABLES = (
+    "delta",
+    "content_block",
+    "start",
+    "toolUse",
+    "functionCall",
+    "function",
+    "candidates",
+    "parts",
+    "tool_calls",
+)
+_LISTS = ("candidates", "parts", "tool_calls", "details")
+
+
+_leaf = st.sampled_from(
+    [None, True, 0, 1, -1, 1.5, float("nan"), "", "x", "\ud83d", "\ude00", "{}", "stop", [], {}, *_TYPES]
+)
+
+
+@st.composite
+def _events(draw: st.DrawFn, dialect: str) -> list[tuple[str, dict[str, Any]]]:
+    keys, kinds = _WORDS[dialect].split(), _KINDS.get(dialect, "none").split()
+
+    def table(depth: int) -> dict[str, Any]:
+        chosen = draw(st.lists(st.sampled_from(keys), max_size=4))
+        made = {key: value(depth, key) for key in chosen}
+        return {"type": draw(st.sampled_from(_TYPES)), **made} if depth < 3 else made
+
+    def value(depth: int, key: str) -> Any:
+        if not depth or (key not in _TABLES and draw(st.booleans())):
+            return draw(_leaf)
+        return [table(depth - 1)] if key in _LISTS else table(depth - 1)
+
+    return [(draw(st.sampled_from(kinds)), table(3)) for _ in range(draw(st.integers(0, 4)))]
+
+
+@pytest.mark.parametrize("dialect", list(_WORDS))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_no_event_raises_anything_but_a_provider_s_error(dialect: str, data: st.DataObject) -> None:
+    events = data.draw(_events(dialect))
+    read, _ = TEXTS[dialect]
+    # Python's own writer lets NaN and halves of characters through, as some servers do.
+    if dialect == "bedrock":
+        raw = b"".join(event(kind, json.dumps(body)) for kind, body in events)
+    elif dialect == "ollama":
+        raw = "".join(f"{json.dumps(body)}\n" for _, body in events).encode()
+    else:
+        kinds = [{"type": kind} if dialect == "anthropic" else {} for kind, _ in events]
+        raw = "".join(
+            f"data: {json.dumps({**body, **kind})}\n\n" for kind, (_, body) in zip(kinds, events, strict=True)
+        ).encode()
+    deltas, failure = read(raw)
+    assert failure is None or isinstance(failure, ProviderError)
+    for delta in deltas:
+        if isinstance(delta, Text | Thinking):
+            assert delta.text
+            assert delta.text.encode()
+        elif isinstance(delta, ToolCallReady):
+            assert delta.call.id
+            assert f"{delta.call.id}{delta.call.name}{delta.call.arguments}".encode()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+import pytest
+
+from aura_py.llm import anthropic_body, bedrock_body, gemini_body, ollama_body
+from aura_py.llm.contract import ChatRequest, ToolSpec
 from aura_py.llm.turns import Turn, arguments_object, split, told
 from aura_py.messages import Message, Reasoning, TextPart, ToolCall, assistant, system, tool_result, user
-from tests.llm.conversations import CALL
+from tests.llm.conversations import CALL, asked
 
 
 def sides(turns: list[Turn]) -> list[str]:
@@ -86,3 +93,22 @@ def test_calls_and_results_can_be_told_as_text() -> None:
         'assistant: Looking.[called tool get_weather with {"city":"Oslo"}]',
         "user: Result of tool get_weather: rain",
     ]
+
+
+@pytest.mark.parametrize("body", [anthropic_body, bedrock_body, gemini_body, ollama_body])
+def test_calls_of_another_model_are_sent_with_names_ids_and_arguments_that_are_taken(body: Any) -> None:
+    call = ToolCall("functions.add:0", "", '{"a": 2, "b"')
+    history = (user("go"), assistant("", (call,)), tool_result(call, (TextPart("no such tool"),)))
+    sent = body.build_body(
+        ChatRequest(history, tools=(ToolSpec("add", "", {"type": "object"}),)),
+        asked=asked(body.PROVIDER, "m"),
+        max_tokens=None,
+        temperature=None,
+        additional_params={},
+    )
+    text = orjson.dumps(sent).decode()
+    assert '{"invalid_arguments":"{\\"a\\": 2, \\"b\\""}' in text
+    assert '"name":"unnamed"' in text
+    if body in (anthropic_body, bedrock_body):
+        assert "functions.add:0" not in text
+        assert text.count("functions_add_0") == 2
