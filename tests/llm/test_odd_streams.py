@@ -364,7 +364,7 @@ _TABLES = (
 _LISTS = ("candidates", "parts", "tool_calls", "details")
 
 
-_leaf = st.sampled_from(
+_leaf: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, 1, -1, 1.5, float("nan"), "", "x", "\ud83d", "\ude00", "{}", "stop", [], {}, *_TYPES]
 )
 
