@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, fields, replace
 
-from aura_py.agent.client_tools import offered
+from aura_py.agent.client_tools import filter_client_tools
 from aura_py.agent.contract import Description, Turn
 from aura_py.agent.duplicates import DuplicateGuard
-from aura_py.agent.filters import FilterCheck
+from aura_py.agent.filters import ToolFilterCheck
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
@@ -25,7 +25,7 @@ from aura_py.mcp import McpAttachment, McpPool
 from aura_py.tools.contract import Middleware, Tool
 from aura_py.tools.filesystem import filesystem_tools
 from aura_py.tools.runner import ToolRunner
-from aura_py.tools.toolset import Toolset, permitted
+from aura_py.tools.toolset import Toolset, filter_tools
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Equipment:
     """What one run of the agent works with."""
 
     toolset: Toolset
-    stages: tuple[Middleware, ...]
+    middlewares: tuple[Middleware, ...]
     client_tools: tuple[ToolSpec, ...]
     system: str
     turn_depth: int
@@ -48,7 +48,7 @@ class Agent:
         self._model = model
         self._mcp = mcp
         self._reserved = reserved_names(config)
-        self._filters = FilterCheck(config)
+        self._filters = ToolFilterCheck(config)
         self._may_choose = "tool_choice" in config.agent.request_overrides
 
     def describe(self) -> Description:
@@ -98,7 +98,7 @@ class Agent:
         spec = LoopSpec(
             model=self._model,
             system=equipment.system,
-            runner=ToolRunner(equipment.toolset, equipment.stages),
+            runner=ToolRunner(equipment.toolset, equipment.middlewares),
             turn_depth=equipment.turn_depth,
             info=CallInfo("side" if turn.side else "agent", self._config.agent.name),
             sampling=sampling,
@@ -126,15 +126,15 @@ class Agent:
     async def _equip(self, turn: Turn, context: RunContext, attachment: McpAttachment | None) -> _Equipment:
         config, agent = self._config, self._config.agent
         discovered: tuple[Tool, ...] = attachment.tools if attachment is not None else ()
-        mcp_tools = permitted(discovered, agent.mcp_filter)
-        self._filters.see(attachment)
+        mcp_tools = filter_tools(discovered, agent.mcp_filter)
+        self._filters.check(attachment)
         tools: list[Tool] = list(mcp_tools)
         if config.tools.filesystem:
             tools += filesystem_tools(config.tools.filesystem_root)
         base = system_prompt(
             agent.system_prompt, agent.context, [attachment.unavailable_note if attachment is not None else None]
         )
-        client_tools = offered(
+        client_tools = filter_client_tools(
             turn.client_tools,
             enabled=agent.enable_client_tools,
             patterns=agent.client_tool_filter,
@@ -149,19 +149,19 @@ class Agent:
             tools += parking.tools
         toolset = Toolset(tools)
         client_tools = tuple(tool for tool in client_tools if tool.name not in toolset)
-        stages: list[Middleware] = []
+        middlewares: list[Middleware] = []
         nudges = TurnNudges(last_turn=bool(agent.nudge_last_turn), remaining=agent.nudge_turns_remaining)
         if nudges.active:
-            stages.append(nudges)
+            middlewares.append(nudges)
         limits = config.orchestration
-        stages.append(
+        middlewares.append(
             DuplicateGuard(nudge=limits.duplicate_call_nudge_threshold, block=limits.duplicate_call_block_threshold)
         )
         if parking is not None:
-            stages.append(parking.middleware)
+            middlewares.append(parking.middleware)
         return _Equipment(
             toolset=toolset,
-            stages=tuple(stages),
+            middlewares=tuple(middlewares),
             client_tools=client_tools,
             system=system_prompt(base, (), [parking.prompt if parking is not None else None]),
             turn_depth=agent.turn_depth + (parking.turn_depth_bonus if parking is not None else 0),

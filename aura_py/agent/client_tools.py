@@ -26,10 +26,10 @@ _NOT_PASSED_ON: Final = "another call of this turn was malformed, so none was pa
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 
-def offered(
+def filter_client_tools(
     tools: Sequence[ClientTool], *, enabled: bool, patterns: Sequence[str] | None, taken: Collection[str]
 ) -> tuple[ToolSpec, ...]:
-    """The client tools that pass the agent's filter and clash with no server tool.
+    """Return the client tools that pass the agent's filter and clash with no server tool.
 
     An absent or empty filter lets all of them through.
     """

@@ -23,7 +23,7 @@ _VOLATILE = re.compile(r"\d+")
 
 
 @dataclass(slots=True)
-class _Seen:
+class _CallRecord:
     count: int = 0
     digest: Json = None
     failures: int = 0
@@ -32,36 +32,38 @@ class _Seen:
 
 
 class DuplicateGuard:
-    """One attempt's guard. A threshold of 0 turns its stage off; failing calls have twice the patience."""
+    """One attempt's guard. A threshold of 0 switches it off; failing calls have twice the patience."""
 
     def __init__(self, *, nudge: int, block: int, submit: str | None = None) -> None:
         self.escalated = False
         self._nudge = nudge
         self._block = block
         self._submit = submit
-        self._seen: dict[bytes, _Seen] = {}
+        self._records: dict[bytes, _CallRecord] = {}
 
     async def __call__(self, invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome:
         name = invocation.tool.name
         if name in _UNGUARDED:
             return await next_(invocation, context)
-        seen = self._seen.setdefault(fingerprint(name, invocation.arguments), _Seen())
-        if seen.outcome is not None:
-            return replace(seen.outcome, meta={**seen.outcome.meta, "withheld": True})
+        record = self._records.setdefault(fingerprint(name, invocation.arguments), _CallRecord())
+        if record.outcome is not None:
+            return replace(record.outcome, meta={**record.outcome.meta, "withheld": True})
         outcome = await next_(invocation, context)
         if outcome.ok or outcome.outcome == "schema_error":
             digest = outcome.meta.get("raw_digest", outcome.text)
-            seen.count = seen.count + 1 if seen.count and digest == seen.digest else 1
-            seen.digest = digest
-            return self._judge(name, seen, seen.count, 1, outcome)
+            record.count = record.count + 1 if record.count and digest == record.digest else 1
+            record.digest = digest
+            return self._apply_thresholds(name, record, record.count, 1, outcome)
         if outcome.outcome in ("tool_error", "raised"):
             text = _VOLATILE.sub("#", outcome.text)
-            seen.failures = seen.failures + 1 if text == seen.failure else 1
-            seen.failure = text
-            return self._judge(name, seen, seen.failures, 2, outcome)
+            record.failures = record.failures + 1 if text == record.failure else 1
+            record.failure = text
+            return self._apply_thresholds(name, record, record.failures, 2, outcome)
         return outcome
 
-    def _judge(self, name: str, seen: _Seen, count: int, patience: int, outcome: ToolOutcome) -> ToolOutcome:
+    def _apply_thresholds(
+        self, name: str, record: _CallRecord, count: int, patience: int, outcome: ToolOutcome
+    ) -> ToolOutcome:
         if self._block and count >= self._block * patience:
             self.escalated = True
             deliver = f"call `{self._submit}` with what you have" if self._submit else "answer with what you have"
@@ -69,11 +71,11 @@ class DuplicateGuard:
                 f"{ABORT_MARKER} `{name}` was called {count} times with the same arguments and the same result. This "
                 f"exact call is closed from now on. Sum up what you tried and found, then {deliver}."
             )
-            noted = _noted(outcome, note)
-            seen.outcome = noted if outcome.ok else success(noted.text)
+            noted = _with_note(outcome, note)
+            record.outcome = noted if outcome.ok else success(noted.text)
             return noted
         if self._nudge and count >= self._nudge * patience:
-            return _noted(
+            return _with_note(
                 outcome,
                 f"{GUIDANCE_MARKER} `{name}` was called {count} times with the same arguments and the same result. "
                 "That is not a failure and turns remain: use this result, other arguments, another tool or a smaller "
@@ -95,5 +97,5 @@ def _canonical(value: Json) -> Json:
     return value
 
 
-def _noted(outcome: ToolOutcome, note: str) -> ToolOutcome:
+def _with_note(outcome: ToolOutcome, note: str) -> ToolOutcome:
     return replace(outcome, text=f"{outcome.text}\n\n{note}")

@@ -10,7 +10,7 @@ _CARRIERS = frozenset({"mcp", "scratchpad", "filesystem", "knowledge"})
 
 
 class TurnNudges:
-    """A stage that appends at most one note per turn, to the first tool result of that turn.
+    """A middleware that appends at most one note per turn, to the first tool result of that turn.
 
     Args:
         last_turn: Announce the final turn on the outputs of the turn before it.

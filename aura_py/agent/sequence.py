@@ -13,7 +13,7 @@ from aura_py.events import Event, ToolCompleted, ToolProgress, ToolRequested, To
 
 
 @dataclass(slots=True)
-class _Slot:
+class _CallEvents:
     starts: bool
     start: ToolStarted | None = None
     progress: list[ToolProgress] = field(default_factory=list)
@@ -27,7 +27,7 @@ class TurnSequence:
 
     def __init__(self, requested: Sequence[ToolRequested], emit: Callable[[Event], None]) -> None:
         self._emit = emit
-        self._slots = {r.call_id: _Slot(starts=r.kind == "mcp") for r in requested if r.kind != "client"}
+        self._slots = {r.call_id: _CallEvents(starts=r.kind == "mcp") for r in requested if r.kind != "client"}
         for request in requested:
             emit(request)
 

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from aura_py.agent.contract import Description, Turn
-from aura_py.agent.filters import FilterCheck
+from aura_py.agent.filters import ToolFilterCheck
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopSpec
 from aura_py.agent.prompt import system_prompt
@@ -84,7 +84,7 @@ class Orchestrator:
         self._prompts = PromptLibrary(config.orchestration.prompts)
         self._model = model_for(config.agent.llm)
         self._team = Team(config, self._model, model_for)
-        self._filters = FilterCheck(config)
+        self._filters = ToolFilterCheck(config)
         self._swept: float | None = None
 
     def describe(self) -> Description:
@@ -149,7 +149,7 @@ class Orchestrator:
         try:
             if attachment is not None and attachment.statuses:
                 context.emit(McpStatus(attachment.statuses))
-            self._filters.see(attachment)
+            self._filters.check(attachment)
             return await self._with_files(turn, context, attachment, usage)
         finally:
             if attachment is not None:

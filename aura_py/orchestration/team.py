@@ -9,7 +9,7 @@ from aura_py.config.models import LLM, AgentConfig, ScratchpadSettings
 from aura_py.llm.contract import ChatModel
 from aura_py.tools.contract import Tool
 from aura_py.tools.filesystem import filesystem_tools
-from aura_py.tools.toolset import permitted
+from aura_py.tools.toolset import filter_tools
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,7 +31,7 @@ class Profile:
     """It talks to the coordinator's provider with the coordinator's credentials."""
 
     def mcp_tools(self, tools: Sequence[Tool]) -> tuple[Tool, ...]:
-        names = {tool.name for patterns in self.filters for tool in permitted(tools, patterns)}
+        names = {tool.name for patterns in self.filters for tool in filter_tools(tools, patterns)}
         return tuple(tool for tool in tools if tool.name in names)
 
     @property

@@ -24,7 +24,7 @@ from aura_py.mcp import McpPool
 from aura_py.run.engine import Engine
 from aura_py.storage import agent_directories
 from aura_py.tools.contract import Tool
-from aura_py.tools.toolset import permitted
+from aura_py.tools.toolset import filter_tools
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ def _warn_of_many_tools(config: AgentConfig, tools: Sequence[Tool]) -> None:
             for name, worker in config.orchestration.worker.items()
         }
     for who, patterns in filters.items():
-        count = len(permitted(tools, patterns))
+        count = len(filter_tools(tools, patterns))
         if count > _MANY_TOOLS:
             logger.warning(
                 "%s offers %d tools of MCP servers; many providers refuse more than %d: narrow `mcp_filter`",

@@ -13,7 +13,7 @@ from aura_py.tools.contract import (
     success,
 )
 from aura_py.tools.runner import ToolRunner, parse_arguments
-from aura_py.tools.toolset import Toolset, permitted, unmatched
+from aura_py.tools.toolset import Toolset, filter_tools, unmatched_patterns
 
 __all__ = [
     "Annotations",
@@ -27,8 +27,8 @@ __all__ = [
     "ToolRunner",
     "Toolset",
     "failure",
+    "filter_tools",
     "parse_arguments",
-    "permitted",
     "success",
-    "unmatched",
+    "unmatched_patterns",
 ]

@@ -1,4 +1,4 @@
-"""Tools as the rest of Aura sees them: :class:`Tool`, its outcome, and the stages around a call."""
+"""Tools as the rest of Aura sees them: :class:`Tool`, its outcome, and the middlewares around a call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ToolOutcome:
     """What a call came to.
 
     ``text`` is what the model reads, on failure too. ``structured`` is the raw structured content, ``attachments``
-    are parts that are not text. ``code`` is a JSON-RPC error code. ``meta`` carries facts from stage to stage
+    are parts that are not text. ``code`` is a JSON-RPC error code. ``meta`` carries facts from middleware to middleware
     (``artifact``: file name of the stored output; ``parked``: the scratchpad's file; ``raw_digest``: hash of the
     untouched text within this process) so that nothing has to be parsed back out of text.
     """
@@ -130,7 +130,7 @@ class BuiltinTool:
 
 @dataclass(slots=True, frozen=True)
 class Invocation:
-    """A call on its way through the stages: a tool and its parsed arguments."""
+    """A call on its way through the middlewares: a tool and its parsed arguments."""
 
     tool: Tool
     arguments: JsonObject
@@ -140,6 +140,6 @@ Next: TypeAlias = Callable[[Invocation, CallContext], Awaitable[ToolOutcome]]
 
 
 class Middleware(Protocol):
-    """A stage around every tool call. It may change the call, answer itself, or change the outcome."""
+    """A layer around every tool call. It may change the call, answer itself, or change the outcome."""
 
     async def __call__(self, invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome: ...

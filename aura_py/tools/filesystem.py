@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio.to_thread
@@ -29,10 +30,10 @@ def filesystem_tools(root: Path | None) -> tuple[Tool, ...]:
     base = Path(os.path.realpath(root or Path.cwd()))
 
     async def read_file(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
-        return await anyio.to_thread.run_sync(_guarded, _read, base, arguments)
+        return await anyio.to_thread.run_sync(_outcome, _read, base, arguments)
 
     async def list_directory(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
-        return await anyio.to_thread.run_sync(_guarded, _list, base, arguments)
+        return await anyio.to_thread.run_sync(_outcome, _list, base, arguments)
 
     return (
         BuiltinTool(
@@ -52,19 +53,18 @@ def filesystem_tools(root: Path | None) -> tuple[Tool, ...]:
     )
 
 
-class _Refused(Exception):
+class _AccessDenied(Exception):
     pass
 
 
-def _guarded(action: object, base: Path, arguments: JsonObject) -> ToolOutcome:
-    assert callable(action)
+def _outcome(action: Callable[[Path, Path], str], base: Path, arguments: JsonObject) -> ToolOutcome:
     extra = sorted(set(arguments) - {"path"})
     path = arguments.get("path")
     if extra or not isinstance(path, str) or not path:
         return failure("ToolCallError: the only argument is `path`, a non-empty string.", outcome="schema_error")
     try:
         return success(action(base, _resolve(base, path)))
-    except _Refused as error:
+    except _AccessDenied as error:
         return failure(f"ToolCallError: {error}")
     except OSError as error:
         return failure(f"ToolCallError: `{path}`: {error.strerror or type(error).__name__}.")
@@ -72,16 +72,16 @@ def _guarded(action: object, base: Path, arguments: JsonObject) -> ToolOutcome:
 
 def _resolve(base: Path, path: str) -> Path:
     if "\x00" in path:
-        raise _Refused("the path holds a NUL character.")
+        raise _AccessDenied("the path holds a NUL character.")
     real = Path(os.path.realpath(base / path))
     if real != base and base not in real.parents:
-        raise _Refused(f"`{path}` lies outside the permitted directory.")
+        raise _AccessDenied(f"`{path}` lies outside the permitted directory.")
     inside = "/" + real.relative_to(base).as_posix().lower()
     absolute = real.as_posix().lower()
     if real.name.lower().startswith(".env"):
-        raise _Refused(f"`{path}` holds secrets and is never read.")
+        raise _AccessDenied(f"`{path}` holds secrets and is never read.")
     if any(absolute.startswith(blocked) for blocked in _BLOCKED) or any(b in inside for b in _BLOCKED if "." in b):
-        raise _Refused(f"`{path}` is a system or credential location.")
+        raise _AccessDenied(f"`{path}` is a system or credential location.")
     return real
 
 
@@ -90,16 +90,16 @@ def _read(_base: Path, path: Path) -> str:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise _Refused(f"`{path.name}` is not a regular file.")
+            raise _AccessDenied(f"`{path.name}` is not a regular file.")
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise _Refused(f"`{path.name}` is larger than {MAX_FILE_BYTES} bytes.")
+        raise _AccessDenied(f"`{path.name}` is larger than {MAX_FILE_BYTES} bytes.")
     return content.decode("utf-8", "replace")
 
 
 def _list(base: Path, path: Path) -> str:
     if not path.is_dir():
-        raise _Refused(f"`{path.name}` is not a directory.")
+        raise _AccessDenied(f"`{path.name}` is not a directory.")
     entries = []
     total = 0
     for entry in sorted(os.scandir(path), key=lambda e: e.name):

@@ -1,12 +1,11 @@
 """The only place that executes a tool call.
 
-Every call, proposed by a model, recovered from text or made by ``wait_for``, goes through :meth:`ToolRunner.run`:
-look-up in the agent's own toolset, arguments, the ordered stages, the tool. Nothing it runs can raise into the loop.
+Every call, whether a model made it, it was found in a model's text, or ``wait_for`` repeats it, goes through
+:meth:`ToolRunner.run`: look-up in the agent's toolset, arguments, the middlewares in order, the tool.
 """
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,21 +22,23 @@ logger = logging.getLogger(__name__)
 
 
 class ToolRunner:
-    """Runs calls of one agent.
+    """Run the tool calls of one agent.
 
     Args:
-        toolset: What this agent may call, after all filters. A name outside it is answered, never executed.
-        stages: Outermost first. The order is fixed where agents are put together (``agent.stages``).
+        toolset: What this agent may call, after all filters. A call of any other name gets an answer and is not run.
+        middlewares: Outermost first.
         unknown_tool_hint: Added to the answer for a name that does not exist.
     """
 
-    def __init__(self, toolset: Toolset, stages: Sequence[Middleware] = (), *, unknown_tool_hint: str = "") -> None:
+    def __init__(
+        self, toolset: Toolset, middlewares: Sequence[Middleware] = (), *, unknown_tool_hint: str = ""
+    ) -> None:
         self.toolset = toolset
         self._hint = unknown_tool_hint
-        self._chain = _chain(stages)
+        self._chain = _chain(middlewares)
 
     async def run(self, call: ToolCall, context: CallContext) -> ToolOutcome:
-        """Executes ``call`` and says what came of it. Raises nothing but cancellation."""
+        """Run ``call`` and return its outcome. Raises nothing but cancellation."""
         tool = self.toolset.get(call.name)
         if tool is None:
             return failure(f"ToolCallError: {self._unknown(call.name)}")
@@ -46,11 +47,8 @@ class ToolRunner:
             return failure(f"JsonError: {arguments}", outcome="schema_error")
         try:
             return await self._chain(Invocation(tool, arguments), context)
-        except AuraError as error:
-            return failure(f"ToolCallError: {error.message}")
         except Exception as error:
-            logger.exception("tool `%s` failed", call.name)
-            return failure(f"ToolCallError: `{call.name}` failed: {type(error).__name__}")
+            return _failure_of(call.name, error)
 
     def _unknown(self, name: str) -> str:
         names = self.toolset.names
@@ -65,7 +63,7 @@ class ToolRunner:
 
 
 def parse_arguments(text: str) -> JsonObject | str:
-    """The object in ``text``, or a sentence saying why there is none.
+    """Parse the arguments of a call: the object in ``text``, or a sentence saying why there is none.
 
     An empty text is an empty object; a JSON string that holds an object is unwrapped.
     """
@@ -84,29 +82,32 @@ def parse_arguments(text: str) -> JsonObject | str:
     return value
 
 
-def _chain(stages: Sequence[Middleware]) -> Next:
+def _failure_of(name: str, error: Exception) -> ToolOutcome:
+    if isinstance(error, AuraError):
+        return failure(f"ToolCallError: {error.message}")
+    logger.error("tool `%s` failed", name, exc_info=error)
+    return failure(f"ToolCallError: `{name}` failed: {type(error).__name__}")
+
+
+def _chain(middlewares: Sequence[Middleware]) -> Next:
     async def call_tool(invocation: Invocation, context: CallContext) -> ToolOutcome:
         if not invocation.tool.annotations.read_only:
             context.run.note_side_effect()
         try:
             outcome = await invocation.tool.call(invocation.arguments, context)
-        except asyncio.CancelledError:
-            raise
-        except AuraError as error:
-            return failure(f"ToolCallError: {error.message}")
         except Exception as error:
-            logger.exception("tool `%s` failed", invocation.tool.name)
-            return failure(f"ToolCallError: `{invocation.tool.name}` failed: {type(error).__name__}")
+            # Caught here as well as around the chain, so that middlewares see an outcome and not an exception.
+            return _failure_of(invocation.tool.name, error)
         return replace(outcome, meta={**outcome.meta, "raw_digest": hash(outcome.text)})
 
     following: Next = call_tool
-    for stage in reversed(stages):
-        following = _bind(stage, following)
+    for middleware in reversed(middlewares):
+        following = _bind(middleware, following)
     return following
 
 
-def _bind(stage: Middleware, next_: Next) -> Next:
-    async def run_stage(invocation: Invocation, context: CallContext) -> ToolOutcome:
-        return await stage(invocation, context, next_)
+def _bind(middleware: Middleware, next_: Next) -> Next:
+    async def run_middleware(invocation: Invocation, context: CallContext) -> ToolOutcome:
+        return await middleware(invocation, context, next_)
 
-    return run_stage
+    return run_middleware

@@ -46,16 +46,16 @@ class Toolset:
         return tuple(self._tools)
 
 
-def permitted(tools: Iterable[Tool], patterns: Sequence[str] | None) -> tuple[Tool, ...]:
-    """The tools whose public name matches a pattern: ``None`` permits all, an empty list none."""
+def filter_tools(tools: Iterable[Tool], patterns: Sequence[str] | None) -> tuple[Tool, ...]:
+    """Return the tools whose public name matches a pattern: ``None`` permits all, an empty list none."""
     if patterns is None:
         return tuple(tools)
     globs = [Glob(pattern) for pattern in patterns]
     return tuple(tool for tool in tools if any(glob.matches(tool.name) for glob in globs))
 
 
-def unmatched(tools: Iterable[Tool], patterns: Sequence[str] | None) -> tuple[str, ...]:
-    """Patterns that match no tool at all (``WARN-FI01``)."""
+def unmatched_patterns(tools: Iterable[Tool], patterns: Sequence[str] | None) -> tuple[str, ...]:
+    """The patterns that match no tool at all."""
     names = [tool.name for tool in tools]
     return tuple(p for p in patterns or () if not any(Glob(p).matches(name) for name in names))
 

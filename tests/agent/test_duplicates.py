@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aura_py.agent.duplicates import ABORT_MARKER, GUIDANCE_MARKER, DuplicateGuard, fingerprint
 from aura_py.tools.contract import CallContext, Invocation, Next, ToolOutcome, failure, success
-from tests.agent.stages import Scenario
+from tests.agent.scenario import Scenario
 
 
 def kinds(texts: list[str]) -> list[str]:

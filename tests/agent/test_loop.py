@@ -21,7 +21,7 @@ from aura_py.messages import FinishReason, JsonObject, Reasoning, ToolCall, user
 from aura_py.tools.contract import BuiltinTool, CallContext, Tool, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset
-from tests.agent.stages import call_context
+from tests.agent.scenario import call_context
 from tests.llm.fakes import Says, Script, answer
 
 Rule = Mapping[str, Any]

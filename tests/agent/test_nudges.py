@@ -6,7 +6,7 @@ import pytest
 
 from aura_py.agent.nudges import TurnNudges
 from aura_py.tools.contract import success
-from tests.agent.stages import Scenario
+from tests.agent.scenario import Scenario
 
 OK = [success("data")]
 

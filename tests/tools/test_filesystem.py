@@ -13,7 +13,7 @@ from aura_py.tools.contract import ToolOutcome
 from aura_py.tools.filesystem import MAX_FILE_BYTES, filesystem_tools
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset
-from tests.agent.stages import call_context
+from tests.agent.scenario import call_context
 
 
 @pytest.fixture

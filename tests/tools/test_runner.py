@@ -11,7 +11,7 @@ from aura_py.messages import JsonObject, ToolCall
 from aura_py.tools.contract import Annotations, BuiltinTool, CallContext, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner, parse_arguments
 from aura_py.tools.toolset import Toolset
-from tests.agent.stages import Scenario, call_context
+from tests.agent.scenario import Scenario, call_context
 
 
 def runner(handler: object) -> ToolRunner:
