@@ -177,12 +177,34 @@ class Formats:
         if text.startswith(FUNCTION, at):
             return self._function(text, at, final)
         if text[at] not in "{[":
-            return Found(start + len(TOOL_CALL))
+            return self._keyed(text, start, at)
         body_end = _balanced(text, at)
         if body_end is None:
             return NEED_MORE
         end = _closed(text, body_end, TOOL_CALL_END, final)
         return NEED_MORE if end is None else Found(end, tuple(self._json(text[at:body_end])))
+
+    def _keyed(self, text: str, start: int, at: int) -> Found | None:
+        """GLM's form: the name, then a tag for each key and each value."""
+        word = _MARKED_NAME.match(text, at)
+        after = _skip(text, word.end()) if word is not None else at
+        rest = text[after : after + len(TOOL_CALL_END)]
+        if word is None or not any(
+            tag.startswith(rest) or rest.startswith(tag) for tag in ("<arg_key>", TOOL_CALL_END)
+        ):
+            return Found(start + len(TOOL_CALL))
+        closer = text.find(TOOL_CALL_END, after)
+        if closer == -1:
+            return NEED_MORE
+        name, end = word.group(), closer + len(TOOL_CALL_END)
+        if name not in self._tools:
+            return Found(end)
+        arguments: dict[str, object] = {}
+        for pair in text[after:closer].split("<arg_key>")[1:]:
+            key, _, value = pair.partition("</arg_key>")
+            value = value.partition("<arg_value>")[2].partition("</arg_value>")[0]
+            arguments[key.strip()] = read(value.strip(), key.strip(), self._tools[name])
+        return Found(end, (Wrote(name, arguments),))
 
     def _function(self, text: str, start: int, final: bool) -> Found | None:
         head = _FUNCTION.match(text, start)

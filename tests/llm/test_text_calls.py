@@ -143,6 +143,12 @@ MORE = {
         [("nav", {"a": "</function>"})],
     ),
     "Llama's function without its end": ('<function=nav>{"a": 1} done', "done", [("nav", {"a": 1})]),
+    "GLM's keys and values": (
+        "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n<arg_key>days</arg_key>\n"
+        "<arg_value>3</arg_value>\n</tool_call><tool_call>nav</tool_call>",
+        "",
+        [("get_weather", {"city": "Oslo", "days": 3}), ("nav", {})],
+    ),
     "Mistral's list": ('[TOOL_CALLS] [{"name":"nav","arguments":{"a":1}},{"name":"my-tool"}]', "", NAV_AND_MY_TOOL),
     "Mistral's names": ('[TOOL_CALLS]nav{"a":1}[TOOL_CALLS]my-tool{}', "", NAV_AND_MY_TOOL),
     "Mistral's names with marks": (
@@ -202,6 +208,7 @@ PROSE = {
     "an unclosed Qwen call": "<function=nav><parameter=a>1</parameter>",
     "a Qwen call of an unknown name": "<function=rm><parameter=a>1</parameter></function>",
     "positional arguments": "[nav(1, 2)]",
+    "a sentence about Hermes' mark": "<tool_call> is a tag, </tool_call> its end",
     "a sentence about Mistral's mark": "[TOOL_CALLS] is how Mistral begins calls, [TOOL_CALLS",
     "Python after Llama's mark": "<|python_tag|>print(nav(1))",
     "an unknown name after a mark": '<|tool_call|>[{"name":"rm_rf","arguments":{}}]',
