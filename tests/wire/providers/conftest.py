@@ -59,6 +59,8 @@ class Fakes:
 
 @pytest.fixture(scope="session")
 def fakes() -> Iterator[Fakes]:
+    # A server builds its models before it serves; here that would hold the event loop for a fifth of a second.
+    import_module("boto3").Session(region_name="eu-west-1")
     with ExitStack() as stack:
         yield Fakes(stack)
 
