@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
 from aura_py.mcp.arguments import SchemaCheck
-from aura_py.mcp.attachment import Lease, McpAttachment
+from aura_py.mcp.attachment import Lease
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
 from aura_py.mcp.dispatcher import RequestHooks, is_connection_closed
@@ -41,46 +42,35 @@ class ToolChanged(Exception):
 
 
 class PendingCall:
-    """A call that is being made: what is needed to end it and to tell its server."""
+    """A call on its way: its time limit, which progress extends, and what is needed to tell its server to stop."""
 
     def __init__(self, connection: Connection, public_name: str, seconds: int, context: CallContext) -> None:
         self.scope = anyio.CancelScope()
         self.connection = connection
         self.request_id = connection.new_id()
         self.hooks = RequestHooks(self._sent, self._progress)
-        self.ended = False
+        self.done = False
         self._name = public_name
         self._seconds = seconds
         self._context = context
-        self._cancelled = False
-        self._done = False
 
-    async def cancel_on_server(self, reason: str) -> bool:
-        """Tells the server once that nobody waits any more; true if a notification went out."""
-        if self._cancelled or self._done or not self.hooks.was_sent:
-            return False
-        self._cancelled = True
+    async def cancel_on_server(self, reason: str) -> None:
+        """Tell the server, if it has the call, that nobody waits for it any more."""
+        self.done = True
+        if not self.hooks.was_sent:
+            return
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + NOTIFY_SECONDS) as scope:
             await self.connection.notify_cancelled(self.request_id, reason)
         if scope.cancelled_caught:
             log.warning("MCP server `%s` did not take a cancellation in time", self.connection.name)
             self.connection.close()
-            return False
-        return True
-
-    def end(self) -> None:
-        self.ended = True
-        self.scope.cancel()
-
-    def finish(self) -> None:
-        self._done = True
 
     def _sent(self) -> None:
         self._restart_clock()
         self._context.started(self.request_id)
 
     def _progress(self, progress: float, total: float | None, message: str | None) -> None:
-        if self._done or self._cancelled:
+        if self.done:
             return
         self._restart_clock()
         context = self._context
@@ -103,37 +93,32 @@ class PendingCall:
 
 
 async def call_tool(
-    attachment: McpAttachment,
-    lease: Lease,
-    tool: ServerTool,
-    public_name: str,
-    arguments: JsonObject,
-    context: CallContext,
+    lease: Lease, tool: ServerTool, public_name: str, arguments: JsonObject, context: CallContext
 ) -> ToolOutcome:
-    """Makes the call; every failure becomes an outcome, cancellation from outside passes through."""
+    """Make the call. Every failure becomes an outcome; cancellation passes through, once the server has been told
+    ``RunContext.stop_reason``."""
     repeatable = tool.annotations.read_only or tool.annotations.idempotent
     for attempt in (1, 2):
-        if attachment.cancelled:
+        connection = await lease.usable_connection()
+        if lease.released:
             return cancelled()
-        connection = await lease.live()
         if connection is None:
             return transport_failure(f"MCP server `{lease.name}` is not available: {lease.failure}")
         try:
-            return await _attempt(attachment, lease, connection, tool, public_name, arguments, context)
-        except SessionLost as gone:
+            return await _attempt(lease, connection, tool, public_name, arguments, context)
+        except SessionLost as lost:
             connection.close()
-            log.info("MCP server `%s` has forgotten the session (%s)", lease.name, gone)
-            if attempt == 2 or not (gone.refused or repeatable):
-                return transport_failure(str(gone))
-        except ToolChanged as stale:
+            log.info("MCP server `%s` has forgotten the session (%s)", lease.name, lost)
+            if attempt == 2 or not (lost.refused or repeatable):
+                return transport_failure(str(lost))
+        except ToolChanged as changed:
             if attempt == 2:
-                return rpc_failure(str(stale), HEADER_MISMATCH)
+                return rpc_failure(str(changed), HEADER_MISMATCH)
             await connection.refresh()
     raise AssertionError("unreachable")
 
 
 async def _attempt(
-    attachment: McpAttachment,
     lease: Lease,
     connection: Connection,
     tool: ServerTool,
@@ -143,27 +128,20 @@ async def _attempt(
 ) -> ToolOutcome:
     seconds = lease.server.tool_timeout_secs
     call = PendingCall(connection, public_name, seconds, context)
-    with attachment.track(call):
-        try:
-            with call.scope:
-                async with lease.limit:
-                    if connection.serial is None:
-                        return await _send(lease, connection, call, tool, arguments, context)
-                    async with connection.serial:
-                        return await _send(lease, connection, call, tool, arguments, context)
-            if call.ended:
-                return cancelled()
-            await call.cancel_on_server(f"no answer within {seconds} s")
-            return transport_failure(
-                f"MCP server `{lease.name}` did not answer within {seconds} s (`tool_timeout_secs`); "
-                "the call was cancelled"
-            )
-        except anyio.get_cancelled_exc_class():
-            await call.cancel_on_server(context.run.stop_reason())
-            raise
-        finally:
-            call.finish()
-            connection.take_http_failure(call.request_id)
+    try:
+        with call.scope:
+            async with lease.limit, connection.serial or nullcontext():
+                return await _send(lease, connection, call, tool, arguments, context)
+        await call.cancel_on_server(f"no answer within {seconds} s")
+        return transport_failure(
+            f"MCP server `{lease.name}` did not answer within {seconds} s (`tool_timeout_secs`); the call was cancelled"
+        )
+    except anyio.get_cancelled_exc_class():
+        await call.cancel_on_server(context.run.stop_reason())
+        raise
+    finally:
+        call.done = True
+        connection.take_http_failure(call.request_id)
 
 
 async def _send(

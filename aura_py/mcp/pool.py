@@ -132,11 +132,9 @@ class McpPool:
                     )
         except BaseException:
             for lease in leases:
-                lease.close()
+                lease.release()
             raise
-        attachment = McpAttachment(leases, _statuses(leases, prepared))
-        attachment.tools = tuple(_bind(attachment, leases, prepared, reserved))
-        return attachment
+        return McpAttachment(leases, _statuses(leases, prepared), tuple(_bind(leases, prepared, reserved)))
 
     async def probe(
         self,
@@ -166,7 +164,7 @@ class McpPool:
                 tools = tuple(describe(offer) for offer in prepared.tools) if lease.connection else None
                 found[name] = ServerInfo(status, tools)
             finally:
-                lease.close()
+                lease.release()
 
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as tasks:
@@ -189,7 +187,7 @@ class McpPool:
         if connection is not None and connection.usable:
             connection.refresh_if_old()
             self._connections.move_to_end(lease.key)
-            lease.take(connection)
+            lease.attach(connection)
         return lease
 
     async def _connect_all(self, leases: Sequence[Lease]) -> None:
@@ -203,7 +201,7 @@ class McpPool:
 
     async def connect(self, lease: Lease) -> None:
         """Gives ``lease`` a usable connection, or a reason why there is none."""
-        lease.drop()
+        lease.detach()
         failure = self._failures.get(lease.key)
         if failure is not None and anyio.current_time() < failure.until:
             lease.failure = failure.reason
@@ -213,7 +211,7 @@ class McpPool:
             connection = await self._open(lease)
         await connection.settled.wait()
         if connection.usable:
-            lease.take(connection)
+            lease.attach(connection)
         else:
             lease.failure = connection.failure or reasons.timed_out(lease.server.connect_timeout_secs)
 
@@ -304,9 +302,7 @@ def _statuses(leases: Sequence[Lease], prepared: Sequence[PreparedTools]) -> tup
     return tuple(sorted(found, key=lambda status: status.server_name))
 
 
-def _bind(
-    attachment: McpAttachment, leases: Sequence[Lease], prepared: Sequence[PreparedTools], reserved: Collection[str]
-) -> list[McpTool]:
+def _bind(leases: Sequence[Lease], prepared: Sequence[PreparedTools], reserved: Collection[str]) -> list[McpTool]:
     if not any(of_server.tools for of_server in prepared):
         return []
     from aura_py.mcp.calls import call_tool
@@ -317,7 +313,7 @@ def _bind(
     )
     tools: list[McpTool] = []
     for lease, of_server, public in zip(leases, prepared, names, strict=True):
-        send = partial(call_tool, attachment, lease)
+        send = partial(call_tool, lease)
         tools.extend(
             McpTool(name, offer.parameters, lease.name, offer.tool, send, offer.renamed)
             for name, offer in zip(public, of_server.tools, strict=True)
