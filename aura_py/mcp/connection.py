@@ -66,7 +66,6 @@ class Connection:
         *,
         idle_ttl: float,
         list_ttl: float,
-        on_end: Callable[[Connection], None],
     ) -> None:
         self.key = key
         self.name = name
@@ -84,7 +83,6 @@ class Connection:
         self._headers = headers
         self._idle_ttl = idle_ttl
         self._list_ttl = list_ttl
-        self._on_end = on_end
         self._diagnostics = TransportDiagnostics()
         self._session: ClientSession | None = None
         self._dispatcher: CallDispatcher | None = None
@@ -165,18 +163,13 @@ class Connection:
     def take_http_failure(self, request_id: int) -> HttpFailure | None:
         return self._diagnostics.take(request_id)
 
-    async def relist(self) -> ToolList:
-        """Reads the tools now."""
-        session, _ = self._session_and_dispatcher()
-        tool_list = await list_tools(self.name, session)
-        self.tool_list, self.listed_at, self._stale = tool_list, anyio.current_time(), False
-        return tool_list
-
     async def refresh(self) -> None:
         """Reads the tools now; a server that cannot list them any more loses its connection."""
+        self._stale = False
         try:
             with anyio.fail_after(self.server.connect_timeout_secs or None):
-                await self.relist()
+                self.tool_list = await list_tools(self.name, self._session_and_dispatcher()[0])
+            self.listed_at = anyio.current_time()
         except (MCPError, ValidationError, TimeoutError) as error:
             log.warning("MCP server `%s` did not list its tools again: %s", self.name, error or "no answer in time")
             self.close()
@@ -204,7 +197,7 @@ class Connection:
         with anyio.CancelScope(deadline=deadline) as scope:
             self._scope = scope
             async with open_transport(self.name, self.server, self._headers, self._diagnostics) as (read, write):
-                dispatcher = CallDispatcher(self.name, read, write)
+                dispatcher = CallDispatcher(self.name, read, write, self._closed)
                 session = ClientSession(
                     dispatcher=dispatcher,
                     client_info=Implementation(name="aura", version=__version__),
@@ -228,15 +221,14 @@ class Connection:
                     if not again:
                         scope.deadline = math.inf
                         self._ready(session, dispatcher, tool_list)
-                        await self._stay_open(session, dispatcher)
+                        await self._stay_open(session)
                         scope.deadline = anyio.current_time() + _CLOSE_SECONDS
         if scope.cancelled_caught:
             self._time_out()
         return again
 
-    async def _stay_open(self, session: ClientSession, dispatcher: CallDispatcher) -> None:
+    async def _stay_open(self, session: ClientSession) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._wake_when_over, dispatcher)
             capabilities = session.server_capabilities
             if (
                 session.protocol_version in MODERN_PROTOCOL_VERSIONS
@@ -245,9 +237,7 @@ class Connection:
                 and capabilities.tools.list_changed
             ):
                 tasks.start_soon(self._listen, session)
-            while not dispatcher.over.is_set():
-                if self._aborted or (self._closing and self.calls == 0):
-                    break
+            while not (self.over or self._aborted or (self._closing and self.calls == 0)):
                 if self._stale and not self._closing:
                     await self.refresh()
                 self._wake = anyio.Event()
@@ -258,19 +248,14 @@ class Connection:
                     await self._wake.wait()
                 if idle.cancelled_caught and not self.users and not self.calls:
                     break
-            if dispatcher.over.is_set() and not self._closing:
+            if self.over and not self._closing:
                 log.warning(
                     "MCP server `%s` went away (%s); it is connected again when it is needed",
                     self.name,
                     self._diagnostics.ending or "the connection ended",
                 )
-            self._end()
+            self.over = True
             tasks.cancel_scope.cancel()
-
-    async def _wake_when_over(self, dispatcher: CallDispatcher) -> None:
-        await dispatcher.over.wait()
-        self.over = True
-        self._wake.set()
 
     async def _listen(self, session: ClientSession) -> None:
         pause = _FIRST_PAUSE
@@ -292,6 +277,10 @@ class Connection:
     async def _on_message(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
             self._list_changed()
+
+    def _closed(self) -> None:
+        self.over = True
+        self._wake.set()
 
     def _list_changed(self) -> None:
         self._stale = True
@@ -323,8 +312,6 @@ class Connection:
     def _end(self) -> None:
         self.over = True
         self.settled.set()
-        on_end, self._on_end = self._on_end, _nothing
-        on_end(self)
 
     def _reason(self, error: BaseException | None) -> str:
         failure = self._diagnostics.first_failure
@@ -342,10 +329,6 @@ class Connection:
         if self._session is None or self._dispatcher is None or self.over:
             raise MCPError(code=CONNECTION_CLOSED, message="Connection closed")
         return self._session, self._dispatcher
-
-
-def _nothing(_connection: Connection) -> None:
-    return
 
 
 async def _negotiate(session: ClientSession, era: Era, patience: float) -> bool:

@@ -83,10 +83,11 @@ class CallDispatcher(JSONRPCDispatcher):
         name: str,
         read_stream: ReadStream[SessionMessage | Exception],
         write_stream: WriteStream[SessionMessage],
+        on_close: Callable[[], None],
     ) -> None:
         self.hooks: dict[int, RequestHooks] = {}
         super().__init__(read_stream, _WriteStream(write_stream, self.hooks))
-        self.over = anyio.Event()
+        self._on_close = on_close
         self.repair_page: Callable[[dict[str, Any]], None] = lambda _result: None
         self.repair_result: Callable[[dict[str, Any]], None] = lambda _result: None
         self._name = name
@@ -138,7 +139,7 @@ class CallDispatcher(JSONRPCDispatcher):
         try:
             await super().run(on_request, on_notify, intercept, task_status=task_status)
         finally:
-            self.over.set()
+            self._on_close()
 
     def _progress(self, params: Mapping[str, Any]) -> None:
         token, progress = params.get("progressToken"), params.get("progress")

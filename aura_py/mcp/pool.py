@@ -233,7 +233,6 @@ class McpPool:
             lease.headers,
             idle_ttl=self._idle_ttl,
             list_ttl=self._list_ttl,
-            on_end=self._ended,
         )
         self._connections[lease.key] = connection
         self._owned.add(connection)
@@ -242,11 +241,16 @@ class McpPool:
 
     async def _own(self, connection: Connection) -> None:
         try:
-            async with anyio.create_task_group() as tasks, self._connecting:
-                tasks.start_soon(connection.run)
-                with anyio.move_on_after(_CONNECTING_SECONDS):
-                    await connection.settled.wait()
+            async with anyio.create_task_group() as tasks:
+                async with self._connecting:
+                    tasks.start_soon(connection.run)
+                    with anyio.move_on_after(_CONNECTING_SECONDS):
+                        await connection.settled.wait()
+                await connection.settled.wait()
+                self._remember(connection)
         finally:
+            if self._connections.get(connection.key) is connection:
+                del self._connections[connection.key]
             self._owned.discard(connection)
             self._ended_one.set()
 
@@ -260,15 +264,11 @@ class McpPool:
             connection.close()
             del self._connections[connection.key]
 
-    def _ended(self, connection: Connection) -> None:
-        if self._connections.get(connection.key) is connection:
-            del self._connections[connection.key]
-        if connection.tool_list is not None:
-            self._failures.pop(connection.key, None)
-            return
+    def _remember(self, connection: Connection) -> None:
+        """Keep the reason of a failure, and for how long nobody has to try again."""
+        before = self._failures.pop(connection.key, None)
         if connection.failure is None:
             return
-        before = self._failures.pop(connection.key, None)
         first = _FIRST_BACKOFF_AFTER_TIMEOUT if connection.timed_out else _FIRST_BACKOFF
         backoff = min(_LONGEST_BACKOFF, max(first, before.backoff * 2 if before else 0.0))
         self._failures[connection.key] = _Failure(connection.failure, anyio.current_time() + backoff, backoff)
