@@ -13,7 +13,7 @@ from math import ceil
 from threading import Lock
 
 from aura_py.messages import ImagePart, Message, Usage
-from aura_py.scratchpad.replies import Counter
+from aura_py.scratchpad.results import Counter
 
 _LEAST_TOKENS = 500
 _PLAUSIBLE = (Fraction(1, 2), Fraction(3))

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
 from math import isfinite
-from typing import Any, cast
+from typing import Any
 
 from aura_py.messages import Json
 from aura_py.scratchpad.columns import MISSING, Missing, Value
@@ -29,31 +28,15 @@ _CONDITION = re.compile(
 _AGGREGATE = re.compile(r"\s*(count|min|max|sum|avg)\s*(?:[(:]\s*([^()]*?)\s*\)?)?\s*", re.IGNORECASE)
 
 
-_NUMBERS = {int, float}
 _LONGEST_NUMBER = 400
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_FRACTION = re.compile(r"[.eE]")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-_INFINITIES = frozenset({float("inf"), float("-inf")})
-UNSORTED: tuple[int, float | str] = (3, 0)
-"""The key of values without a place in an order."""
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "=": operator.eq,
-    "!=": operator.ne,
-}
-
-
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
 _COMBINE: dict[str, Callable[[list[float]], float]] = {
-    "min": min,
-    "max": max,
-    "sum": sum,
-    "avg": lambda numbers: sum(numbers) / len(numbers),
-}
+    "min": min, "max": max, "sum": sum, "avg": lambda numbers: sum(numbers) / len(numbers),
+}  # fmt: skip
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,44 +48,32 @@ class Condition:
     @property
     def is_numeric(self) -> bool:
         """Whether values are compared with a number, so that those which are not finite are left out."""
-        return self.operator in _COMPARE and number(self.operand) is not None
+        return self.operator not in ("exists", "missing", "contains") and number(self.operand) is not None
 
     def test(self) -> Callable[[Value], bool]:
         """Whether a value meets the condition, as a function made for this operator and operand."""
         operator, operand = self.operator, self.operand
         if operator in ("exists", "missing"):
             return lambda value: isinstance(value, Missing) == (operator == "missing")
-        if operator in ("==", "=", "!="):
-            equal = _equality(operand)
-            if operator != "!=":
-                return equal
-            if self.is_numeric:
-                return lambda value: not equal(value) and not is_not_finite(value)
-            return lambda value: not equal(value)
         if operator == "contains":
             return lambda value: _contains(value, operand)
-        return _ordering(operand, _COMPARE[operator])
-
-    def passing(self, column: Sequence[Value]) -> Iterable[bool]:
-        """``test`` of every value; numbers beside a number are compared without a call each."""
-        compare = _COMPARE.get(self.operator)
-        operand = self.operand
-        if (
-            compare is not None
-            and type(operand) in _NUMBERS
-            and set(map(type, column)) <= _NUMBERS
-            and _INFINITIES.isdisjoint(cast("Sequence[float]", column))
-        ):
-            return map(compare, cast("Sequence[float]", column), repeat(cast("float", operand)))
-        return map(self.test(), column)
+        if operator in _ORDER:
+            return _ordering(operand, _ORDER[operator])
+        equal = _equality(operand)
+        if operator != "!=":
+            return equal
+        if self.is_numeric:
+            return lambda value: not equal(value) and not is_not_finite(value)
+        return lambda value: not equal(value)
 
 
 def number(value: Value) -> float | None:
     """The finite number that a value is, or holds as text."""
     if type(value) is str:
-        if len(value) > _LONGEST_NUMBER or _NUMBER.fullmatch(value) is None:
+        written = _NUMBER.fullmatch(value) if len(value) <= _LONGEST_NUMBER else None
+        if written is None:
             return None
-        value = float(value) if _FRACTION.search(value) else int(value)
+        value = int(value) if value.strip("+-").isdigit() else float(value)
     if type(value) is int:
         return value
     return value if type(value) is float and isfinite(value) else None
@@ -110,13 +81,11 @@ def number(value: Value) -> float | None:
 
 def is_not_finite(value: Value) -> bool:
     """Whether a value stands for NaN or an infinity."""
-    if type(value) is float:
-        return not isfinite(value)
-    if type(value) is not str or len(value) > _LONGEST_NUMBER:
-        return False
-    if _NOT_FINITE.fullmatch(value) is not None:
-        return True
-    return _NUMBER.fullmatch(value) is not None and _FRACTION.search(value) is not None and not isfinite(float(value))
+    if type(value) is str and len(value) <= _LONGEST_NUMBER:
+        if _NOT_FINITE.fullmatch(value) is not None:
+            return True
+        value = float(value) if _NUMBER.fullmatch(value) is not None else None
+    return type(value) is float and not isfinite(value)
 
 
 def conditions(text: str) -> list[Condition]:
@@ -201,15 +170,28 @@ def _ordering(operand: Json, compare: Callable[[Any, Any], bool]) -> Callable[[V
 
 
 def sort_key(value: Value) -> tuple[int, float | str]:
-    """Numbers, then texts, then everything else; what has no place in an order comes last."""
+    """Numbers, then texts, then everything else; 3 in front is for what has no place in an order."""
     if isinstance(value, Missing) or value is None or is_not_finite(value):
-        return UNSORTED
+        return 3, 0
     if isinstance(value, bool):
-        return 0, float(value)
+        return 0, value
     found = number(value)
     if found is not None:
         return 1, found
     return 2, value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def sort_order(text: str) -> tuple[str, bool]:
+    """The field of ``sort_by``, and whether it goes from high to low: ``-price``, ``price desc``."""
+    field = text.strip()
+    descending = field.startswith("-")
+    field = field.removeprefix("-").strip()
+    front, _, last = field.rpartition(" ")
+    if front.strip() and last.lower() in ("asc", "desc"):
+        field, descending = front.strip(), descending or last.lower() == "desc"
+    if not field:
+        raise HardError("invalid argument: `sort_by` names no field; give for example `-metadata.score`")
+    return field, descending
 
 
 @dataclass(slots=True, frozen=True)
@@ -223,6 +205,8 @@ class Aggregate:
 
 def aggregates(text: str) -> list[Aggregate]:
     """``count, sum(price), max(metadata.score)``."""
+    if len(text) > _LONGEST:
+        raise HardError(f"invalid argument: `aggregate` has {len(text)} characters; at most {_LONGEST} are allowed")
     found: list[Aggregate] = []
     for part in text.split(","):
         match = _AGGREGATE.fullmatch(part)
@@ -236,30 +220,22 @@ def aggregates(text: str) -> list[Aggregate]:
     return found
 
 
-@dataclass(slots=True, frozen=True)
-class Combined:
-    """The result of an aggregate, and how many values it could not take in."""
+def combine(function: str, column: list[Value]) -> tuple[Json, int]:
+    """One aggregate of a column, over its finite numbers, and how many values it had to leave out.
 
-    value: Json
-    left_out: int = 0
-
-
-def combine(function: str, column: list[Value]) -> Combined:
-    """One aggregate of a column, over its finite numbers. Where there are none, texts have a ``min`` and a ``max``.
-
-    A result beyond what a number can be is ``None``. Values that are missing or null are not there; others that are no
-    finite numbers are left out, and counted.
+    Missing and null values are not there. Where there are no numbers, texts have a ``min`` and a ``max``. A result
+    beyond what a number can be is ``None``.
     """
     if function == "count":
-        return Combined(len(column) - column.count(MISSING))
+        return len(column) - column.count(MISSING), 0
     present = [value for value in column if value is not None and not isinstance(value, Missing)]
     numbers = [found for value in present if (found := number(value)) is not None]
     if not numbers and function in ("min", "max"):
         texts = [value for value in present if isinstance(value, str) and not is_not_finite(value)]
         choose: Callable[[list[str]], str] = min if function == "min" else max
-        return Combined(choose(texts) if texts else None, len(present) - len(texts))
+        return choose(texts) if texts else None, len(present) - len(texts)
     try:
-        value = _COMBINE[function](numbers) if numbers else None
+        total = _COMBINE[function](numbers) if numbers else None
     except OverflowError:
-        value = None
-    return Combined(None if value is None or is_not_finite(value) else value, len(present) - len(numbers))
+        total = None
+    return number(total), len(present) - len(numbers)

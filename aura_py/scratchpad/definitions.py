@@ -13,10 +13,10 @@ from aura_py.scratchpad.item_schema import item_schema
 from aura_py.scratchpad.iteration import iterate_over
 from aura_py.scratchpad.listing import list_files
 from aura_py.scratchpad.outline import schema
-from aura_py.scratchpad.replies import Desk
+from aura_py.scratchpad.results import ExplorationContext
 from aura_py.scratchpad.search import grep
 
-Explore = Callable[[Desk, Arguments], str]
+Explore = Callable[[ExplorationContext, Arguments], str]
 
 
 @dataclass(slots=True, frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from aura_py.scratchpad.confinement import OutsideError
 from aura_py.scratchpad.pointer import pointer
-from aura_py.scratchpad.replies import Counter, Desk
+from aura_py.scratchpad.results import Counter, ExplorationContext
 from aura_py.scratchpad.store import summary
 from aura_py.scratchpad.threads import in_thread
 from aura_py.tools.contract import CallContext, Invocation, Next, ToolOutcome
@@ -25,8 +25,8 @@ _SAMPLES, _SAMPLE = 8, 4096
 class Interception:
     """Parks what is over its tool's threshold, and what would not fit the remaining budget whoever made it."""
 
-    def __init__(self, desk: Desk, thresholds: Mapping[str, int], default: int | None) -> None:
-        self._desk = desk
+    def __init__(self, exploration: ExplorationContext, thresholds: Mapping[str, int], default: int | None) -> None:
+        self._exploration = exploration
         self._thresholds = thresholds
         self._default = default
 
@@ -56,34 +56,36 @@ class Interception:
         return self._park(outcome, invocation, context, threshold)
 
     def _is_too_large(self, text: str, threshold: int | None) -> bool:
-        desk = self._desk
-        if threshold is not None and (threshold <= 0 or desk.plain.exceeds(text, threshold - 1)):
+        exploration = self._exploration
+        if threshold is not None and (threshold <= 0 or exploration.plain.exceeds(text, threshold - 1)):
             return True
-        room = desk.budget.room
+        room = exploration.budget.room
         tokens = len(text) // 2 + 1
         if len(text) > _SHORT or not text.isascii() or 4 * tokens > room:
-            tokens = desk.counter.count_up_to(text, room)
-        return not desk.budget.admit_inline(tokens)
+            tokens = exploration.counter.count_up_to(text, room)
+        return not exploration.budget.admit_inline(tokens)
 
     def _park(
         self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None
     ) -> ToolOutcome:
-        text = outcome.text
-        tokens = estimate(self._desk.plain, text)
+        text, plain = outcome.text, self._exploration.plain
+        tokens = estimate(plain, text)
         try:
-            file, message = self._desk.store.save(
+            file, message = self._exploration.store.save(
                 text,
                 tool=invocation.tool.name,
                 arguments=summary(invocation.arguments),
-                tokens=lambda other: tokens if other is text else estimate(self._desk.plain, other),
-                describe=lambda saved: pointer(saved, self._desk.plain, tokens if threshold is None else threshold),
+                tokens=lambda other: tokens if other is text else estimate(plain, other),
+                describe=lambda saved: pointer(
+                    saved, self._exploration.plain, tokens if threshold is None else threshold
+                ),
                 initiator=context.initiator,
                 task=context.task_id or 0,
                 attempt=context.attempt,
             )
         except (OSError, OutsideError) as error:
             return self._unsaved(outcome, invocation.tool.name, tokens, error)
-        self._desk.budget.note_intercepted(tokens)
+        self._exploration.budget.note_intercepted(tokens)
         meta = {**outcome.meta, "parked": file}
         return replace(outcome, text=message, structured=None, meta=meta)
 
@@ -92,7 +94,7 @@ class Interception:
         _log.warning("the output of tool `%s` could not be saved to the scratchpad: %s", tool, error)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         notice = f"[scratchpad: failed to save the output of '{tool}' (~{tokens} tokens): {reason}. "
-        budget, counter, text = self._desk.budget, self._desk.counter, outcome.text
+        budget, counter, text = self._exploration.budget, self._exploration.counter, outcome.text
         if budget.admit_inline(counter.count_up_to(text, budget.room)):
             return replace(outcome, text=f"{notice}The whole output follows.]\n\n{text}")
         limit = max(0, min(budget.per_call, budget.room // 2))

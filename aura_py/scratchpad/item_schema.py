@@ -11,8 +11,8 @@ from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.columns import batches
 from aura_py.scratchpad.errors import HardError
 from aura_py.scratchpad.json_values import JsonValue
-from aura_py.scratchpad.locate import arrays_at
-from aura_py.scratchpad.replies import Desk, Reply, answer
+from aura_py.scratchpad.locate import Lookup
+from aura_py.scratchpad.results import ExplorationContext, Result, answer
 
 _TRUNCATED = "<...truncated>"
 _DEEPEST = 32
@@ -85,12 +85,12 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}{addresses.join('$', name)[1:].removeprefix('.')}"
 
 
-def item_schema(desk: Desk, arguments: Arguments) -> str:
+def item_schema(context: ExplorationContext, arguments: Arguments) -> str:
     file, requested = arguments.text("file"), arguments.text("path")
     windowed = arguments.has("offset") or arguments.has("limit")
     offset = arguments.count("offset", 0)
     limit = arguments.count("limit", 1 << 53, least=1)
-    arrays = arrays_at(desk, file, requested)
+    arrays = Lookup(context, file, requested).arrays()
     path = arrays[0][0] if len(arrays) == 1 else requested
     if windowed and len(arrays) != 1:
         raise HardError("invalid argument: `offset` and `limit` need a path to one array, without `*`")
@@ -104,23 +104,18 @@ def item_schema(desk: Desk, arguments: Arguments) -> str:
     scanned = f"(window: items [{first}..{first + size}) of {total} total)" if windowed else f"({total} items)"
     suffix = "items in window" if windowed else "items"
     rows = [f"{key:<40}{kinds:<20}{times}/{size or 1} {suffix}" for key, kinds, times in tally.rows()]
-    title = f"{path} {scanned}\n\n{'KEY':<40}{'TYPE(S)':<20}PRESENT IN\n{'-' * 72}\n"
-    window = max(10, (size or total) // 2)
-    fields: dict[str, Json] = {"requested_file": file, "array_length": total, "window_size": size}
-    return answer(
-        desk,
-        Reply(
-            "item_schema",
-            rows,
-            lambda _shown: file,
-            lambda _shown: f'item_schema(file="{file}", path="{path}", offset={offset}, limit={window})',
-            body=lambda parts: title + "".join(part + "\n" for part in parts),
-            gap="\n",
-        ),
-        fields,
+    title = f"{path} {scanned}\n\n{'KEY':<40}{'TYPE(S)':<20}PRESENT IN\n{'-' * 72}"
+    call = f'item_schema(file="{file}", path="{path}", offset={offset}, limit={max(10, (size or total) // 2)})'
+    result = Result(
+        "item_schema",
+        lambda _shown: file,
+        lambda _shown: call,
+        {"requested_file": file, "array_length": total, "window_size": size},
         [
-            f'item_schema(file="{file}", path="{path}", offset={offset}, limit={window})',
+            call,
             f'get_in(file="{file}", path="{path}[0]"), [{max(0, total // 2)}] or [{max(0, total - 1)}]',
             f'iterate_over(file="{file}", path="{path}", fields="…")',
         ],
+        join=lambda units: "\n".join((title, *units)),
     )
+    return answer(context, result, rows)

@@ -1,14 +1,14 @@
-"""``list_files``: what was parked, for models that lost the names (S-18)."""
+"""``list_files``: what was parked, for models that lost the names."""
 
 from __future__ import annotations
 
 from aura_py.scratchpad.arguments import Arguments
-from aura_py.scratchpad.replies import Desk, Reply, answer
+from aura_py.scratchpad.results import ExplorationContext, Result, answer
 
 
-def list_files(desk: Desk, arguments: Arguments) -> str:
+def list_files(context: ExplorationContext, arguments: Arguments) -> str:
     offset = arguments.count("offset", 0)
-    records = desk.store.records()
+    records = context.store.records()
     outputs = [record for record in records if not record.parent]
     units: list[str] = []
     for record in outputs[offset:]:
@@ -21,14 +21,11 @@ def list_files(desk: Desk, arguments: Arguments) -> str:
             for part in records
             if part.parent == record.file
         )
-    return answer(
-        desk,
-        Reply(
-            "list_files",
-            units,
-            lambda _shown: f"{len(outputs)} outputs, {len(records) - len(outputs)} companions",
-            lambda _shown: 'grep(file=".", pattern="…") or a single file',
-        ),
+    result = Result(
+        "list_files",
+        lambda _shown: f"{len(outputs)} outputs, {len(records) - len(outputs)} companions",
+        lambda _shown: 'grep(file=".", pattern="…") or a single file',
         {"files": len(outputs)},
         ['grep(file=".", pattern="…") searches all of them'],
     )
+    return answer(context, result, units)

@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from aura_py.messages import Json
 from aura_py.scratchpad import addresses, formats
 from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.documents import DOCUMENTS, Document
 from aura_py.scratchpad.errors import HardError
 from aura_py.scratchpad.json_values import JsonValue
-from aura_py.scratchpad.locate import one, steps_of
-from aura_py.scratchpad.replies import Desk, Reply, answer
+from aura_py.scratchpad.locate import Lookup
+from aura_py.scratchpad.results import ExplorationContext, Result, answer
 
 _DEEPEST = 32
 _LONG = 50
@@ -27,12 +26,12 @@ _YAML_KEY = re.compile(
 _LEVELS = (b"FATAL", b"CRITICAL", b"ERROR", b"WARN", b"INFO", b"DEBUG", b"TRACE")
 
 
-def schema(desk: Desk, arguments: Arguments) -> str:
+def schema(context: ExplorationContext, arguments: Arguments) -> str:
     file = arguments.text("file")
     depth = arguments.count("max_depth", 4)
     offset = arguments.count("offset", 0)
     path = arguments.text("path", "")
-    document = desk.open(file)
+    document = context.open(file)
     if path:
         kind = "json"
     elif file.endswith(".md") and formats.fenced(document.data) is None:
@@ -41,56 +40,33 @@ def schema(desk: Desk, arguments: Arguments) -> str:
         kind = "json" if document.json is not None else formats.flavour(document.data)
     DOCUMENTS.settle()
     if kind == "json":
-        text = document.json
-        if text is None:
-            raise HardError(f"not JSON: `{file}` has no paths; use read, head, grep or slice instead")
-        found = nodes(*one(desk, file, text, steps_of(path), path), depth)
+        found = nodes(*Lookup(context, file, path).value(), depth)
     elif kind == "markdown":
         found = sections(document, depth)
+        if not _headers(document.data):
+            raise HardError(f"invalid argument: `{file}` is Markdown without headers; use head, grep or slice instead")
     else:
         found = _table(document) if kind == "csv" else _yaml(document, depth) if kind == "yaml" else _plain(document)
-    units: list[str] = []
-    room = desk.most_characters
-    complete = True
-    for unit in islice(found, offset, None):
-        if room <= 0:
-            complete = False
-            break
-        units.append(unit)
-        room -= len(unit)
-    if kind == "markdown" and not units and not offset:
-        raise HardError(f"invalid argument: `{file}` is Markdown without headers; use head, grep or slice instead")
-    fields: dict[str, Json] = {"requested_file": file, "format": kind}
-    shallower = f'schema(file="{file}", max_depth={max(1, depth // 2)})'
+    suggestions = [f'schema(file="{file}", max_depth={max(1, depth // 2)})', f'head(file="{file}", lines=50)']
     if kind == "json":
-        suggestions = [
-            shallower,
+        suggestions += [
             f'get_in(file="{file}", path="…") for one part',
             f'item_schema(file="{file}", path="…") for an array',
-            f'head(file="{file}", lines=50)',
         ]
     else:
-        suggestions = [
-            shallower,
-            f'head(file="{file}", lines=50)',
+        suggestions += [
             f'grep(file="{file}", pattern="…") for a header',
             f'slice(file="{file}", start=1, end=50)',
         ]
     where = f', path="{path}"' if path else ""
-    return answer(
-        desk,
-        Reply(
-            "schema",
-            units,
-            lambda _shown: file,
-            lambda shown: f'schema(file="{file}"{where}, max_depth={depth}, offset={offset + shown})',
-            body=lambda parts: "".join(part + "\n" for part in parts),
-            complete=complete,
-            gap="\n",
-        ),
-        fields,
+    result = Result(
+        "schema",
+        lambda _shown: file,
+        lambda shown: f'schema(file="{file}"{where}, max_depth={depth}, offset={offset + shown})',
+        {"requested_file": file, "format": kind},
         suggestions,
     )
+    return answer(context, result, islice(found, offset, None))
 
 
 def nodes(path: str, value: JsonValue, max_depth: int, level: int = 0) -> Iterator[str]:

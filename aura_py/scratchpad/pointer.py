@@ -9,7 +9,7 @@ from aura_py.scratchpad import addresses
 from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.lines import Lines
 from aura_py.scratchpad.outline import nodes, sections
-from aura_py.scratchpad.replies import Counter
+from aura_py.scratchpad.results import Counter
 from aura_py.scratchpad.store import Record, Saved
 
 MOST_TOKENS = 800

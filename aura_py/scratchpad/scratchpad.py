@@ -24,7 +24,7 @@ from aura_py.scratchpad.errors import HardError, SoftError, clipped
 from aura_py.scratchpad.interception import Interception, estimate
 from aura_py.scratchpad.pointer import artifact_pointer
 from aura_py.scratchpad.prompt import PROMPT
-from aura_py.scratchpad.replies import Counter, Desk
+from aura_py.scratchpad.results import Counter, ExplorationContext
 from aura_py.scratchpad.retention import is_run_scratchpad, occupy, remove_unless_held, sweep_now_and_then
 from aura_py.scratchpad.store import Store
 from aura_py.scratchpad.threads import in_thread
@@ -43,16 +43,16 @@ class Scratchpad:
     def __init__(
         self,
         settings: ScratchpadSettings,
-        desk: Desk,
+        exploration: ExplorationContext,
         calibration: Calibration,
         thresholds: Mapping[str, int],
         descriptor: int | None,
     ) -> None:
         self.prompt = PROMPT
         self.tools: tuple[Tool, ...] = tuple(self._tool(definition) for definition in DEFINITIONS)
-        self.middleware: Middleware = Interception(desk, thresholds, settings.default_min_tokens)
+        self.middleware: Middleware = Interception(exploration, thresholds, settings.default_min_tokens)
         self._settings = settings
-        self._desk = desk
+        self._exploration = exploration
         self._calibration = calibration
         self._descriptor = descriptor
         self._errors = 0
@@ -92,12 +92,12 @@ class Scratchpad:
             baseline=own + sum(_counted(counter, text) for text in baseline),
         )
         calibration = Calibration(counter)
-        desk = Desk(Store(directory, read_root), budget, calibration, counter)
-        return cls(settings, desk, calibration, thresholds, descriptor)
+        exploration = ExplorationContext(Store(directory, read_root), budget, calibration, counter)
+        return cls(settings, exploration, calibration, thresholds, descriptor)
 
     @property
     def budget(self) -> Budget:
-        return self._desk.budget
+        return self._exploration.budget
 
     def observe_turn(self, usage: Usage, sent: Sequence[Message]) -> None:
         """Takes the model's report of a turn, and the conversation it was called with: both set the budget right."""
@@ -106,7 +106,7 @@ class Scratchpad:
 
     def also_sent(self, texts: Iterable[str]) -> None:
         """Adds to the baseline what became known only after ``open``."""
-        self.budget.add_baseline(sum(_counted(self._desk.plain, text) for text in texts))
+        self.budget.add_baseline(sum(_counted(self._exploration.plain, text) for text in texts))
 
     def usage(self) -> tuple[int, int]:
         """Tokens intercepted and tokens extracted."""
@@ -118,11 +118,11 @@ class Scratchpad:
 
     def _offer(self, name: str, path: Path, text: str) -> str:
         self._calibration.settle()
-        desk = self._desk
-        tokens = desk.counter.count_up_to(text, desk.limit)
-        if tokens <= desk.limit and self.budget.check_and_charge(tokens) is None:
+        exploration = self._exploration
+        tokens = exploration.counter.count_up_to(text, exploration.limit)
+        if tokens <= exploration.limit and self.budget.check_and_charge(tokens) is None:
             return text
-        store = desk.store
+        store = exploration.store
         reference = os.path.relpath(path, store.directory)
         try:
             document = store.open(reference)
@@ -137,7 +137,7 @@ class Scratchpad:
                 "it may be transient: try again]"
             )
         kind = "json" if document.json is not None else "markdown" if formats.is_markdown(text) else "text"
-        return artifact_pointer(name, reference, document, estimate(desk.plain, text), kind, desk.plain)
+        return artifact_pointer(name, reference, document, estimate(exploration.plain, text), kind, exploration.plain)
 
     def close(self) -> None:
         """Ends the use of the directory, and removes what retention says: all at 0 hours, the oldest over the size.
@@ -148,7 +148,7 @@ class Scratchpad:
             return
         os.close(self._descriptor)
         self._descriptor = None
-        store = self._desk.store
+        store = self._exploration.store
         files = store.files
         if files or self._errors:
             _log.info(
@@ -177,11 +177,11 @@ class Scratchpad:
         self._calibration.settle()
         file = clipped(str(given.get("file")))
         try:
-            return success(definition.explore(self._desk, Arguments(given, definition.known)))
+            return success(definition.explore(self._exploration, Arguments(given, definition.known)))
         except SoftError as error:
             self._errors += 1
             text = error.text
-            self.budget.charge_error(self._desk.counter.count(text))
+            self.budget.charge_error(self._exploration.counter.count(text))
             return success(text)
         except HardError as error:
             text = clipped(str(error))
@@ -191,7 +191,7 @@ class Scratchpad:
             reason = error.strerror or type(error).__name__
             text = f"I/O error: `{file}` cannot be read ({reason}); list_files() names the stored files"
         self._errors += 1
-        self.budget.charge_error(self._desk.counter.count(text))
+        self.budget.charge_error(self._exploration.counter.count(text))
         return failure(text, outcome="tool_error")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from aura_py.messages import Json
 from aura_py.scratchpad import linear
@@ -15,7 +16,7 @@ from aura_py.scratchpad.arguments import Arguments
 from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.errors import HardError, SoftError
 from aura_py.scratchpad.lines import Lines, characters, offset_of
-from aura_py.scratchpad.replies import Desk, Reply, answer
+from aura_py.scratchpad.results import ExplorationContext, Result, answer, quoted
 
 _LONGEST_PATTERN = 1024
 _MOST_MATCHES = 10_000
@@ -51,121 +52,108 @@ class _OutOfTime(Exception):
     pass
 
 
-def grep(desk: Desk, arguments: Arguments) -> str:
-    name = arguments.text("file")
-    pattern = arguments.text("pattern")
-    context = arguments.count("context", 3)
+def grep(context: ExplorationContext, arguments: Arguments) -> str:
+    name, pattern = arguments.text("file"), arguments.text("pattern")
+    around = arguments.count("context", 3)
     most = min(arguments.count("max_matches", _MOST_MATCHES, least=1), _MOST_MATCHES)
     start = arguments.count("start_line", 1, least=1)
     from_char = arguments.count("from_char", 0)
-    ignore_case = arguments.flag("ignore_case")
-    size = len(pattern.encode("utf-8", "replace"))
-    if size > _LONGEST_PATTERN:
-        raise HardError(f"invalid argument: `pattern` has {size} bytes; at most {_LONGEST_PATTERN} are allowed")
-    note = ""
-    try:
-        compiled = linear.lines(pattern, ignore_case=ignore_case)
-    except linear.PatternError as error:
-        compiled = linear.lines(pattern, ignore_case=ignore_case, literal=True)
-        note = f", searched as plain text because it is no usable regular expression: {error}"
-    files = _files(desk, name)
+    compiled, note = _compiled(pattern, arguments.flag("ignore_case"))
+    files = _files(context, name)
     deadline = time.monotonic() + _SECONDS
-    units: list[str] = []
-    shown_units: list[_Unit] = []
-    matches = lines = 0
-    capped = ""
-    found = shown_regions = 0
-    failed: _OutOfTime | None = None
-    room = desk.most_characters
-    try:
-        for file in files:
-            try:
-                document = desk.open(file)
-            except OSError as error:
-                if file == name:
-                    raise
-                note += f", without {file} ({error.strerror or type(error).__name__})"
-                continue
-            lines += document.lines.total
-            regions = _regions(document, compiled, context, most - matches, (start, from_char), deadline)
-            for position, region in enumerate(regions):
-                matches += sum(map(len, region.matches.values()))
-                found += 1
-                if room <= 0:
-                    continue
-                title = f"{file}:\n" if len(files) > 1 and position == 0 else ""
-                between = "\n---\n\n" if units else ""
-                for unit in _region(document.lines, region):
-                    units.append(f"{between}{title}{'>' if unit.matches else ' '}{unit.line:>5}\t{unit.text}\n")
-                    shown_units.append(unit)
-                    room -= len(units[-1])
-                    between = title = ""
-                    if room <= 0:
-                        break
-                else:
-                    shown_regions += 1
-            if matches >= most:
-                capped = f", stopped at {most} matches"
-                break
-    except _OutOfTime as error:
-        failed = error
-        if not units:
-            raise SoftError(
-                {
-                    "error": "grep_timeout",
-                    "message": f"the search did not end within {_SECONDS:g} seconds; use a simpler pattern",
-                    "requested_pattern": pattern,
-                    "suggestions": ["a literal text instead of repetitions", "slice to a part of the file first"],
-                }
-            ) from None
-        capped = f", stopped after {_SECONDS:g} seconds"
-    if not units:
+    found: list[tuple[str, Lines, list[_Region]]] = []
+    lines = matches = 0
+    for file in files:
+        try:
+            document = context.open(file)
+        except OSError as error:
+            if file == name:
+                raise
+            note += f", without {file} ({error.strerror or type(error).__name__})"
+            continue
+        lines += document.lines.total
+        regions: list[_Region] = []
+        found.append((file, document.lines, regions))
+        try:
+            for number, offset in islice(_hits(document, compiled, (start, from_char), deadline), most - matches):
+                _add(regions, number, offset, max(start, number - around), min(document.lines.total, number + around))
+                matches += 1
+        except _OutOfTime:
+            if not matches:
+                raise SoftError(_too_slow(pattern)) from None
+            note = f", stopped after {_SECONDS:g} seconds{note}"
+            break
+        if matches >= most:
+            note = f", stopped at {most} matches{note}"
+            break
+    if not matches:
         from_line = f" from line {start} on" if start > 1 else ""
         return f"No matches for `{pattern}` in {name} ({lines} lines){from_line}{note}."
+    taken: list[_Unit] = []
 
     def facts(shown: int) -> str:
-        told = sum(unit.matches for unit in shown_units[:shown])
+        told = sum(unit.matches for unit in taken[:shown])
         total = f" of {matches}" if told < matches else ""
-        return f"{told}{total} matches in {found} regions of {name}{capped}{note}"
+        return f"{told}{total} matches in {sum(len(regions) for *_, regions in found)} regions of {name}{note}"
 
     def more(shown: int) -> str:
-        if shown >= len(shown_units):
-            return "a narrower pattern"
-        if len(files) > 1:
-            return "grep on one of these files"
-        following = shown_units[shown]
-        within = f", from_char={following.from_char}" if following.from_char else ""
-        return (
-            f'grep(file="{name}", pattern={_quoted(pattern)}, context={context}, start_line={following.line}{within})'
-        )
+        if shown >= len(taken) or len(files) > 1:
+            return "grep on one of these files" if len(files) > 1 else "a narrower pattern"
+        within = f", from_char={taken[shown].from_char}" if taken[shown].from_char else ""
+        place = f"start_line={taken[shown].line}{within}"
+        return f'grep(file="{name}", pattern={quoted(pattern)}, context={around}, {place})'
 
-    reply = Reply(
-        "grep", units, facts, more,
-        body=lambda parts: "".join(parts),
-        raw=lambda shown: "\n".join(unit.text for unit in shown_units[:shown]),
-        complete=shown_regions == found and failed is None,
-        gap="\n",
-        cap=_MOST_TOKENS,
-    )  # fmt: skip
-    fields: dict[str, Json] = {"requested_pattern": pattern}
-    return answer(
-        desk,
-        reply,
-        fields,
+    result = Result(
+        "grep", facts, more, {"requested_pattern": pattern},
         [
-            f'grep(file="{name}", pattern="…") with a narrower pattern, or a smaller context than {context}',
+            f'grep(file="{name}", pattern="…") with a narrower pattern, or a smaller context than {around}',
             f'head(file="{name}", lines=50) or slice(file="{name}", start=…, end=…)',
             f'get_in(file="{name}", path="…") for one value of a JSON file',
         ],
-    )
+        cap=_MOST_TOKENS,
+    )  # fmt: skip
+    return answer(context, result, _written(found, taken, len(files) > 1))
 
 
-def _files(desk: Desk, name: str) -> list[str]:
+def _compiled(pattern: str, ignore_case: bool) -> tuple[linear.Pattern, str]:
+    """The pattern, and a note if it is searched as plain text."""
+    size = len(pattern.encode("utf-8", "replace"))
+    if size > _LONGEST_PATTERN:
+        raise HardError(f"invalid argument: `pattern` has {size} bytes; at most {_LONGEST_PATTERN} are allowed")
+    try:
+        return linear.lines(pattern, ignore_case=ignore_case), ""
+    except linear.PatternError as error:
+        note = f", searched as plain text because it is no usable regular expression: {error}"
+        return linear.lines(pattern, ignore_case=ignore_case, literal=True), note
+
+
+def _too_slow(pattern: str) -> dict[str, Json]:
+    return {
+        "error": "grep_timeout",
+        "message": f"the search did not end within {_SECONDS:g} seconds; use a simpler pattern",
+        "requested_pattern": pattern,
+        "suggestions": ["a literal text instead of repetitions", "slice to a part of the file first"],
+    }
+
+
+def _written(found: list[tuple[str, Lines, list[_Region]]], taken: list[_Unit], titled: bool) -> Iterator[str]:
+    """The units as they are shown; each is added to ``taken``."""
+    for file, lines, regions in found:
+        title = f"{file}:\n" if titled else ""
+        for region in regions:
+            between = "\n---\n\n" if taken else ""
+            for unit in _region(lines, region):
+                taken.append(unit)
+                yield f"{between}{title}{'>' if unit.matches else ' '}{unit.line:>5}\t{unit.text}"
+                between = title = ""
+
+
+def _files(context: ExplorationContext, name: str) -> list[str]:
     """One file; or all of the scratchpad for ``.`` and ``*``; or those that a glob names."""
     if name in ("", ".", "*"):
-        found = [record.file for record in desk.store.records()]
+        found = [record.file for record in context.store.records()]
     elif "*" in name and "/" not in name:
-        found = sorted(record.file for record in desk.store.records() if _matches(name, record.file))
+        found = sorted(record.file for record in context.store.records() if _matches(name, record.file))
     else:
         return [name]
     if not found:
@@ -186,22 +174,12 @@ def _matches(pattern: str, name: str) -> bool:
     return name.endswith(middle[-1]) and len(name) - len(middle[-1]) >= at
 
 
-def _regions(
-    document: Document, pattern: linear.Pattern, context: int, most: int, start: tuple[int, int], deadline: float
-) -> list[_Region]:
-    found: list[_Region] = []
-    total = document.lines.total
-    for number, offset in _hits(document, pattern, start, deadline):
-        first, last = max(start[0], number - context), min(total, number + context)
-        if found and first <= found[-1].last + 1:
-            found[-1].last = last
-        else:
-            found.append(_Region(first, last))
-        found[-1].matches.setdefault(number, []).append(offset)
-        most -= 1
-        if most <= 0:
-            break
-    return found
+def _add(regions: list[_Region], number: int, offset: int, first: int, last: int) -> None:
+    if regions and first <= regions[-1].last + 1:
+        regions[-1].last = last
+    else:
+        regions.append(_Region(first, last))
+    regions[-1].matches.setdefault(number, []).append(offset)
 
 
 def _hits(
@@ -287,7 +265,3 @@ def _parts(number: int, line: bytes, offsets: list[int]) -> Iterator[_Unit]:
         after = f" […{len(line) - last} bytes]" if last < len(line) else ""
         from_char = counted + characters(line[first:begin])
         yield _Unit(number, from_char, f"{before}{part}{after}", inside if offsets else 0)
-
-
-def _quoted(pattern: str) -> str:
-    return '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -118,7 +118,7 @@ def test_the_cache_holds_no_more_than_it_may(tmp_path: Path) -> None:
 
 async def test_a_second_look_does_not_parse_again(pad: Rig, tmp_path: Path) -> None:
     file = await pad.park('{"a": [' + ",".join('{"n": 1}' for _ in range(5000)) + "]}")
-    store = pad.scratchpad._desk.store
+    store = pad.scratchpad._exploration.store
     before = store.open(file)
     await pad.read("schema", file=file)
     view = before.json
