@@ -82,6 +82,7 @@ async def _listen(state: ServerState, listener: socket.socket, stop: _Stop, anno
     server = uvicorn.Server(_configuration(state))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
+    gc.collect()  # takes long, so nobody may be waiting yet
     await server.startup(sockets=[listener])
     reloader = Reloader(state)
     with stop.reloading(reloader.ask), _watching(state.settings):
@@ -107,7 +108,7 @@ async def _warm(state: ServerState) -> None:
     """After it, what was imported and built is left out of garbage collection, which otherwise walks through all of it
     again and again while tokens stream; young objects are looked at less often for the same reason."""
     await state.services.warm(state.catalog.configs)
-    gc.collect()
+    gc.collect(0)
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
 

@@ -80,5 +80,6 @@ class LoopWatch:
                 if not stack and self._used() - asked > self._limit:
                     frame = sys._current_frames().get(self._watched)
                     stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
-            if at - asked > self._limit:
-                self._report(LoopBlocked(at - asked, stack))
+            held = (at if answered.is_set() else self._used()) - asked
+            if held > self._limit:
+                self._report(LoopBlocked(held, stack))
