@@ -62,7 +62,7 @@ async def asked_slowly(server: AuraServer, memory: Path, session: str, stalled: 
             head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             head += f"content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
             await stream.send(head.encode() + data)
-            await until(lambda: recorded(memory / session) >= stalled)
+            await until(lambda: recorded(memory / "anonymous" / "busy" / session) >= stalled)
             return frames(b"".join([piece async for piece in _pieces(stream)]))
 
 
