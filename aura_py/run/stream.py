@@ -1,10 +1,8 @@
-"""The one ordered, bounded way from a run to its reader (``sse-events.md`` §14).
+"""The one ordered, bounded way from a run to its reader.
 
 What arrived since the reader last looked is handed over as one list, so a reader that is behind catches up with one
-write. What follows a hand-over within some ten milliseconds is gathered into the next one (``clients.md`` ST-10): the
-first word after a silence goes out at once, a fast model costs some eighty writes a second. Content waits when the
-buffer is full; events of the side channel never wait: progress and reasoning that nobody reads fast enough are dropped
-oldest first, everything else is kept.
+write. Content waits when the buffer is full; events of the side channel never wait: progress and reasoning that nobody
+reads fast enough are dropped oldest first, everything else is kept.
 """
 
 from __future__ import annotations
@@ -13,18 +11,14 @@ import asyncio
 
 from aura_py.events import Event, ReasoningDelta, ToolProgress, WorkerReasoning
 
-GATHER_SECONDS = 0.01
 _DROPPABLE = (ToolProgress, WorkerReasoning, ReasoningDelta)
 
 
 class EventStream:
     """Single producer task (plus its side channel), single reader."""
 
-    def __init__(self, limit: int, *, gather: float = GATHER_SECONDS) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._gather = gather
-        self._ready_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._pending: list[Event] = []
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -59,55 +53,28 @@ class EventStream:
             return
         self._pending.append(last)
         self._closed = True
-        self._hand_over()
+        self._wake_reader()
 
     def discard(self) -> None:
         """Forgets what is unread and whatever comes."""
         self._discarding = True
         self._pending.clear()
-        self._hand_over()
+        self._wake_reader()
         self._wake_writer()
 
     async def take(self) -> list[Event]:
-        """Everything unread; waits for something. Empty once the stream has ended."""
-        loop = asyncio.get_running_loop()
-        while not self._pending or (loop.time() < self._ready_at and not self._closed and not self._full):
-            if self._closed:
-                return []
-            self._reader = loop.create_future()
-            if self._pending:
-                self._wake_reader()
+        """Everything unread; waits for something. Empty once the stream has ended. May be cancelled without loss."""
+        while not self._pending and not self._closed:
+            self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader
             finally:
                 self._reader = None
         batch, self._pending = self._pending, []
-        self._ready_at = loop.time() + self._gather
         self._wake_writer()
         return batch
 
-    @property
-    def _full(self) -> bool:
-        return len(self._pending) >= self._limit
-
     def _wake_reader(self) -> None:
-        """Wakes the reader now, or when the time to gather is over."""
-        if self._reader is None:
-            return
-        if self._full:
-            self._hand_over()
-        elif self._timer is None:
-            loop = self._reader.get_loop()
-            if loop.time() >= self._ready_at:
-                self._hand_over()
-            else:
-                self._timer = loop.call_at(self._ready_at, self._hand_over)
-
-    def _hand_over(self) -> None:
-        self._ready_at = 0.0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 

@@ -247,10 +247,10 @@ def _configuration(state: ServerState) -> uvicorn.Config:
 
 def _http() -> type[asyncio.Protocol] | str:
     try:
-        from aura_py.server.incoming import IncomingHttp
+        from aura_py.server.connection import HttpConnection
     except ImportError:  # no httptools on this Python
         return "h11"
-    return IncomingHttp
+    return HttpConnection
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

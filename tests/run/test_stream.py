@@ -55,44 +55,6 @@ async def test_three_hundred_progress_notes_without_a_reader_neither_block_nor_p
     assert max(e.progress for e in batch if isinstance(e, ToolProgress)) == 299
 
 
-async def test_the_first_event_after_a_silence_goes_out_at_once_and_the_next_ones_are_gathered() -> None:
-    stream = EventStream(100, gather=0.05)
-    await stream.put([TextDelta("first")])
-    assert len(await stream.take()) == 1
-    for n in range(3):
-        await stream.put([TextDelta(str(n))])
-    assert len(await stream.take()) == 3
-
-
-async def test_the_closing_event_is_not_held_back() -> None:
-    stream = EventStream(100, gather=3600.0)
-    await stream.put([TextDelta("first")])
-    await stream.take()
-    async with anyio.create_task_group() as tasks:
-        batches: list[list[Event]] = []
-
-        async def read() -> None:
-            batches.append(await stream.take())
-
-        tasks.start_soon(read)
-        await stream.put([TextDelta("held")])
-        await anyio.wait_all_tasks_blocked()
-        assert batches == []
-        stream.close(Notice("end", ""))
-    assert [type(event).__name__ for event in batches[0]] == ["TextDelta", "Notice"]
-
-
-async def test_a_full_buffer_ends_the_gathering() -> None:
-    stream = EventStream(2, gather=3600.0)
-    await stream.put([TextDelta("first")])
-    await stream.take()
-    async with anyio.create_task_group() as tasks:
-        both: list[Event] = [TextDelta("a"), TextDelta("b")]
-        tasks.start_soon(stream.put, both)
-        with anyio.fail_after(10):
-            assert len(await stream.take()) == 2
-
-
 async def test_a_closed_stream_ends_after_its_last_event_and_ignores_what_comes_later() -> None:
     stream = EventStream(5)
     stream.close(Notice("end", ""))
