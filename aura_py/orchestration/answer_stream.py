@@ -166,7 +166,7 @@ class ArgumentReader:
 
 
 @dataclass(slots=True)
-class StreamedAnswer:
+class PartialAnswer:
     """What the client has already read."""
 
     pieces: list[str] = field(default_factory=list)
@@ -189,7 +189,7 @@ class AnswerStream:
     """
 
     def __init__(self, begin: Callable[[Direct], None], tell: Callable[[str], None], *, allowed: bool) -> None:
-        self.told: StreamedAnswer | None = None
+        self.sent: PartialAnswer | None = None
         self._begin, self._tell = begin, tell
         self._allowed = allowed
         self._reader = ArgumentReader()
@@ -206,29 +206,29 @@ class AnswerStream:
         if not self._allowed or fragment.position != 0 or fragment.name != RESPOND:
             return
         if fragment.id != self._call:
-            if self.told is not None:
+            if self.sent is not None:
                 return
             self._call, self._reader, self._held = fragment.id, ArgumentReader(), ""
         self._reader.feed(fragment.arguments)
 
     def finish(self, response: str) -> str:
         """Tells what is left of the whole ``response``; says what was told in the end."""
-        if self.told is None:
+        if self.sent is None:
             return response
-        text = self.told.text
+        text = self.sent.text
         if not response.startswith(text):
             return text
         self._release(response[len(text) :])
         return response
 
     def _release(self, piece: str) -> None:
-        if self.told is None:
+        if self.sent is None:
             self._held += piece
             if not self._held.strip():
                 return
             piece, rationale = self._held, self._reader.values.get("routing_rationale", "")
-            self.told = StreamedAnswer(rationale=rationale)
+            self.sent = PartialAnswer(rationale=rationale)
             self._begin(Direct(piece, rationale, streamed="response" not in self._reader.complete))
         if piece:
-            self.told.pieces.append(piece)
+            self.sent.pieces.append(piece)
             self._tell(piece)

@@ -8,7 +8,7 @@ import orjson
 
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.naming import LATEST
-from aura_py.orchestration.rundir import RunDirectory, Stored, UnsafeName
+from aura_py.orchestration.run_directory import RunDirectory, StoredText, UnsafeNameError
 from aura_py.tokens import TokenCounter
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 
@@ -31,7 +31,7 @@ READ_SCHEMA: JsonObject = {
 class Pager(Protocol):
     """Decides how a large artifact of this run is handed to a worker whose scratchpad is active."""
 
-    async def __call__(self, filename: str, stored: Stored) -> str: ...
+    async def __call__(self, filename: str, stored: StoredText) -> str: ...
 
 
 class ArtifactReader:
@@ -71,7 +71,7 @@ class ArtifactReader:
         offset, limit = _natural(arguments.get("offset")), _natural(arguments.get("limit"))
         try:
             stored = await self._run.artifact(filename, run_id)
-        except UnsafeName as error:
+        except UnsafeNameError as error:
             return failure(f"IO error: {error}", outcome="tool_error")
         if stored is None:
             return _answer(found=False, filename=filename, content="")
@@ -102,7 +102,7 @@ class ArtifactReader:
         return f"{text[:first]}\n\n{note}\n\n{text[-last:]}"
 
 
-def cap_for(context_window: int | None) -> int:
+def token_limit(context_window: int | None) -> int:
     return context_window // 4 if context_window else DEFAULT_CAP
 
 

@@ -15,17 +15,17 @@ from aura_py.agent.prompt import system_prompt
 from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, ScratchpadUsage
 from aura_py.llm.contract import CallInfo, NamedTool, ToolChoice
 from aura_py.messages import Message, ToolCall, user
-from aura_py.orchestration.artifact_reader import ArtifactReader, cap_for
-from aura_py.orchestration.deadline import Expired, within
+from aura_py.orchestration.artifact_reader import ArtifactReader, token_limit
+from aura_py.orchestration.deadline import DeadlineExceeded, run_with_timeout
+from aura_py.orchestration.event_mapper import EventMapper
 from aura_py.orchestration.failures import AttemptTimeout, WorkerUnavailable
 from aura_py.orchestration.plan import Task
-from aura_py.orchestration.recorder import ArtifactFooter, CallRecorder, reasoned
+from aura_py.orchestration.recorder import ArtifactFooter, ToolCallRecorder, with_reasoning
+from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.submission import CUT_ADVICE, SUBMIT, Submission, SubmissionSlot
-from aura_py.orchestration.surroundings import Surroundings
-from aura_py.orchestration.team import Profile
-from aura_py.orchestration.translator import Translator
-from aura_py.orchestration.turn_order import SubmitLast
-from aura_py.orchestration.wait_for import Waiter
+from aura_py.orchestration.team import WorkerProfile
+from aura_py.orchestration.turn_order import SubmissionOrder
+from aura_py.orchestration.wait_for import WaitForTool
 from aura_py.orchestration.worker_scratchpad import ArtifactPager, parking_limits, worker_parking
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Middleware, Tool, ToolOutcome
@@ -39,7 +39,7 @@ _LAST_TURN = "This is your last turn. Call `submit_result` now with what you hav
 
 
 @dataclass(slots=True)
-class AttemptEnd:
+class AttemptResult:
     """What an attempt came to, when it did not raise."""
 
     text: str
@@ -59,8 +59,8 @@ class _Equipment:
     scratchpad: Parking | None
     slot: SubmissionSlot
     guard: DuplicateGuard
-    translator: Translator
-    recorder: CallRecorder
+    event_mapper: EventMapper
+    recorder: ToolCallRecorder
 
 
 class WorkerRunner(ToolRunner):
@@ -78,8 +78,8 @@ class Attempt:
     """One attempt. ``number`` counts from 1; ``depth`` replaces the worker's depth when an attempt goes on with an
     earlier conversation, and ``forced`` demands ``submit_result``."""
 
-    run: Surroundings
-    profile: Profile
+    run: OrchestrationRun
+    profile: WorkerProfile
     task: Task
     iteration: int
     number: int
@@ -87,7 +87,7 @@ class Attempt:
     forced: bool = False
     text: str = ""
     """The longest text of any turn, kept for attempts that fail: the last one may only announce the next step."""
-    recorder: CallRecorder | None = None
+    recorder: ToolCallRecorder | None = None
     _equipment: _Equipment | None = field(default=None)
 
     @property
@@ -98,7 +98,7 @@ class Attempt:
     def stem(self) -> str:
         return f"iteration-{self.iteration}/task-{self.task.id}.attempt-{self.number}"
 
-    async def execute(self, history: Sequence[Message], prompt: str) -> AttemptEnd:
+    async def execute(self, history: Sequence[Message], prompt: str) -> AttemptResult:
         """Runs the worker's loop on ``history`` and ``prompt``.
 
         Raises:
@@ -126,8 +126,8 @@ class Attempt:
                 await equipment.scratchpad.seed(message.text for message in messages)
             conversation = self._conversation(equipment, messages)
             try:
-                await within(clock, allowed, lambda: self._consume(conversation, equipment.translator))
-            except Expired:
+                await run_with_timeout(clock, allowed, lambda: self._consume(conversation, equipment.event_mapper))
+            except DeadlineExceeded:
                 limit = f"timed out after {seconds}s" if allowed == seconds else "was stopped: the request's time is up"
                 raise AttemptTimeout(f"worker `{self._label()}` {limit}.") from None
             finally:
@@ -137,11 +137,11 @@ class Attempt:
                 await equipment.slot.read(result.answer, CallContext(run.context, "", emit=run.context.emit))
             return self._end(result, equipment)
         finally:
-            equipment.translator.close()
+            equipment.event_mapper.close()
             await self._close(equipment.scratchpad)
 
-    def _end(self, result: LoopResult, equipment: _Equipment) -> AttemptEnd:
-        return AttemptEnd(
+    def _end(self, result: LoopResult, equipment: _Equipment) -> AttemptResult:
+        return AttemptResult(
             text=result.answer,
             submission=equipment.slot.submission,
             escalated=equipment.guard.escalated,
@@ -150,12 +150,12 @@ class Attempt:
             conversation=result.conversation,
         )
 
-    async def _consume(self, conversation: Conversation, translator: Translator) -> None:
+    async def _consume(self, conversation: Conversation, event_mapper: EventMapper) -> None:
         async with aclosing(conversation.run()) as events:
             async for batch in events:
                 for event in batch:
                     if isinstance(event, ReasoningDelta):
-                        translator(event)
+                        event_mapper(event)
 
     def _conversation(self, equipment: _Equipment, messages: Sequence[Message]) -> Conversation:
         run, profile = self.run, self.profile
@@ -166,7 +166,7 @@ class Attempt:
         def emit(event: Event) -> None:
             if isinstance(event, ModelCallCompleted):
                 run.calls[self._key()] = run.calls.get(self._key(), 0) + 1
-            equipment.translator(event)
+            equipment.event_mapper(event)
 
         def choose(_turn: int) -> ToolChoice:
             return NamedTool(SUBMIT) if self.forced else "auto"
@@ -202,7 +202,7 @@ class Attempt:
         guard = DuplicateGuard(
             nudge=settings.duplicate_call_nudge_threshold, block=settings.duplicate_call_block_threshold, submit=SUBMIT
         )
-        self.recorder = recorder = CallRecorder(
+        self.recorder = recorder = ToolCallRecorder(
             run.files,
             run.traces.of(self.iteration, self.task.id),
             settings.artifacts,
@@ -211,7 +211,7 @@ class Attempt:
             iteration=self.iteration,
             attempt=self.number,
         )
-        tools: list[Tool] = [reasoned(tool) for tool in mcp_tools]
+        tools: list[Tool] = [with_reasoning(tool) for tool in mcp_tools]
         tools += run.team.builtin_tools()
         limits = parking_limits(run, profile, tools)
         base = system_prompt(
@@ -234,7 +234,7 @@ class Attempt:
         if mcp_tools:
             probes = ToolRunner(Toolset(mcp_tools), (recorder.watch,))
             park = scratchpad.middleware if scratchpad is not None else None
-            tools.append(Waiter(probes, park=park, ends=ends).tool())
+            tools.append(WaitForTool(probes, park=park, ends=ends).tool())
         if scratchpad is not None:
             await scratchpad.also_sent(tools[counted:])
         depth = profile.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0)
@@ -247,7 +247,7 @@ class Attempt:
             slot=slot,
             guard=guard,
             recorder=recorder,
-            translator=Translator(
+            event_mapper=EventMapper(
                 run.context.emit,
                 self.worker_id,
                 task_id=self.task.id,
@@ -257,7 +257,7 @@ class Attempt:
         )
 
     def _stages(
-        self, slot: SubmissionSlot, guard: DuplicateGuard, scratchpad: Parking | None, recorder: CallRecorder
+        self, slot: SubmissionSlot, guard: DuplicateGuard, scratchpad: Parking | None, recorder: ToolCallRecorder
     ) -> tuple[Middleware, ...]:
         agent = self.run.config.agent
         nudges = TurnNudges(
@@ -265,7 +265,7 @@ class Attempt:
             remaining=WRAP_UP_TURNS if agent.nudge_turns_remaining is None else agent.nudge_turns_remaining,
             submit=SUBMIT,
         )
-        stages: list[Middleware] = [SubmitLast(SUBMIT, lambda: slot.taken)]
+        stages: list[Middleware] = [SubmissionOrder(SUBMIT, lambda: slot.taken)]
         if nudges.active:
             stages.append(nudges)
         stages.append(guard)
@@ -279,7 +279,7 @@ class Attempt:
         return ArtifactReader(
             self.run.files,
             counter=counter_for(model.provider, model.model),
-            cap=cap_for(model.context_window),
+            cap=token_limit(model.context_window),
             pager=ArtifactPager(scratchpad, path) if scratchpad is not None and path is not None else None,
         )
 

@@ -16,13 +16,19 @@ from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, TextDelta
 from aura_py.llm.contract import CallInfo, ChatModel, ToolChoice
 from aura_py.messages import Message, Part, TextPart, ToolCall, assistant
 from aura_py.orchestration.answer_stream import AnswerStream
-from aura_py.orchestration.deadline import Expired, within
-from aura_py.orchestration.decisions import Decision, DecisionSlot, Direct, Planned, decision_json
-from aura_py.orchestration.failures import TRANSIENT, AttemptTimeout, DepthExhausted, category_of, pause_before_retry
+from aura_py.orchestration.deadline import DeadlineExceeded, run_with_timeout
+from aura_py.orchestration.decisions import Decision, DecisionSlot, Direct, PlanDecision, decision_json
+from aura_py.orchestration.event_mapper import COORDINATOR_SHOWN, EventMapper
+from aura_py.orchestration.failures import (
+    TRANSIENT,
+    AttemptTimeout,
+    DepthExhausted,
+    failure_category,
+    pause_before_retry,
+)
 from aura_py.orchestration.routing import PLAN, RESPOND, Routes, route_in_text, routing_tools
-from aura_py.orchestration.steps import PlanRefused, read_plan
-from aura_py.orchestration.surroundings import Surroundings
-from aura_py.orchestration.translator import COORDINATOR_SHOWN, Translator
+from aura_py.orchestration.run import OrchestrationRun
+from aura_py.orchestration.steps import InvalidPlanError, read_plan
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Tool, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner, parse_arguments
@@ -57,7 +63,7 @@ class PlanningCall:
     """On the last attempt a text without a call counts as the answer (§9.3)."""
 
 
-class Undecided(Exception):
+class NoDecisionError(Exception):
     """All attempts ended without a decision. ``transient`` is how the provider failed in the last one, and
     ``answered`` says that it had not failed in all of them."""
 
@@ -66,12 +72,12 @@ class Undecided(Exception):
         self.transient, self.answered = transient, answered
 
 
-class AnswerBroken(Exception):
-    """The model failed after part of its answer had been told."""
+class PartialAnswerError(Exception):
+    """The model failed after part of its answer had been sent."""
 
-    def __init__(self, error: AuraError, told: str) -> None:
+    def __init__(self, error: AuraError, sent_text: str) -> None:
         super().__init__(error.message)
-        self.error, self.told = error, told
+        self.error, self.sent_text = error, sent_text
 
 
 @dataclass(slots=True)
@@ -90,7 +96,7 @@ class Coordinator:
     """
 
     def __init__(
-        self, run: Surroundings, model: ChatModel, *, system: str, history: Sequence[Message], tools: Sequence[Tool]
+        self, run: OrchestrationRun, model: ChatModel, *, system: str, history: Sequence[Message], tools: Sequence[Tool]
     ) -> None:
         self._run, self._model = run, model
         self._system, self._tools = system, tuple(tools)
@@ -103,8 +109,8 @@ class Coordinator:
         """Runs up to ``max_plan_parse_retries`` attempts.
 
         Raises:
-            Undecided: None of them decided.
-            AnswerBroken: The model failed in the middle of a streamed answer.
+            NoDecisionError: None of them decided.
+            PartialAnswerError: The model failed in the middle of a streamed answer.
             AuraError: The model failed in a way that asking again will not mend.
         """
         attempts = max(1, self._run.config.orchestration.max_plan_parse_retries)
@@ -116,9 +122,9 @@ class Coordinator:
             try:
                 await attempt.run(number, attempts)
             except AuraError as error:
-                if attempt.told is not None:
-                    raise AnswerBroken(error, attempt.told) from error
-                if category_of(error) not in TRANSIENT:
+                if attempt.sent_text is not None:
+                    raise PartialAnswerError(error, attempt.sent_text) from error
+                if failure_category(error) not in TRANSIENT:
                     raise
                 failure = error
                 if number == attempts or not await self._pause(error, number):
@@ -134,7 +140,7 @@ class Coordinator:
                 return decision
             failure = None
             reasons = attempt.slot.faults or [_ONLY_TEXT]
-        raise Undecided(failure, answered=reasons is not None)
+        raise NoDecisionError(failure, answered=reasons is not None)
 
     # --- conversation ----------------------------------------------------------------------------------------------
 
@@ -213,7 +219,7 @@ class _PlanningAttempt:
     text: str = ""
     route_in_text: bool = False
     """A decision was written as text, which is no answer for the user even if it cannot be carried out."""
-    told: str | None = None
+    sent_text: str | None = None
     stem: str = ""
 
     async def run(self, number: int, attempts: int) -> None:
@@ -225,11 +231,11 @@ class _PlanningAttempt:
             lambda text: run.context.emit(TextDelta(text)),
             allowed=call.begin is not None and (call.routes.direct or call.routes.after_iteration),
         )
-        translator = Translator(run.context.emit, "main", iteration=call.iteration, shown=COORDINATOR_SHOWN)
+        event_mapper = EventMapper(run.context.emit, "main", iteration=call.iteration, shown=COORDINATOR_SHOWN)
         workers = run.team.names
         routing = routing_tools(call.routes, self.slot, query=call.query, workers=workers)
         runner = _RoutingRunner(Toolset((*routing, *owner._tools)), self.slot, stream, call, workers)
-        conversation = await self._conversation(runner, stream, translator)
+        conversation = await self._conversation(runner, stream, event_mapper)
         await run.journal.entry(
             f"Planning (Iteration {call.iteration}, Attempt {number}/{attempts})",
             run.context.clock.now(),
@@ -242,13 +248,13 @@ class _PlanningAttempt:
         seconds = run.config.orchestration.timeouts.per_call_timeout_secs
         allowed = run.bounded(seconds)
         try:
-            await within(run.context.clock, allowed, lambda: _consume(conversation, translator))
-        except Expired:
+            await run_with_timeout(run.context.clock, allowed, lambda: _consume(conversation, event_mapper))
+        except DeadlineExceeded:
             limit = f"timed out after {seconds}s" if allowed == seconds else "was stopped: the request's time is up"
             raise AttemptTimeout(f"{_PHASES[call.phase]} {limit}.") from None
         finally:
-            self.told = stream.told.text if stream.told is not None else None
-            translator.close()
+            self.sent_text = stream.sent.text if stream.sent is not None else None
+            event_mapper.close()
         self.text = conversation.result.answer
         ended = conversation.result
         written = route_in_text(self.text) if self.slot.decision is None else None
@@ -258,16 +264,16 @@ class _PlanningAttempt:
         if self.slot.decision is None and (ended.turn_limit or (ended.turns >= DEPTH + 2 and not self.text.strip())):
             raise DepthExhausted("the coordinator reached its turn limit without a routing decision.")
         decision = self.slot.decision
-        if isinstance(decision, Direct) and stream.told is not None:
+        if isinstance(decision, Direct) and stream.sent is not None:
             self.slot.decision = replace(decision, response=stream.finish(decision.response), streamed=True)
 
-    async def _conversation(self, runner: ToolRunner, stream: AnswerStream, translator: Translator) -> Conversation:
+    async def _conversation(self, runner: ToolRunner, stream: AnswerStream, event_mapper: EventMapper) -> Conversation:
         owner, call, run = self.owner, self.call, self.owner._run
 
         def emit(event: Event) -> None:
             if isinstance(event, ModelCallCompleted):
                 owner.count_call()
-            translator(event)
+            event_mapper(event)
 
         def choose(_turn: int) -> ToolChoice:
             return "required" if self.forced else "auto"
@@ -312,7 +318,7 @@ class _RoutingRunner(ToolRunner):
             if refused is not None:
                 return refused
         outcome = await super().run(call, context)
-        told = self._stream.told
+        told = self._stream.sent
         if call.name == RESPOND and not outcome.ok and told is not None and not self._slot.taken:
             # an answer that is whole and lacks only its reason was not cut
             self._slot.offer(Direct(told.text, told.rationale, cut=isinstance(parse_arguments(call.arguments), str)))
@@ -324,21 +330,21 @@ class _RoutingRunner(ToolRunner):
             return None
         try:
             plan = read_plan(arguments, query=self._call.query, workers=self._workers)
-        except PlanRefused:
+        except InvalidPlanError:
             return None
-        self._slot.offer(Planned(plan))
+        self._slot.offer(PlanDecision(plan))
         return success("The plan is recorded, but cannot be carried out any more.")
 
 
 _PHASES = {"plan": "planning", "continue": "continuation"}
 
 
-async def _consume(conversation: Conversation, translator: Translator) -> None:
+async def _consume(conversation: Conversation, event_mapper: EventMapper) -> None:
     async with aclosing(conversation.run()) as events:
         async for batch in events:
             for event in batch:
                 if isinstance(event, ReasoningDelta):
-                    translator(event)
+                    event_mapper(event)
 
 
 def conversation_history(owner: Coordinator) -> tuple[Message, ...]:

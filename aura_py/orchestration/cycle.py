@@ -25,19 +25,19 @@ from aura_py.events import (
     TextDelta,
 )
 from aura_py.messages import Json, Part, Usage
-from aura_py.orchestration.coordinator import AnswerBroken, Coordinator, PlanningCall, Undecided
-from aura_py.orchestration.decisions import Clarification, Decision, Direct, Planned
+from aura_py.orchestration.coordinator import Coordinator, NoDecisionError, PartialAnswerError, PlanningCall
+from aura_py.orchestration.decisions import Clarification, Decision, Direct, PlanDecision
 from aura_py.orchestration.execution import TaskExecution
-from aura_py.orchestration.failures import PROVIDER, told
+from aura_py.orchestration.failures import PROVIDER, error_summary
 from aura_py.orchestration.manifest import PREVIEW, PhaseTimings, RunRecord
 from aura_py.orchestration.plan import Plan, TaskStep
 from aura_py.orchestration.planning_prompt import planning_prompt
 from aura_py.orchestration.report import FailureRecord, Report, raw_results
 from aura_py.orchestration.routing import Routes
+from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.scheduler import Bounds, Node, Scheduler
-from aura_py.orchestration.shorten import ellipsis
 from aura_py.orchestration.steps import make_plan
-from aura_py.orchestration.surroundings import Surroundings
+from aura_py.orchestration.text import ellipsis
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Ending:
 class Cycle:
     """One run from the first decision to its answer."""
 
-    run_: Surroundings
+    run_: OrchestrationRun
     coordinator: Coordinator
     record: RunRecord
     query: str
@@ -82,10 +82,10 @@ class Cycle:
         try:
             decision = await self._first()
         except AuraError as error:
-            self.record.answered, self.record.outcome = "failed", f"Planning failed: {told(error)}"
+            self.record.answered, self.record.outcome = "failed", f"Planning failed: {error_summary(error)}"
             await self._manifest()
             raise
-        while isinstance(decision, Planned):
+        while isinstance(decision, PlanDecision):
             plan, iteration = decision.plan, self.record.iterations + 1
             await self._execute(plan, iteration)
             following = await self._settle(plan, iteration)
@@ -109,7 +109,7 @@ class Cycle:
             text_counts=settings.allow_direct_answers,
         )
         decision = self._permitted(await self._initial(call))
-        if isinstance(decision, Planned):
+        if isinstance(decision, PlanDecision):
             self._announce(decision.plan, 1)
         elif isinstance(decision, Clarification):
             self.run_.context.emit(ClarificationNeeded(decision.question, decision.rationale, decision.options))
@@ -120,14 +120,16 @@ class Cycle:
     async def _initial(self, call: PlanningCall) -> Decision:
         try:
             return await self._timed(call)
-        except AnswerBroken as broken:
+        except PartialAnswerError as broken:
             raise broken.error from broken
-        except Undecided as undecided:
+        except NoDecisionError as undecided:
             if undecided.transient is not None and not undecided.answered:
                 raise _planning_failed(undecided.transient) from undecided
             logger.warning("no routing decision was made; the request becomes one task")
             text = f"Execute: {ellipsis(self.query, _FALLBACK_QUERY)}"
-            return Planned(self._one_task(text, "All routing attempts failed; the request is carried out as one task."))
+            return PlanDecision(
+                self._one_task(text, "All routing attempts failed; the request is carried out as one task.")
+            )
         except ContextOverflow as error:
             raise ContextOverflow(
                 f"Planning exceeded the context limit. {self.run_.prompts.render('overflow', phase='planning')}",
@@ -142,15 +144,15 @@ class Cycle:
         if isinstance(decision, Direct) and not settings.allow_direct_answers:
             text = f"Answer the user's query: {ellipsis(self.query, _CONVERTED_QUERY)}"
             why = f"`allow_direct_answers` is off. {decision.rationale} {ellipsis(decision.response, _QUOTE)}"
-            return Planned(self._one_task(text, why))
+            return PlanDecision(self._one_task(text, why))
         if isinstance(decision, Clarification) and not settings.allow_clarification:
             text = f"Investigate and answer: {ellipsis(self.query, _CONVERTED_QUERY)}"
             why = f"`allow_clarification` is off. {decision.rationale} {ellipsis(decision.question, _QUOTE)}"
-            return Planned(self._one_task(text, why))
+            return PlanDecision(self._one_task(text, why))
         return decision
 
     def _one_task(self, text: str, rationale: str) -> Plan:
-        worker = self.run_.team.substitute
+        worker = self.run_.team.default_worker
         workers = (worker,) if worker is not None else ()
         return make_plan([TaskStep(text, worker)], goal=self.query, workers=workers, rationale=rationale)
 
@@ -211,7 +213,7 @@ class Cycle:
 
     # --- settle and decide (S, D) ----------------------------------------------------------------------------------
 
-    async def _settle(self, plan: Plan, iteration: int) -> Planned | Ending:
+    async def _settle(self, plan: Plan, iteration: int) -> PlanDecision | Ending:
         run, settings = self.run_, self.run_.config.orchestration
         report = Report(
             iteration=iteration,
@@ -256,17 +258,17 @@ class Cycle:
                 final=final,
             )
             decision = await self._timed(call)
-        except AnswerBroken as broken:
-            return await self._after_break(broken)
+        except PartialAnswerError as broken:
+            return await self._after_partial_answer(broken)
         except ContextOverflow:
             note = run.prompts.render("overflow", phase="continuation")
             return await self._raw(iteration, note, "Continuation exceeded the context limit")
-        except Undecided as undecided:
+        except NoDecisionError as undecided:
             return await self._raw(iteration, *_undecided(undecided))
         except AuraError as error:
-            note = f"The coordinator could not sum up the results: {told(error)}"
-            return await self._raw(iteration, note, f"Continuation failed: {told(error)}")
-        if isinstance(decision, Planned):
+            note = f"The coordinator could not sum up the results: {error_summary(error)}"
+            return await self._raw(iteration, note, f"Continuation failed: {error_summary(error)}")
+        if isinstance(decision, PlanDecision):
             spent = self._spent(iteration)
             if spent is not None:
                 return await self._raw(iteration, _SPENT_NOTES[spent], spent)
@@ -346,13 +348,13 @@ class Cycle:
         await self._manifest()
         return Ending(raw_results(note, self.record.plans), self.usage())
 
-    async def _after_break(self, broken: AnswerBroken) -> Ending:
+    async def _after_partial_answer(self, broken: PartialAnswerError) -> Ending:
         """The answer broke off in mid-stream: say so, and hand over the results themselves."""
-        note = f"\n\n---\n\nThe answer broke off here: {told(broken.error)}"
+        note = f"\n\n---\n\nThe answer broke off here: {error_summary(broken.error)}"
         rest = raw_results(note, self.record.plans)
         self.run_.context.emit(TextDelta(rest))
         await self._manifest()
-        return Ending(broken.told + rest, self.usage(), streamed=True)
+        return Ending(broken.sent_text + rest, self.usage(), streamed=True)
 
     def _manifest_json(self) -> dict[str, Json]:
         self.record.usage = self.usage()
@@ -368,9 +370,9 @@ _SPENT_NOTES = {
 }
 
 
-def _undecided(undecided: Undecided) -> tuple[str, str]:
+def _undecided(undecided: NoDecisionError) -> tuple[str, str]:
     if undecided.transient is not None:
-        cause = told(undecided.transient)
+        cause = error_summary(undecided.transient)
         if isinstance(undecided.transient, RunTimeout):
             return f"The coordinator did not answer in time: {cause}", f"Continuation timed out: {cause}"
         return f"The coordinator could not be asked: {cause}", f"Continuation failed: {cause}"
@@ -379,7 +381,7 @@ def _undecided(undecided: Undecided) -> tuple[str, str]:
 
 def _planning_failed(error: AuraError) -> AuraError:
     """The same error with a sentence that says where it happened."""
-    message = f"Planning failed: {told(error)}"
+    message = f"Planning failed: {error_summary(error)}"
     if isinstance(error, ProviderError):
         status, wish = error.provider_status, error.retry_after
         return type(error)(message, detail=error.detail, provider_status=status, retry_after=wish)
@@ -395,5 +397,5 @@ def _all_failed(failure: FailureRecord, report: Report) -> AuraError:
     )
 
 
-def _now(run: Surroundings) -> str:
+def _now(run: OrchestrationRun) -> str:
     return run.context.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")

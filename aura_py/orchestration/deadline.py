@@ -12,26 +12,26 @@ from aura_py.context import Clock
 T = TypeVar("T")
 
 
-class Expired(Exception):
+class DeadlineExceeded(Exception):
     """The time was up before the work was done; the work is cancelled and gone."""
 
 
-async def within(clock: Clock, seconds: float | None, work: Callable[[], Awaitable[T]]) -> T:
+async def run_with_timeout(clock: Clock, seconds: float | None, work: Callable[[], Awaitable[T]]) -> T:
     """The result of ``work``, cancelled after ``seconds`` (``None`` is no limit).
 
     Raises:
-        Expired: The time was up.
+        DeadlineExceeded: The time was up.
     """
     if seconds is None:
         return await work()
-    return await beside(lambda: clock.sleep(seconds), work)
+    return await run_alongside(lambda: clock.sleep(seconds), work)
 
 
-async def beside(companion: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[T]]) -> T:
+async def run_alongside(companion: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[T]]) -> T:
     """The result of ``work``, while ``companion`` runs: whichever ends first ends the other.
 
     Raises:
-        Expired: It was the companion.
+        DeadlineExceeded: It was the companion.
     """
     results: list[T] = []
     failures: list[Exception] = []
@@ -50,5 +50,5 @@ async def beside(companion: Callable[[], Awaitable[None]], work: Callable[[], Aw
     if failures:
         raise failures[0]
     if not results:
-        raise Expired
+        raise DeadlineExceeded
     return results[0]

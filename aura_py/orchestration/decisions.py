@@ -31,11 +31,11 @@ class Clarification:
 
 
 @dataclass(slots=True, frozen=True)
-class Planned:
+class PlanDecision:
     plan: Plan
 
 
-Decision: TypeAlias = Direct | Clarification | Planned
+Decision: TypeAlias = Direct | Clarification | PlanDecision
 
 
 @dataclass(slots=True)

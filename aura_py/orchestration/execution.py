@@ -8,22 +8,22 @@ from collections.abc import Awaitable, Callable
 from aura_py.errors import AuraError, ContextOverflow
 from aura_py.events import TaskCompleted, TaskStarted
 from aura_py.messages import Json, Message
-from aura_py.orchestration.attempt import Attempt, AttemptEnd
+from aura_py.orchestration.attempt import Attempt, AttemptResult
 from aura_py.orchestration.failures import (
     AttemptTimeout,
     DepthExhausted,
     WorkerUnavailable,
-    category_of,
+    error_summary,
+    failure_category,
+    is_stall,
     pause_before_retry,
-    stalled,
-    told,
 )
 from aura_py.orchestration.naming import result_name
 from aura_py.orchestration.plan import Plan, StructuredOutput, Task
 from aura_py.orchestration.prompts import fence
-from aura_py.orchestration.shorten import head
+from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.submission import Submission
-from aura_py.orchestration.surroundings import Surroundings
+from aura_py.orchestration.text import head
 from aura_py.orchestration.traces import ArtifactRecord
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class TaskExecution:
     ``ended`` is called after each, so that a process that is killed leaves what was done.
     """
 
-    def __init__(self, run: Surroundings, plan: Plan, iteration: int, ended: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, run: OrchestrationRun, plan: Plan, iteration: int, ended: Callable[[], Awaitable[None]]) -> None:
         self._run, self._plan, self._iteration, self._ended = run, plan, iteration, ended
         self._began: dict[int, float] = {}
 
@@ -68,7 +68,7 @@ class TaskExecution:
             await attempts.run()
         except Exception as error:
             logger.exception("task %d failed inside Aura", task.id)
-            task.fail(f"Worker failed task {task.id}: {told(error)}", "agent_error", attempts.best)
+            task.fail(f"Worker failed task {task.id}: {error_summary(error)}", "agent_error", attempts.best)
         clock = self._run.context.clock
         task.duration_ms = round((clock.monotonic() - self._began[task_id]) * 1000)
         if task.status == "failed":
@@ -93,7 +93,7 @@ class TaskExecution:
 
 
 class _Attempts:
-    def __init__(self, run: Surroundings, plan: Plan, task: Task, iteration: int) -> None:
+    def __init__(self, run: OrchestrationRun, plan: Plan, task: Task, iteration: int) -> None:
         self._run, self._plan, self._task, self._iteration = run, plan, task, iteration
         self._profile = run.team.profile(task.worker)
         self._began = run.context.clock.monotonic()
@@ -133,7 +133,7 @@ class _Attempts:
                     retries += 1
                     continue
                 found = await self._shortened(self.best, attempt.number)
-                self._task.fail(self._failure(error), category_of(error), found)
+                self._task.fail(self._failure(error), failure_category(error), found)
                 return
             self._keep_text(end.text)
             if end.submission is not None:
@@ -156,7 +156,7 @@ class _Attempts:
         if len(text.strip()) > len(self.best.strip()):
             self.best = text
 
-    async def _complete(self, attempt: Attempt, prompt: str, end: AttemptEnd, submission: Submission) -> None:
+    async def _complete(self, attempt: Attempt, prompt: str, end: AttemptResult, submission: Submission) -> None:
         confidence = "low" if end.escalated else submission.confidence
         if end.escalated:
             self._task.notes = (LOOP_NOTE,)
@@ -172,7 +172,7 @@ class _Attempts:
         await self._store(attempt, prompt, submission.result, structured=structured)
         self._task.complete(result, structured)
 
-    async def _give_up(self, attempt: Attempt, prompt: str, end: AttemptEnd) -> None:
+    async def _give_up(self, attempt: Attempt, prompt: str, end: AttemptResult) -> None:
         text = await self._shortened(self.best, attempt.number)
         if self._profile.accept_unsubmitted and self.best:
             structured = StructuredOutput(self.best[:_SUMMARY], "low")
@@ -184,7 +184,7 @@ class _Attempts:
         self._task.fail(text or "The worker did not call submit_result and wrote nothing.", "soft_failure")
 
     async def _may_retry(self, attempt: Attempt, error: AuraError, retries: int) -> bool:
-        transient = category_of(error) == "provider_overloaded" or stalled(error)
+        transient = failure_category(error) == "provider_overloaded" or is_stall(error)
         if not transient or isinstance(error, AttemptTimeout):
             return False
         if attempt.recorder is not None and attempt.recorder.changed_something:
@@ -201,7 +201,7 @@ class _Attempts:
 
     def _failure(self, error: AuraError) -> str:
         attempts = self._task.attempts
-        cause = told(error)
+        cause = error_summary(error)
         if isinstance(error, ContextOverflow):
             cause = self._run.prompts.render("overflow", phase="worker")
         return f"Worker failed task {self._task.id} after {attempts} attempt{'s' * (attempts != 1)}: {cause}"

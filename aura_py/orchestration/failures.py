@@ -93,7 +93,7 @@ _TEXTS: tuple[tuple[FailureCategory, re.Pattern[str]], ...] = (
 )
 
 
-def category_of(error: BaseException) -> FailureCategory:
+def failure_category(error: BaseException) -> FailureCategory:
     """The category by the error's type and status; only a provider's body without a status is read as text."""
     if isinstance(error, RunTimeout | TimeoutError):
         return "agent_timeout"
@@ -133,11 +133,11 @@ def pause_before_retry(error: BaseException, failed: int, left: float | None, ra
     return None if pause > MAX_PAUSE or (left is not None and pause >= left) else pause
 
 
-def stalled(error: BaseException) -> bool:
+def is_stall(error: BaseException) -> bool:
     """The model fell silent, as opposed to an attempt that used up its time."""
     return isinstance(error, InactivityTimeout)
 
 
-def told(error: BaseException) -> str:
+def error_summary(error: BaseException) -> str:
     """What a person may read about ``error``: never a provider's raw words (``orchestration.md`` L27)."""
     return error.message if isinstance(error, AuraError) else f"internal error ({type(error).__name__})"

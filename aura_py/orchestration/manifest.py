@@ -9,8 +9,8 @@ from typing import Literal
 
 from aura_py.messages import Json, JsonObject, Usage
 from aura_py.orchestration.plan import Plan, Task
-from aura_py.orchestration.rundir import json_bytes
-from aura_py.orchestration.shorten import cut
+from aura_py.orchestration.run_directory import json_bytes
+from aura_py.orchestration.text import cut
 from aura_py.orchestration.traces import Traces
 
 PREVIEW = 200

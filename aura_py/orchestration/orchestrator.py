@@ -27,20 +27,20 @@ from aura_py.ids import uuid7
 from aura_py.llm.contract import CallInfo, ChatModel
 from aura_py.mcp import McpAttachment, McpPool
 from aura_py.messages import Message, Part, TextPart, Usage
-from aura_py.orchestration.artifact_reader import ArtifactReader, cap_for
+from aura_py.orchestration.artifact_reader import ArtifactReader, token_limit
 from aura_py.orchestration.coordinator import Coordinator
 from aura_py.orchestration.cycle import Cycle, Ending
-from aura_py.orchestration.deadline import beside
-from aura_py.orchestration.inspection import inspect_tool_params, list_prior_runs, list_tools
-from aura_py.orchestration.journal import PromptJournal
+from aura_py.orchestration.deadline import run_alongside
+from aura_py.orchestration.lookup_tools import inspect_tool_params, list_prior_runs, list_tools
 from aura_py.orchestration.manifest import Manifest, RunRecord
 from aura_py.orchestration.naming import is_uuid7
-from aura_py.orchestration.prior_runs import MAX_LISTED, prior_runs, told
+from aura_py.orchestration.prior_runs import MAX_LISTED, prior_runs, run_summary
+from aura_py.orchestration.prompt_journal import PromptJournal
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.routing import ROUTING_TOOLS
+from aura_py.orchestration.run import OrchestrationRun
+from aura_py.orchestration.run_directory import RunDirectory
 from aura_py.orchestration.run_retention import INTERVAL_SECONDS, sweep_runs
-from aura_py.orchestration.rundir import RunDirectory
-from aura_py.orchestration.surroundings import Surroundings
 from aura_py.orchestration.team import Team
 from aura_py.storage import session_directory
 from aura_py.tokens import counter_for
@@ -175,13 +175,13 @@ class Orchestrator:
             query=turn.query,
             started_at=context.clock.now(),
         )
-        run = self._surroundings(context, attachment, files, record)
+        run = self._new_run(context, attachment, files, record)
         try:
             await self._sweep(context)
             await run.journal.open(run_id, run.orchestrator_id, record.started_at)
             coordinator = await self._coordinator(run, turn, record)
             cycle = Cycle(run, coordinator, record, query=turn.query, attachments=_attachments(turn), usage=usage.total)
-            return await beside(files.keep_alive, cycle.run) if files.enabled else await cycle.run()
+            return await run_alongside(files.keep_alive, cycle.run) if files.enabled else await cycle.run()
         except asyncio.CancelledError:
             record.cancelled = True
             await self._close(files, record, usage, context)
@@ -223,11 +223,11 @@ class Orchestrator:
             mcp.servers, headers=context.headers, sanitize=mcp.sanitize_schemas, reserved=reserved_names(self._config)
         )
 
-    def _surroundings(
+    def _new_run(
         self, context: RunContext, attachment: McpAttachment | None, files: RunDirectory, record: RunRecord
-    ) -> Surroundings:
+    ) -> OrchestrationRun:
         reserve = 0.0 if context.limits.total is None else min(RESERVE_SECONDS, context.limits.total * RESERVE_SHARE)
-        return Surroundings(
+        return OrchestrationRun(
             config=self._config,
             context=context,
             orchestrator_id=str(uuid.uuid4()),
@@ -240,7 +240,7 @@ class Orchestrator:
             stop_at=None if context.deadline is None else context.deadline - reserve,
         )
 
-    async def _coordinator(self, run: Surroundings, turn: Turn, record: RunRecord) -> Coordinator:
+    async def _coordinator(self, run: OrchestrationRun, turn: Turn, record: RunRecord) -> Coordinator:
         settings, files = self._config.orchestration, run.files
 
         async def earlier(limit: int) -> Sequence[Manifest]:
@@ -256,7 +256,7 @@ class Orchestrator:
         reader = ArtifactReader(
             files,
             counter=counter_for(self._model.provider, self._model.model),
-            cap=cap_for(self._model.context_window),
+            cap=token_limit(self._model.context_window),
         )
         tools.append(reader.tool())
         has_history = files.enabled and bool(run.context.session_id)
@@ -289,7 +289,7 @@ class Orchestrator:
         if not history:
             return text
         runs = [
-            {"timestamp": m.timestamp.isoformat(timespec="seconds"), "status": m.status, "text": told(m)}
+            {"timestamp": m.timestamp.isoformat(timespec="seconds"), "status": m.status, "text": run_summary(m)}
             for m in reversed(history)
         ]
         return system_prompt(text, (), [self._prompts.render("history", runs=runs, count=len(runs))])

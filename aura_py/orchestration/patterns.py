@@ -7,7 +7,7 @@ import re2
 MAX_PATTERN = 1000
 
 
-class BadPattern(ValueError):
+class InvalidPatternError(ValueError):
     """The pattern cannot be used; the message says why."""
 
 
@@ -15,12 +15,12 @@ class Pattern:
     """An unanchored search. No look-around and no back-references, so that no text can make it hang.
 
     Raises:
-        BadPattern: The pattern is too long or not valid.
+        InvalidPatternError: The pattern is too long or not valid.
     """
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_PATTERN:
-            raise BadPattern(f"the pattern has {len(source)} characters and at most {MAX_PATTERN} are allowed")
+            raise InvalidPatternError(f"the pattern has {len(source)} characters and at most {MAX_PATTERN} are allowed")
         options = re2.Options()
         options.log_errors = False
         try:
@@ -28,7 +28,7 @@ class Pattern:
         except re2.error as error:
             reason = error.args[0] if error.args else ""
             text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-            raise BadPattern(
+            raise InvalidPatternError(
                 f"the pattern is not valid: {text}; look-around and back-references do not exist"
             ) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from aura_py.orchestration.surroundings import Surroundings
+from aura_py.orchestration.run import OrchestrationRun
 from aura_py.tools.contract import Tool
 
 
@@ -21,7 +21,7 @@ class _WorkerView(TypedDict):
     more: int
 
 
-def planning_prompt(run: Surroundings, query: str) -> str:
+def planning_prompt(run: OrchestrationRun, query: str) -> str:
     settings = run.config.orchestration
     return run.prompts.render(
         "planning",
@@ -36,7 +36,7 @@ def planning_prompt(run: Surroundings, query: str) -> str:
     )
 
 
-def _workers(run: Surroundings, limit: int) -> list[_WorkerView]:
+def _workers(run: OrchestrationRun, limit: int) -> list[_WorkerView]:
     builtin = run.team.builtin_tools()
     views: list[_WorkerView] = []
     for name, profile in run.team.named.items():

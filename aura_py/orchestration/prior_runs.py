@@ -12,8 +12,8 @@ import orjson
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES, Manifest, read_manifest
 from aura_py.orchestration.naming import LATEST, is_uuid7
-from aura_py.orchestration.rundir import MAX_DIRECTORIES, read_plain
-from aura_py.orchestration.shorten import cut
+from aura_py.orchestration.run_directory import MAX_DIRECTORIES, read_plain
+from aura_py.orchestration.text import cut
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def listed(manifests: Sequence[Manifest]) -> dict[str, Json]:
     return {"count": len(runs), "runs": runs}
 
 
-def told(manifest: Manifest) -> str:
+def run_summary(manifest: Manifest) -> str:
     """One run for the coordinator's prompt, of bounded length."""
     lines = [f"Goal: {_short(manifest.goal)}"]
     if manifest.outcome:

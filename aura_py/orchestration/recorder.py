@@ -12,7 +12,7 @@ from aura_py.config.models import Artifacts
 from aura_py.events import ToolKind
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.naming import output_name
-from aura_py.orchestration.rundir import RunDirectory
+from aura_py.orchestration.run_directory import RunDirectory
 from aura_py.orchestration.traces import ArtifactRecord, CallRecord, TaskTrace
 from aura_py.tools.contract import Annotations, CallContext, Invocation, Next, Tool, ToolOutcome
 
@@ -26,7 +26,7 @@ _REASONING_SCHEMA: JsonObject = {
 
 
 @dataclass(slots=True, frozen=True)
-class ReasonedTool:
+class ReasoningTool:
     """An MCP tool whose schema also asks for the reason of each call. ``key`` never reaches the server."""
 
     tool: Tool
@@ -61,9 +61,9 @@ class ReasonedTool:
         return await self.tool.call(arguments, context)
 
 
-def reasoned(tool: Tool) -> ReasonedTool:
+def with_reasoning(tool: Tool) -> ReasoningTool:
     """``tool`` with the reason in its schema; a property of that name that the server has itself is kept."""
-    if isinstance(tool, ReasonedTool):
+    if isinstance(tool, ReasoningTool):
         return tool
     properties = tool.parameters.get("properties")
     known = dict(properties) if isinstance(properties, Mapping) else {}
@@ -71,10 +71,10 @@ def reasoned(tool: Tool) -> ReasonedTool:
     while key in known:
         number += 1
         key = f"{REASONING}_{number}"
-    return ReasonedTool(tool, key, {**tool.parameters, "properties": {**known, key: _REASONING_SCHEMA}})
+    return ReasoningTool(tool, key, {**tool.parameters, "properties": {**known, key: _REASONING_SCHEMA}})
 
 
-class CallRecorder:
+class ToolCallRecorder:
     """The innermost stage of one attempt: takes the reason out, stores what is worth storing, records the call."""
 
     def __init__(
@@ -170,7 +170,7 @@ class ArtifactFooter:
 
 def _split(invocation: Invocation) -> tuple[str, JsonObject]:
     tool, arguments = invocation.tool, invocation.arguments
-    key = tool.key if isinstance(tool, ReasonedTool) else REASONING
+    key = tool.key if isinstance(tool, ReasoningTool) else REASONING
     if key not in arguments:
         return "", arguments
     reason = arguments[key]

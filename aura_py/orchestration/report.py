@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aura_py.orchestration.failures import FailureCategory
 from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.prompts import fence
-from aura_py.orchestration.shorten import cut, indent
+from aura_py.orchestration.text import cut, indent
 from aura_py.orchestration.traces import CallRecord, TaskTrace, Traces
 
 _REASON_LENGTH = 100

@@ -10,9 +10,9 @@ import orjson
 from aura_py.ids import tool_call_id
 from aura_py.messages import Json, JsonObject, ToolCall
 from aura_py.orchestration.calls_as_text import object_in_text
-from aura_py.orchestration.decisions import Clarification, Decision, DecisionSlot, Direct, Planned
+from aura_py.orchestration.decisions import Clarification, Decision, DecisionSlot, Direct, PlanDecision
 from aura_py.orchestration.plan import is_array
-from aura_py.orchestration.steps import PlanRefused, read_plan
+from aura_py.orchestration.steps import InvalidPlanError, read_plan
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 
 RESPOND = "respond_directly"
@@ -93,9 +93,9 @@ def routing_tools(
             return _refuse(slot, missing)
         try:
             made = read_plan(arguments, query=query, workers=workers)
-        except PlanRefused as refusal:
+        except InvalidPlanError as refusal:
             return _refuse(slot, " ".join(refusal.faults))
-        return _record(slot, Planned(made), f"The plan is created, with {len(made)} task{'s' * (len(made) != 1)}.")
+        return _record(slot, PlanDecision(made), f"The plan is created, with {len(made)} task{'s' * (len(made) != 1)}.")
 
     async def clarify(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
         if routes.after_iteration and not routes.clarify:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aura_py.orchestration.naming import is_run_id
-from aura_py.orchestration.rundir import MAX_DIRECTORIES, live
+from aura_py.orchestration.run_directory import MAX_DIRECTORIES, live
 from aura_py.storage import agent_directories
 
 logger = logging.getLogger(__name__)

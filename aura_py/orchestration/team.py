@@ -13,7 +13,7 @@ from aura_py.tools.toolset import filter_tools
 
 
 @dataclass(slots=True, frozen=True)
-class Profile:
+class WorkerProfile:
     """A worker as it is built for every attempt. ``name`` is ``None`` for the generic worker.
 
     ``filters`` are alternatives: a tool is the worker's when one of them lets it pass, and ``None`` lets all pass.
@@ -46,10 +46,10 @@ class Team:
     def __init__(self, config: AgentConfig, coordinator: ChatModel, model_for: Callable[[LLM], ChatModel]) -> None:
         agent, settings = config.agent, config.orchestration
         self._config = config
-        self.named: dict[str, Profile] = {}
+        self.named: dict[str, WorkerProfile] = {}
         for name, worker in settings.worker.items():
             own = worker.llm is not None and worker.llm != agent.llm
-            self.named[name] = Profile(
+            self.named[name] = WorkerProfile(
                 name=name,
                 description=worker.description,
                 custom_prompt=worker.preamble,
@@ -60,7 +60,7 @@ class Team:
                 accept_unsubmitted=worker.accept_unsubmitted,
                 shares_provider=not own or _same_account(worker.llm, agent.llm),
             )
-        self.generic = Profile(
+        self.generic = WorkerProfile(
             name=None,
             description="",
             custom_prompt=settings.worker_system_prompt or "No custom instructions.",
@@ -75,11 +75,11 @@ class Team:
         return tuple(self.named)
 
     @property
-    def substitute(self) -> str | None:
+    def default_worker(self) -> str | None:
         """Who takes tasks that no coordinator assigned: the only worker, else the generic one (``None``)."""
         return self.names[0] if len(self.named) == 1 else None
 
-    def profile(self, worker: str | None) -> Profile:
+    def profile(self, worker: str | None) -> WorkerProfile:
         return self.generic if worker is None else self.named[worker]
 
     def limits(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ class _Turn:
     submitting: anyio.Event | None = None
 
 
-class SubmitLast:
+class SubmissionOrder:
     """The outermost stage of an attempt. Calls enter in the order the model wrote them."""
 
     def __init__(self, submit: str, submitted: Callable[[], bool]) -> None:

@@ -12,8 +12,8 @@ import orjson
 from aura_py.context import Clock
 from aura_py.events import ToolProgress
 from aura_py.messages import Json, JsonObject, ToolCall
-from aura_py.orchestration.deadline import Expired, within
-from aura_py.orchestration.patterns import BadPattern, Pattern
+from aura_py.orchestration.deadline import DeadlineExceeded, run_with_timeout
+from aura_py.orchestration.patterns import InvalidPatternError, Pattern
 from aura_py.tools.contract import (
     BuiltinTool,
     CallContext,
@@ -138,7 +138,7 @@ def read_request(arguments: JsonObject, *, ceiling: float = CEILING) -> WaitRequ
             raise _Fault(f"`until.{condition}` must be a pattern as text.")
         try:
             pattern = Pattern(source)
-        except BadPattern as error:
+        except InvalidPatternError as error:
             raise _Fault(f"`until.{condition}`: {error}.") from error
     poll = _seconds(arguments.get("poll_sec"), "poll_sec", DEFAULT_POLL)
     asked = _seconds(arguments.get("max_wait_sec"), "max_wait_sec", DEFAULT_BOUND)
@@ -181,7 +181,7 @@ def _seconds(value: Json, name: str, default: int | None) -> int:
     return int(number)
 
 
-class Waiter:
+class WaitForTool:
     """The tool of one attempt.
 
     Args:
@@ -272,8 +272,8 @@ class _Wait:
             left = request.bound - self._elapsed()
             allowance = max(0.0, left) + (min(request.poll, MAX_GRACE) if final else 0.0)
             try:
-                outcome = await within(self._clock, allowance, self._sample)
-            except Expired:
+                outcome = await run_with_timeout(self._clock, allowance, self._sample)
+            except DeadlineExceeded:
                 if self._last is None:
                     return failure(f"wait_for: `{request.tool}` hangs: it did not answer within {request.bound} s.")
                 return self._result("timeout")

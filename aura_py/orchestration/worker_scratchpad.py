@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aura_py.agent.parking import Parking
-from aura_py.orchestration.rundir import Stored
-from aura_py.orchestration.surroundings import Surroundings
-from aura_py.orchestration.team import Profile
+from aura_py.orchestration.run import OrchestrationRun
+from aura_py.orchestration.run_directory import StoredText
+from aura_py.orchestration.team import WorkerProfile
 from aura_py.tools.contract import Tool
 
 logger = logging.getLogger(__name__)
 
 
-def parking_limits(run: Surroundings, profile: Profile, tools: Sequence[Tool]) -> Mapping[str, int] | None:
+def parking_limits(run: OrchestrationRun, profile: WorkerProfile, tools: Sequence[Tool]) -> Mapping[str, int] | None:
     """From how many tokens on each tool's output is parked; ``None`` when the scratchpad is off, has no directory, or
     nothing the worker can reach would ever be parked."""
     settings = profile.scratchpad
@@ -33,8 +33,8 @@ def parking_limits(run: Surroundings, profile: Profile, tools: Sequence[Tool]) -
 
 
 async def worker_parking(
-    run: Surroundings,
-    profile: Profile,
+    run: OrchestrationRun,
+    profile: WorkerProfile,
     tools: Sequence[Tool],
     prompt: str,
     *,
@@ -71,6 +71,6 @@ class ArtifactPager:
     parking: Parking
     run: Path
 
-    async def __call__(self, filename: str, stored: Stored) -> str:
+    async def __call__(self, filename: str, stored: StoredText) -> str:
         """The artifact when it fits the budget, else a pointer to explore it in place."""
         return await self.parking.offer_artifact(filename, self.run / "artifacts" / filename, stored.text)

@@ -10,10 +10,10 @@ from aura_py.orchestration.failures import (
     DepthExhausted,
     FailureCategory,
     LoopDetected,
-    category_of,
     category_of_text,
+    error_summary,
+    failure_category,
     pause_before_retry,
-    told,
 )
 
 
@@ -37,7 +37,7 @@ from aura_py.orchestration.failures import (
     ],
 )
 def test_the_type_and_the_status_decide_not_the_words(error: Exception, category: FailureCategory) -> None:
-    assert category_of(error) == category
+    assert failure_category(error) == category
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_body_without_a_status_is_read_in_the_order_of_the_table(text: str, ca
 
 
 def test_a_provider_s_raw_words_are_never_told() -> None:
-    assert told(errors.ProviderError("It failed.", detail="sk-secret")) == "It failed."
-    assert told(ValueError("sk-secret")) == "internal error (ValueError)"
+    assert error_summary(errors.ProviderError("It failed.", detail="sk-secret")) == "It failed."
+    assert error_summary(ValueError("sk-secret")) == "internal error (ValueError)"
 
 
 def test_a_retry_waits_as_the_provider_wishes_within_reason() -> None:

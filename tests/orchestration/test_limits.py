@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from aura_py.context import RunContext
 from aura_py.messages import JsonObject
 from aura_py.orchestration.artifact_reader import ArtifactReader
-from aura_py.orchestration.rundir import RunDirectory
-from aura_py.orchestration.shorten import CUT_MARK, cut, head
+from aura_py.orchestration.run_directory import RunDirectory
+from aura_py.orchestration.text import CUT_MARK, cut, head
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, ToolOutcome
 from tests.orchestration.clock import jumping_clock

@@ -17,7 +17,7 @@ import pytest
 from aura_py.config.models import AgentConfig
 from aura_py.errors import RunCancelled
 from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished, TaskCompleted, TaskStarted
-from aura_py.orchestration import rundir
+from aura_py.orchestration import run_directory
 from aura_py.orchestration.manifest import read_manifest
 from aura_py.orchestration.naming import (
     is_run_id,
@@ -29,8 +29,8 @@ from aura_py.orchestration.naming import (
     sanitise,
 )
 from aura_py.orchestration.prior_runs import listed, prior_runs
+from aura_py.orchestration.run_directory import LOCK, RunDirectory, UnsafeNameError
 from aura_py.orchestration.run_retention import sweep_runs
-from aura_py.orchestration.rundir import LOCK, RunDirectory, UnsafeName
 from tests.orchestration.stage import (
     Rule,
     Told,
@@ -321,7 +321,7 @@ async def test_a_name_that_is_none_of_ours_is_refused(tmp_path: Path, name: str)
     run = await RunDirectory.open(
         sessions(tmp_path) / "s", "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c", keep=0, emit=lambda _e: None
     )
-    with pytest.raises(UnsafeName):
+    with pytest.raises(UnsafeNameError):
         await run.artifact(name)
     assert not safe_artifact(name)
 
@@ -393,7 +393,7 @@ async def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: py
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("aura_py.orchestration.rundir._write", full)
+    monkeypatch.setattr("aura_py.orchestration.run_directory._write", full)
     told = await play(config(rules, memory_dir=tmp_path), session="s")
     assert isinstance(told.end, RunFinished)
     assert "No space left on device" in told.one(Notice).message
@@ -404,7 +404,7 @@ async def test_a_write_that_was_given_up_never_replaces_a_later_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, reached, ended = threading.Event(), threading.Event(), threading.Event()
-    real = rundir._write
+    real = run_directory._write
 
     def slow(path: Path, data: bytes, place: Callable[[Path, Path], object]) -> bool:
         if data != b"old":
@@ -417,7 +417,7 @@ async def test_a_write_that_was_given_up_never_replaces_a_later_one(
             ended.set()
 
     files = await RunDirectory.open(sessions(tmp_path) / "s", "r", keep=0, emit=lambda _event: None)
-    monkeypatch.setattr(rundir, "_write", slow)
+    monkeypatch.setattr(run_directory, "_write", slow)
     async with anyio.create_task_group() as group:
         group.start_soon(files.write, "manifest.json", "old")
         assert await anyio.to_thread.run_sync(reached.wait, 20)
@@ -658,7 +658,7 @@ def test_what_one_owner_or_agent_stores_never_costs_another_its_runs(tmp_path: P
 
 
 async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rundir, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(run_directory, "HEARTBEAT_SECONDS", 0.01)
     rules = [coordinator("plan", hang=True)]
 
     def locks() -> list[Path]:
@@ -671,7 +671,7 @@ async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: p
                 await anyio.sleep(0.01)
             (lock,) = locks()
             os.utime(lock, (1, 1))
-            while not rundir.live(lock.parent):  # noqa: ASYNC110
+            while not run_directory.live(lock.parent):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         run.cancel(RunCancelled("The client has gone."))
         await run.closed()

@@ -10,7 +10,7 @@ import pytest
 from aura_py.context import RunContext
 from aura_py.events import Event, ToolProgress
 from aura_py.messages import JsonObject, ToolCall
-from aura_py.orchestration.wait_for import Waiter
+from aura_py.orchestration.wait_for import WaitForTool
 from aura_py.tools.contract import (
     Annotations,
     BuiltinTool,
@@ -57,7 +57,7 @@ async def wait(
             return answer
 
         tool = BuiltinTool("status", "", {"type": "object"}, probe, "mcp", annotations=annotations)
-        waiter = Waiter(ToolRunner(Toolset([tool])), park=park, ends=ends)
+        waiter = WaitForTool(ToolRunner(Toolset([tool])), park=park, ends=ends)
         runner = ToolRunner(Toolset([waiter.tool()]))
         context = CallContext(
             RunContext("r", "q", "s", clock=clock), "call", events.append, initiator="alpha", task_id=3

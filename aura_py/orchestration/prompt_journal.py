@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from aura_py.messages import Message
-from aura_py.orchestration.rundir import RunDirectory
+from aura_py.orchestration.run_directory import RunDirectory
 
 JOURNAL = "prompt-journal.md"
 _BAR = "═" * 80

@@ -24,7 +24,7 @@ COORDINATOR_SHOWN = frozenset({"read_artifact", "list_prior_runs", "load_skill",
 
 
 @dataclass(slots=True)
-class Translator:
+class EventMapper:
     """One attempt's or planning call's view of the loop.
 
     ``named`` workers' reasoning becomes :class:`WorkerReasoning`. ``shown`` limits which tools are told at all.

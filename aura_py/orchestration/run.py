@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
 from aura_py.mcp import McpAttachment
-from aura_py.orchestration.journal import PromptJournal
+from aura_py.orchestration.prompt_journal import PromptJournal
 from aura_py.orchestration.prompts import PromptLibrary
-from aura_py.orchestration.rundir import RunDirectory
+from aura_py.orchestration.run_directory import RunDirectory
 from aura_py.orchestration.team import Team
 from aura_py.orchestration.traces import Traces
 from aura_py.tools.contract import Tool
 
 
 @dataclass(slots=True)
-class Surroundings:
+class OrchestrationRun:
     """One run: its identity, its connections, its files, its clock. ``stop_at`` is when work must end so that an
     answer can still be given; it is on ``context.clock`` and before the run's deadline."""
 

@@ -28,7 +28,7 @@ import orjson
 from aura_py.events import Event, Notice
 from aura_py.messages import Json
 from aura_py.orchestration.naming import LATEST, is_run_id, safe_artifact
-from aura_py.orchestration.shorten import ellipsis
+from aura_py.orchestration.text import ellipsis
 from aura_py.storage import make_private
 
 logger = logging.getLogger(__name__)
@@ -46,12 +46,12 @@ _PLAIN = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
 """Opens a file without waiting for anything and without following a link."""
 
 
-class UnsafeName(Exception):
+class UnsafeNameError(Exception):
     """A name from a model or client that must not become part of a path."""
 
 
 @dataclass(slots=True, frozen=True)
-class Stored:
+class StoredText:
     """A stored text. ``size`` is the file's; ``text`` may be shorter (8 MiB at most are read)."""
 
     text: str
@@ -152,16 +152,16 @@ class RunDirectory:
     async def close(self) -> None:
         await self.remove(LOCK)
 
-    async def artifact(self, filename: str, run_id: str | None = None) -> Stored | None:
+    async def artifact(self, filename: str, run_id: str | None = None) -> StoredText | None:
         """An artifact of this run, or of another run of the session; ``None`` when there is none.
 
         Raises:
-            UnsafeName: The name or the run id cannot be one of ours.
+            UnsafeNameError: The name or the run id cannot be one of ours.
         """
         if not safe_artifact(filename):
-            raise UnsafeName(f"`{ellipsis(filename, _SHOWN)}` is not the name of an artifact.")
+            raise UnsafeNameError(f"`{ellipsis(filename, _SHOWN)}` is not the name of an artifact.")
         if run_id is not None and run_id != LATEST and not is_run_id(run_id):
-            raise UnsafeName(f"`{ellipsis(run_id, _SHOWN)}` is not the id of a run.")
+            raise UnsafeNameError(f"`{ellipsis(run_id, _SHOWN)}` is not the id of a run.")
         path, session = self.path, self.session
         if path is None or session is None:
             return None
@@ -290,7 +290,7 @@ def _append(path: Path, data: bytes) -> bool:
     return True
 
 
-def _read_inside(session: Path, run: str, filename: str) -> Stored | None:
+def _read_inside(session: Path, run: str, filename: str) -> StoredText | None:
     """Reads ``session/run/artifacts/filename`` step by step, following no link."""
     handles: list[int] = []
     try:
@@ -298,7 +298,7 @@ def _read_inside(session: Path, run: str, filename: str) -> Stored | None:
         for step in (run, "artifacts"):
             handles.append(os.open(step, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=handles[-1]))
         read = _read(os.open(filename, _PLAIN, dir_fd=handles[-1]), MAX_READ_BYTES)
-        return None if read is None else Stored(read[0].decode("utf-8", "replace"), read[1])
+        return None if read is None else StoredText(read[0].decode("utf-8", "replace"), read[1])
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
             return None
