@@ -35,7 +35,7 @@ def _object(value: JsonObject, schema: Mapping[str, Any], root: JsonObject, dept
     kept: dict[str, Any] = {}
     for name, inner in value.items():
         if name in known:
-            if inner is None and name not in needed and not accepts_null(known[name], root, untyped=True):
+            if inner is None and name not in needed and not accepts_null(known[name], root):
                 continue
             kept[name] = _value(inner, known[name], root, depth + 1)
         else:

@@ -60,53 +60,44 @@ class PreparedTools:
 
 
 class ToolList:
-    """The tools of one server at one time. Schemas are prepared once per mode, not once per run."""
+    """The tools of one server at one time, with schemas that are prepared once and not for every run."""
 
     __slots__ = ("_prepared", "_server", "tools")
 
     def __init__(self, server: str, tools: tuple[ServerTool, ...]) -> None:
         self.tools = tools
         self._server = server
-        self._prepared: dict[tuple[bool, bool], PreparedTools] = {}
+        self._prepared: dict[bool, PreparedTools] = {}
 
-    def prepare(self, *, sanitize: bool, strict: bool) -> PreparedTools:
-        """The usable tools; one with a hopeless schema is left out with a warning."""
-        mode = (sanitize, sanitize and strict)
-        found = self._prepared.get(mode)
+    def prepare(self, *, sanitize: bool) -> PreparedTools:
+        """Return the usable tools. One whose schema cannot be repaired is left out with a warning."""
+        found = self._prepared.get(sanitize)
         if found is None:
-            tools = tuple(self._prepare(sanitize=sanitize, strict=strict))
-            found = self._prepared[mode] = PreparedTools(tools, tuple(offer.tool.name for offer in tools))
+            tools = self._sanitized() if sanitize else tuple(PreparedTool(tool, tool.schema) for tool in self.tools)
+            found = self._prepared[sanitize] = PreparedTools(tools, tuple(each.tool.name for each in tools))
         return found
 
-    def _prepare(self, *, sanitize: bool, strict: bool) -> list[PreparedTool]:
-        if not sanitize:
-            return [PreparedTool(tool, tool.schema) for tool in self.tools]
+    def _sanitized(self) -> tuple[PreparedTool, ...]:
         prepared: list[PreparedTool] = []
         for tool in self.tools:
             try:
-                parameters = sanitize_schema(tool.schema, strict=strict)
-                renamed = rename_properties(parameters)
-                prepared.append(PreparedTool(tool, parameters, renamed))
-            except UnusableSchema as problem:
+                parameters = sanitize_schema(tool.schema)
+                prepared.append(PreparedTool(tool, parameters, rename_properties(parameters)))
+            except (UnusableSchema, RecursionError) as error:
+                problem = error if isinstance(error, UnusableSchema) else "its input schema never ends"
                 log.warning("tool `%s` of MCP server `%s` is left out: %s", tool.native_name, self._server, problem)
-            except RecursionError:
-                log.warning(
-                    "tool `%s` of MCP server `%s` is left out: its input schema never ends",
-                    tool.native_name,
-                    self._server,
-                )
-        return prepared
+        return tuple(prepared)
 
 
-def describe(offer: PreparedTool) -> JsonObject:
-    """The tool as an MCP tool object, with the name and schema that models see."""
-    tool = offer.tool
+def describe(prepared: PreparedTool) -> JsonObject:
+    """Return the tool as an MCP tool object, with the name and schema that models see."""
+    tool = prepared.tool
     described: dict[str, Json] = {"name": tool.name}
     if "title" in tool.wire:
         described["title"] = tool.wire["title"]
     if tool.description:
         described["description"] = tool.description
-    described["inputSchema"] = offer.parameters
+    described["inputSchema"] = prepared.parameters
     described.update({key: tool.wire[key] for key in ("outputSchema", "annotations", "_meta") if key in tool.wire})
     return described
 

@@ -105,7 +105,6 @@ class McpPool:
         *,
         headers: Mapping[str, str],
         sanitize: bool = True,
-        strict: bool = False,
         reserved: Collection[str] = (),
     ) -> McpAttachment:
         """Connects to every enabled server at once, or takes the connections that are already there.
@@ -114,7 +113,6 @@ class McpPool:
             servers: In file order.
             headers: The request's headers, names in lower case.
             sanitize: ``[mcp].sanitize_schemas``.
-            strict: Rewrite schemas for providers in strict mode.
             reserved: Names of built-in tools, which MCP tools never take.
 
         Raises:
@@ -123,7 +121,7 @@ class McpPool:
         leases = tuple(self._lease(name, server, headers) for name, server in servers.items() if server.enabled)
         try:
             await self._connect_all(leases)
-            prepared = [_prepared_tools(lease, sanitize=sanitize, strict=strict) for lease in leases]
+            prepared = [_prepared_tools(lease, sanitize=sanitize) for lease in leases]
             for lease in leases:
                 if lease.failure is not None and lease.server.required:
                     raise ServerUnavailable(
@@ -159,9 +157,9 @@ class McpPool:
                     await known.refresh()
                 if known is None or not known.usable:
                     await self.connect(lease)
-                prepared = _prepared_tools(lease, sanitize=sanitize, strict=False)
+                prepared = _prepared_tools(lease, sanitize=sanitize)
                 status = _statuses([lease], [prepared])[0]
-                tools = tuple(describe(offer) for offer in prepared.tools) if lease.connection else None
+                tools = tuple(describe(each) for each in prepared.tools) if lease.connection else None
                 found[name] = ServerInfo(status, tools)
             finally:
                 lease.release()
@@ -286,10 +284,10 @@ def connection_key(server: McpServer, headers: Mapping[str, str]) -> str:
     return hashlib.sha256(f"{identity}{server.max_parallel_tool_calls == 1}".encode("utf-8", "replace")).hexdigest()
 
 
-def _prepared_tools(lease: Lease, *, sanitize: bool, strict: bool) -> PreparedTools:
+def _prepared_tools(lease: Lease, *, sanitize: bool) -> PreparedTools:
     if lease.connection is None or lease.connection.tool_list is None:
         return PreparedTools()
-    return lease.connection.tool_list.prepare(sanitize=sanitize, strict=strict)
+    return lease.connection.tool_list.prepare(sanitize=sanitize)
 
 
 def _statuses(leases: Sequence[Lease], prepared: Sequence[PreparedTools]) -> tuple[ServerStatus, ...]:
@@ -315,8 +313,8 @@ def _bind(leases: Sequence[Lease], prepared: Sequence[PreparedTools], reserved: 
     for lease, of_server, public in zip(leases, prepared, names, strict=True):
         send = partial(call_tool, lease)
         tools.extend(
-            McpTool(name, offer.parameters, lease.name, offer.tool, send, offer.renamed)
-            for name, offer in zip(public, of_server.tools, strict=True)
+            McpTool(name, each.parameters, lease.name, each.tool, send, each.renamed)
+            for name, each in zip(public, of_server.tools, strict=True)
             if name is not None
         )
     return tools

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aura_py.mcp.keywords import Node, normalize_keywords
@@ -15,19 +15,16 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLES = ("items", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else")
 _CONDITIONS = frozenset({"not", "if", "then", "else", "propertyNames", "dependentSchemas"})
 _COMBINED = frozenset({"allOf", "anyOf", "oneOf", "$ref"})
-_MERGEABLE = frozenset({"type", "properties", "required", "title", "description", "additionalProperties"})
-_NULL: Mapping[str, Any] = {"type": "null"}
 
 
 class UnusableSchema(ValueError):
     """The schema cannot be offered to any model; the message says why."""
 
 
-def sanitize_schema(schema: Node, *, strict: bool) -> Node:
-    """A copy of ``schema`` whose root is an object and which holds no bare boolean schema.
+def sanitize_schema(schema: Node) -> Node:
+    """Return a copy of ``schema`` whose root is an object and which holds no bare boolean schema.
 
-    ``strict`` also makes it fit for OpenAI's strict mode: every property is required, optional ones become nullable,
-    and objects are closed unless they are maps. What is malformed is mended if the tool stays callable.
+    What is malformed is repaired if the tool stays callable. Optional parameters stay optional.
 
     Raises:
         UnusableSchema: The root is not an object, or the schema is nested too deeply.
@@ -38,12 +35,7 @@ def sanitize_schema(schema: Node, *, strict: bool) -> Node:
     for node in schemas_in(root):
         _repair(node, root)
     _replace_booleans(root)
-    if strict:
-        for node in schemas_in(root, skip=_CONDITIONS):
-            _merge_all_of(node, root)
-        for node in reversed(list(schemas_in(root, skip=_CONDITIONS))):
-            _require_all(node, root)
-    _shape_objects(root, strict=strict)
+    _shape_objects(root)
     return root
 
 
@@ -60,10 +52,10 @@ def resolve(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, An
     return {}
 
 
-def accepts_null(node: Any, root: Mapping[str, Any], *, untyped: bool, depth: int = 0) -> bool:
-    """Whether ``null`` is a value of the schema. ``untyped`` is the answer for a schema without any restriction."""
+def accepts_null(node: Any, root: Mapping[str, Any], depth: int = 0) -> bool:
+    """Whether ``null`` is a value of the schema."""
     if not isinstance(node, Mapping):
-        return untyped and node is not False
+        return node is not False
     node = resolve(node, root)
     if depth > DEEPEST:
         return False
@@ -75,14 +67,11 @@ def accepts_null(node: Any, root: Mapping[str, Any], *, untyped: bool, depth: in
     enum = node.get("enum")
     if isinstance(enum, list):
         return None in enum and kind is None
-    for key in ("anyOf", "oneOf"):
+    for key, quantifier in (("anyOf", any), ("oneOf", any), ("allOf", all)):
         branches = node.get(key)
         if isinstance(branches, list):
-            return any(accepts_null(branch, root, untyped=untyped, depth=depth + 1) for branch in branches)
-    branches = node.get("allOf")
-    if isinstance(branches, list):
-        return all(accepts_null(branch, root, untyped=untyped, depth=depth + 1) for branch in branches)
-    return untyped and kind is None and "not" not in node
+            return quantifier(accepts_null(branch, root, depth + 1) for branch in branches)
+    return kind is None and "not" not in node
 
 
 # --- walking -------------------------------------------------------------------------------------------------------
@@ -149,7 +138,7 @@ def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any] | None
 
 
 def _repair_root(root: Node) -> None:
-    """R0, and a plain object where the root only refers to one or combines several."""
+    """Make the root a plain object, also where it only refers to one or combines several."""
     kind = root.get("type")
     if isinstance(kind, list) and "object" in kind:
         root["type"] = kind = "object"
@@ -216,7 +205,7 @@ def _strings(value: Any) -> list[str]:
 
 
 def _replace_booleans(root: Node) -> None:
-    """R1. ``additionalProperties`` and conditions are not schema positions for this rule."""
+    """llama.cpp and others refuse them. In ``additionalProperties`` and in conditions they are usual and stay."""
     skip = _CONDITIONS | {"additionalProperties", "contains"}
     for node in schemas_in(root):
         for container, key in _subschemas(node, frozenset(skip)):
@@ -226,93 +215,11 @@ def _replace_booleans(root: Node) -> None:
                 container[key] = {"not": {}}
 
 
-# --- strict mode ---------------------------------------------------------------------------------------------------
+# --- objects -------------------------------------------------------------------------------------------------------
 
 
-def _merge_all_of(node: Node, root: Node) -> None:
-    """One object instead of an ``allOf`` of plain objects, which could not be closed one by one."""
-    branches = node.get("allOf")
-    if not isinstance(branches, list):
-        return
-    if len(branches) == 1 and isinstance(branches[0], dict) and not (set(branches[0]) & set(node)):
-        del node["allOf"]
-        node.update(branches[0])
-        return
-    if any(_recurs(branch["$ref"], root) for branch in branches if isinstance(branch, dict) and "$ref" in branch):
-        return
-    parts = [resolve(branch, root) for branch in branches if isinstance(branch, dict)]
-    if len(parts) != len(branches) or not all(_plain_object(part) for part in parts):
-        return
-    properties: Node = dict(node.get("properties", {}))
-    required = _strings(node.get("required"))
-    for part in parts:
-        for name, value in part.get("properties", {}).items():
-            if name in properties and properties[name] != value:
-                return
-            properties[name] = copy.deepcopy(value)
-        required.extend(_strings(part.get("required")))
-    del node["allOf"]
-    node["type"] = "object"
-    node["properties"] = properties
-    if required:
-        node["required"] = list(dict.fromkeys(required))
-
-
-def _recurs(reference: str, root: Node) -> bool:
-    """Whether what is referred to refers to itself, so that merging copies of it would never end."""
-    seen, waiting = set[str](), [reference]
-    while waiting:
-        target = _target(waiting.pop(), root)
-        for node in schemas_in(dict(target)) if target is not None else ():
-            inner = node.get("$ref")
-            if inner == reference:
-                return True
-            if isinstance(inner, str) and inner not in seen:
-                seen.add(inner)
-                waiting.append(inner)
-    return False
-
-
-def _plain_object(part: Mapping[str, Any]) -> bool:
-    return (
-        set(part) <= _MERGEABLE
-        and isinstance(part.get("properties"), Mapping)
-        and part.get("type", "object") == "object"
-        and not isinstance(part.get("additionalProperties"), Mapping)
-    )
-
-
-def _require_all(node: Node, root: Node) -> None:
-    """R2: every property is required, those that were not may be null instead."""
-    properties = node.get("properties")
-    if not isinstance(properties, dict):
-        return
-    required = _strings(node.get("required"))
-    missing = [name for name in properties if name not in required]
-    for name in missing:
-        properties[name] = _nullable(properties[name], root)
-    if missing:
-        node["required"] = required + missing
-
-
-def _nullable(schema: Any, root: Node) -> Any:
-    if not isinstance(schema, dict) or accepts_null(schema, root, untyped=False):
-        return schema
-    lifted = {key: schema[key] for key in ("description", "default", "title") if key in schema}
-    rest = {key: value for key, value in schema.items() if key not in lifted}
-    if isinstance(rest.get("anyOf"), list):
-        return {**rest, "anyOf": [*rest["anyOf"], dict(_NULL)], **lifted}
-    return {"anyOf": [rest, dict(_NULL)], **lifted}
-
-
-# --- objects (R3) --------------------------------------------------------------------------------------------------
-
-
-def _shape_objects(root: Node, *, strict: bool) -> None:
-    open_branches: set[int] = set()
+def _shape_objects(root: Node) -> None:
     for node in list(schemas_in(root, skip=_CONDITIONS)):
-        for branch in node.get("allOf", ()):
-            open_branches.add(id(branch))
         if "const" in node and node["const"] is None:
             del node["const"]
             node.pop("nullable", None)
@@ -322,16 +229,3 @@ def _shape_objects(root: Node, *, strict: bool) -> None:
         if "properties" in node and not (_COMBINED & node.keys()):
             for name in node.get("required", ()):
                 node["properties"].setdefault(name, {})
-        if strict and id(node) not in open_branches and not node.get("allOf"):
-            _close(node)
-
-
-def _close(node: MutableMapping[str, Any]) -> None:
-    properties = node.get("properties")
-    if not isinstance(properties, dict) or "patternProperties" in node:
-        return
-    extra = node.get("additionalProperties")
-    if isinstance(extra, dict) or (extra is True and not properties):
-        return
-    if "required" in node or not properties or extra is not None:
-        node["additionalProperties"] = False

@@ -12,7 +12,6 @@ from jsonschema import Draft202012Validator
 
 from aura_py.mcp.arguments import SchemaCheck, drop_nulls
 from aura_py.mcp.reasons import without_secrets
-from aura_py.mcp.schemas import sanitize_schema
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -66,11 +65,9 @@ def test_only_invented_nulls_are_dropped(given_: dict[str, Any], kept: dict[str,
         optional={"limit": st.integers(), "maybe": st.none() | st.text(max_size=3), "rows": st.just([{"field": "x"}])},
     )
 )
-def test_a_strict_models_nulls_never_reach_the_server(wanted: dict[str, Any]) -> None:
-    strict = sanitize_schema(SCHEMA, strict=True)
-    sent = {**dict.fromkeys(strict["required"]), **wanted}
+def test_nulls_for_what_is_left_out_never_reach_the_server(wanted: dict[str, Any]) -> None:
+    sent = {**dict.fromkeys(SCHEMA["properties"]), **wanted}
     sent["rows"] = [{"field": "x", "deep": None}] if "rows" in wanted else None
-    Draft202012Validator(strict).validate(sent)
     kept = drop_nulls(sent, SCHEMA)
     Draft202012Validator(SCHEMA).validate(kept)
     assert {name: value for name, value in kept.items() if value is not None} == {
