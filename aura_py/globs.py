@@ -1,4 +1,4 @@
-"""The one glob dialect for every pattern over tool names (``config.md`` §17).
+"""The one glob dialect for every pattern over tool names.
 
 A pattern is parsed into a small automaton whose states are the bits of an integer; transitions are computed on first
 use and remembered. Matching takes one step per character whatever the pattern, so no pattern can be made slow.

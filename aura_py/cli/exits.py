@@ -1,4 +1,4 @@
-"""Exit statuses of every command (`cli.md` §2)."""
+"""Exit statuses of every command."""
 
 from __future__ import annotations
 

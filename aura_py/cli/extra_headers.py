@@ -1,4 +1,4 @@
-"""`AURA_EXTRA_HEADERS`: what `aura run` has in place of the headers of a request (`config.md` §3.5, `cli.md` §2)."""
+"""`AURA_EXTRA_HEADERS`: what `aura run` has in place of the headers of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`aura run`: one question, the same engine as the server, no HTTP (`cli.md` §6)."""
+"""`aura run`: one question, the same engine as the server, no HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOML text becomes frozen typed models, or a list of every problem in it (``config.md``)."""
+"""TOML text becomes frozen typed models, or a list of every problem in it."""
 
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, render, render_json
 from aura_py.config.loader import Loaded, load

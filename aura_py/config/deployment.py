@@ -1,4 +1,4 @@
-"""Variables of features that belong to the deployment (``config.md`` §3.4): checked, and refused while not built.
+"""Variables of features that belong to the deployment: checked, and refused while not built.
 
 Those of OpenTelemetry are often set for all programs of a machine, so they get a warning.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, where, and how to mend it (``config.md`` §25.1)."""
+"""What is wrong with a configuration, where, and how to mend it."""
 
 from __future__ import annotations
 

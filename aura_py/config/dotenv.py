@@ -1,4 +1,4 @@
-"""``.env`` files: first thing at start-up, never overriding (``config.md`` §3.2)."""
+"""``.env`` files: first thing at start-up, never overriding."""
 
 from __future__ import annotations
 

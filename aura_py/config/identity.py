@@ -1,4 +1,4 @@
-"""Who is who across the loaded files (``config.md`` §18)."""
+"""Who is who across the loaded files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aura_py.config.diagnostics import Diagnostic
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.source import problem
 from aura_py.config.tables import Tree
 
@@ -18,7 +18,7 @@ _TREATED_AS_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)")
 class Named:
     """One file's agent as far as its identity could be read."""
 
-    root: At
+    root: Location
     agent: Tree
 
     @property
@@ -30,7 +30,7 @@ class Named:
         return self.alias or self.agent.get("name")
 
     @property
-    def at(self) -> At:
+    def at(self) -> Location:
         return self.root / "agent" / ("alias" if self.alias else "name")
 
     @property

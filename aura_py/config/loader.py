@@ -1,4 +1,4 @@
-"""From a path to immutable agents, or to every problem there is (``config.md`` §2.3)."""
+"""From a path to immutable agents, or to every problem there is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aura_py.config.placeholders import report
 from aura_py.config.problems import FileProblems
 from aura_py.config.skills import check_sources
 from aura_py.config.source import Unreadable, agent_files, parse, read_text
-from aura_py.config.tables import Tree, shape_of
+from aura_py.config.tables import Tree, table_schema
 from aura_py.config.templates import substitute
 from aura_py.config.words import is_true
 
@@ -103,7 +103,7 @@ def _examine(
     problems = FileProblems(path, text, strict=strict)
     resolved, findings = substitute(raw, env)
     report(findings, problems)
-    tree = shape_of(AgentConfig).read(resolved, problems.root)
+    tree = table_schema(AgentConfig).read(resolved, problems.root)
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)
     check_sources(tree, problems.root)

@@ -1,4 +1,4 @@
-"""Kinds of tables whose keys the user chooses: headers, variables, parameters (``config.md`` §8.3, §11)."""
+"""Types of tables whose keys the user chooses: headers, variables, parameters."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Annotated, TypeAlias
 from pydantic import SecretStr
 
 from aura_py.config.numbers import LARGEST
-from aura_py.config.problems import At, kind_of, shown
+from aura_py.config.problems import Location, shown, toml_type
 from aura_py.config.templates import Templated, Unresolved
-from aura_py.config.values import NOTHING, JsonSchema, Kind, note_secret, wrong_type
+from aura_py.config.values import NOTHING, JsonSchema, ValueType, note_secret, wrong_type
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -23,10 +23,10 @@ _SECRET_NAME = re.compile(r"auth|key|token|secret|passw|cookie|credential", re.I
 
 
 @dataclass(slots=True, frozen=True)
-class Headers(Kind):
-    """Static HTTP headers; values are secrets, stripped; a bare auth scheme is not sent (§11.2)."""
+class Headers(ValueType):
+    """Static HTTP headers; values are secrets, stripped; a bare auth scheme is not sent."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of strings", value, f"write `[{at.key}]` with one header per line")
         headers: dict[str, SecretStr] = {}
@@ -68,10 +68,10 @@ class Headers(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class HeaderMap(Kind):
-    """Outbound header name to inbound header name (§11.4)."""
+class HeaderMap(ValueType):
+    """Outbound header name to inbound header name."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of strings", value, 'write `Authorization = "x-user-token"`')
         mapping: dict[str, str] = {}
@@ -95,14 +95,14 @@ class HeaderMap(Kind):
         return "table outbound → inbound"
 
 
-def check_header_name(name: str, at: At, code: str = "CFG-M04") -> bool:
+def check_header_name(name: str, at: Location, code: str = "CFG-M04") -> bool:
     if _HEADER_NAME.fullmatch(name):
         return True
     at.error(code, f"`{shown(name)}` is not a valid http header name", "use letters, digits and hyphens")
     return False
 
 
-def first_spelling(name: str, spelled: dict[str, str], at: At) -> bool:
+def first_spelling(name: str, spelled: dict[str, str], at: Location) -> bool:
     other = spelled.setdefault(name.lower(), str(shown(name)))
     if other == str(shown(name)):
         return True
@@ -111,10 +111,10 @@ def first_spelling(name: str, spelled: dict[str, str], at: At) -> bool:
 
 
 @dataclass(slots=True, frozen=True)
-class Environment(Kind):
+class Environment(ValueType):
     """Variables of a child process; numbers and booleans become text."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of strings", value, 'write `env = { NAME = "value" }`')
         variables: dict[str, SecretStr] = {}
@@ -146,17 +146,17 @@ class Environment(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class FreeForm(Kind):
+class FreeForm(ValueType):
     """Any table, as it is; dates become RFC 3339 text. ``reserved`` keys are refused."""
 
     code: str = "CFG-L05"
     reserved: tuple[str, ...] = ()
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             at.error(
                 self.code,
-                f"`{at.key}` must be a table, found {kind_of(value)}",
+                f"`{at.key}` must be a table, found {toml_type(value)}",
                 f"write `{at.table}` with one key per line",
             )
             return NOTHING
@@ -178,7 +178,7 @@ class FreeForm(Kind):
         return "table"
 
 
-def _plain(value: object, at: At) -> object:
+def _plain(value: object, at: Location) -> object:
     """JSON-ready: plain strings, no dates, no numbers that JSON has not."""
     if isinstance(value, str):
         return str(value)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from aura_py.config.problems import At
+from aura_py.config.problems import Location
 from aura_py.config.tables import Tree
 from aura_py.storage import make_private
 
@@ -20,7 +20,7 @@ def needed(tree: Tree) -> bool:
     return bool(orchestration.get("enabled") or tree.get("agent", {}).get("scratchpad", {}).get("enabled"))
 
 
-def check(tree: Tree, root: At) -> None:
+def check(tree: Tree, root: Location) -> None:
     """Complains when the directory can neither be written nor created; creates nothing."""
     if not needed(tree):
         return
@@ -34,7 +34,7 @@ def check(tree: Tree, root: At) -> None:
         _complain(root, wanted, f"no permission to write in `{existing}`")
 
 
-def create(roots: Iterable[At]) -> None:
+def create(roots: Iterable[Location]) -> None:
     """Creates the directories and writes a probe into each."""
     outcome: dict[Path, str] = {}
     for root in roots:
@@ -56,7 +56,7 @@ def _probe(directory: Path) -> str:
         return error.strerror or str(error)
 
 
-def _complain(root: At, directory: Path, reason: str) -> None:
+def _complain(root: Location, directory: Path, reason: str) -> None:
     at = next((at for at in _places(root) if at.path in root.file.sources), root / "memory_dir")
     shown = at.shown_path(directory)
     if at.path in root.file.sources:
@@ -64,7 +64,7 @@ def _complain(root: At, directory: Path, reason: str) -> None:
     at.error("CFG-F06", f"the memory directory `{shown}` cannot be used: {reason}", "choose a writable directory")
 
 
-def _places(root: At) -> Iterator[At]:
+def _places(root: Location) -> Iterator[Location]:
     """Where the directory may have been set, legacy places included."""
     for parent in (root, root / "orchestration", root / "orchestration" / "artifacts"):
         yield from (parent / "memory_dir", parent / "memory_path")

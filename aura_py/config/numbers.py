@@ -1,4 +1,4 @@
-"""Kinds of numbers and booleans (``config.md`` §5)."""
+"""Types of numbers and booleans."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-from aura_py.config.problems import At, kind_of, shown
-from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, Kind, emptiness, wrong_type
+from aura_py.config.problems import Location, shown, toml_type
+from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, ValueType, emptiness, wrong_type
 
 LARGEST = 2**63 - 1
 _DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
@@ -15,14 +15,14 @@ _NUMERAL = re.compile(r"\s*[+-]?(?:\d+(?:_\d+)*)?\.?\d*(?:[eE][+-]?\d+)?\s*")
 
 
 @dataclass(slots=True, frozen=True)
-class Whole(Kind):
+class Whole(ValueType):
     """A non-negative integer; whole floats and strings of digits count."""
 
     minimum: int = 0
     maximum: int = LARGEST
     code: str = "CFG-S03"
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         number = self._number(value, at)
         if number is None:
             return NOTHING
@@ -38,7 +38,7 @@ class Whole(Kind):
             return number
         return NOTHING
 
-    def _number(self, value: object, at: At) -> int | None:
+    def _number(self, value: object, at: Location) -> int | None:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             wrong_type(at, "a whole number", value, self._fix())
             return None
@@ -78,14 +78,14 @@ class Whole(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Number(Kind):
+class Number(ValueType):
     """A finite float; integers and numeric strings count."""
 
     minimum: float | None = None
     below: float | None = None
     code: str = "CFG-S03"
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             return wrong_type(at, "a number", value, "write a number, for example `0.2`")
         try:
@@ -127,15 +127,15 @@ class Number(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Flag(Kind):
+class Flag(ValueType):
     """A boolean, or exactly ``true`` or ``false`` as a string."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if isinstance(value, bool):
             return value
         if isinstance(value, str) and value.strip() in ("true", "false"):
             return value.strip() == "true"
-        found = f'"{shown(value)}"{emptiness(value)}' if isinstance(value, str) else kind_of(value)
+        found = f'"{shown(value)}"{emptiness(value)}' if isinstance(value, str) else toml_type(value)
         at.error(
             "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
         )

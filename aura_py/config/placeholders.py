@@ -1,8 +1,8 @@
-"""What substitution met, as problems of the file (``config.md`` §4.2, §4.4)."""
+"""What substitution met, as problems of the file."""
 
 from __future__ import annotations
 
-from aura_py.config.problems import At, FileProblems
+from aura_py.config.problems import FileProblems, Location
 from aura_py.config.templates import Findings, is_prose
 
 _RIGHT_FORM = (
@@ -37,7 +37,7 @@ def report(findings: Findings, problems: FileProblems) -> None:
             f"set `{name}` to UTF-8 text",
         )
     for malformed in findings.malformed:
-        at = At(problems, malformed.path)
+        at = Location(problems, malformed.path)
         if malformed.variable:
             at.error(
                 "CFG-V03",

@@ -47,8 +47,8 @@ class FileProblems:
         return any(each.severity == "error" for each in self.diagnostics)
 
     @property
-    def root(self) -> At:
-        return At(self, ())
+    def root(self) -> Location:
+        return Location(self, ())
 
     def failed_below(self, path: Path) -> bool:
         return any(failure[: len(path)] == path for failure in self.failures)
@@ -95,14 +95,14 @@ class Uses:
 
 
 @dataclass(slots=True, frozen=True)
-class At:
+class Location:
     """A place in a file, to read from and to complain about."""
 
     file: FileProblems
     path: Path
 
-    def __truediv__(self, step: str | int) -> At:
-        return At(self.file, (*self.path, step))
+    def __truediv__(self, step: str | int) -> Location:
+        return Location(self.file, (*self.path, step))
 
     @property
     def key(self) -> str:
@@ -149,7 +149,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-def kind_of(value: object) -> str:
+def toml_type(value: object) -> str:
     """What TOML calls a value."""
     for kinds, name in _TOML_NAMES:
         if isinstance(value, kinds):

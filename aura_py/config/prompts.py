@@ -1,4 +1,4 @@
-"""What an author's prompts of an orchestration may and must use (``orchestration.md`` §24)."""
+"""What an author's prompts of an orchestration may and must use."""
 
 from __future__ import annotations
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from aura_py.config.models import AgentConfig
 from aura_py.config.settings import ServerSettings, setting_of
-from aura_py.config.tables import NO_DEFAULT, Key, Shape, Table, TableList, TableMap, Variant, shape_of
-from aura_py.config.values import Kind
+from aura_py.config.tables import NO_DEFAULT, Key, Table, TableList, TableMap, TableSchema, Variant, table_schema
+from aura_py.config.values import ValueType
 
 _PARTS = ("keys", "settings")
 
 
 def key_reference() -> str:
     """Every table of an agent file with its keys, as Markdown."""
-    return "\n".join(_Tables().lines(shape_of(AgentConfig), "")).strip() + "\n"
+    return "\n".join(_Tables().lines(table_schema(AgentConfig), "")).strip() + "\n"
 
 
 def settings_reference() -> str:
@@ -54,12 +54,12 @@ class _Tables:
         self._seen: dict[int, str] = {}
         self._variants: dict[object, str] = {}
 
-    def lines(self, shape: Shape, path: str, *, array: bool = False) -> Iterator[str]:
+    def lines(self, shape: TableSchema, path: str, *, array: bool = False) -> Iterator[str]:
         yield from self._table(shape, f"`{_header(path, array=array)}`" if path else "Top level")
         for name, key in shape.keys.items():
             yield from self._kind(key.reader, f"{path}.{name}" if path else name)
 
-    def _table(self, shape: Shape, title: str) -> Iterator[str]:
+    def _table(self, shape: TableSchema, title: str) -> Iterator[str]:
         yield f"### {title}"
         yield ""
         if shape.doc:
@@ -77,13 +77,13 @@ class _Tables:
                 yield f"| `{name}` (legacy) | {key.reader.describe()} | | {_cell(key.doc)} |"
         yield ""
 
-    def _default_cell(self, shape: Shape, name: str, key: Key) -> str:
+    def _default_cell(self, shape: TableSchema, name: str, key: Key) -> str:
         if key.required:
             return "required"
         default = shape.default_of(name)
         return "" if default is NO_DEFAULT else _default(default)
 
-    def _kind(self, kind: Kind, path: str, *, array: bool = False) -> Iterator[str]:
+    def _kind(self, kind: ValueType, path: str, *, array: bool = False) -> Iterator[str]:
         if isinstance(kind, TableMap):
             yield from self._kind(kind.entry, f"{path}.<name>")
         elif isinstance(kind, TableList):
@@ -104,7 +104,7 @@ class _Tables:
             return
         for word, shape in kind.shapes.items():
             yield from self._table(shape, f'`{_header(path, array=array)}` with `{kind.tag} = "{word}"`')
-        below: dict[str, Kind] = {}
+        below: dict[str, ValueType] = {}
         for shape in kind.shapes.values():
             for name, key in shape.keys.items():
                 below.setdefault(name, key.reader)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Tree
 from aura_py.config.unbuilt import llm_tables
 
@@ -16,7 +16,7 @@ _CONVERSATIONAL_TIMEOUT = 60
 
 
 def fold(tree: Tree) -> None:
-    """The memory directory over its legacy places (§6), and the workers' scratchpads over the agent's (§9)."""
+    """The memory directory over its legacy places, and the workers' scratchpads over the agent's."""
     orchestration: Tree = tree.get("orchestration", {})
     legacy = orchestration.get("artifacts", {}).get("memory_dir")
     if "memory_dir" not in tree and legacy is not None:
@@ -28,7 +28,7 @@ def fold(tree: Tree) -> None:
             worker["scratchpad"] = effective
 
 
-def check(tree: Tree, root: At, *, settings: ServerSettings | None, signed: bool) -> None:
+def check(tree: Tree, root: Location, *, settings: ServerSettings | None, signed: bool) -> None:
     """Cross-field rules and warnings of one file, on what could be read of it."""
     _scratchpads(tree, root)
     _stores(tree, root)
@@ -40,10 +40,10 @@ def check(tree: Tree, root: At, *, settings: ServerSettings | None, signed: bool
         _server_timeouts(tree, root, settings)
 
 
-# --- scratchpad (§9) -----------------------------------------------------------------------------------------------
+# --- scratchpad -----------------------------------------------------------------------------------------------
 
 
-def _scratchpads(tree: Tree, root: At) -> None:
+def _scratchpads(tree: Tree, root: Location) -> None:
     agent: Tree = tree.get("agent", {})
     agent_enabled = bool(agent.get("scratchpad", {}).get("enabled"))
     has_memory = "memory_dir" in tree or root.file.failed_below(("memory_dir",))
@@ -66,7 +66,7 @@ def _scratchpads(tree: Tree, root: At) -> None:
             _needs_window(at / "llm", "CFG-P03", f"worker '{shown(name)}'", place, table)
 
 
-def _needs_memory(at: At, table: str, has_memory: bool) -> None:
+def _needs_memory(at: Location, table: str, has_memory: bool) -> None:
     if not has_memory:
         at.error(
             "CFG-P01",
@@ -75,7 +75,7 @@ def _needs_memory(at: At, table: str, has_memory: bool) -> None:
         )
 
 
-def _needs_window(at: At, code: str, who: str, place: str, table: str) -> None:
+def _needs_window(at: Location, code: str, who: str, place: str, table: str) -> None:
     if at.file.failed_below((*at.path, "context_window")):
         return
     (at / "context_window").error(
@@ -91,10 +91,10 @@ def _workers(tree: Tree) -> list[tuple[str, Tree]]:
     return list(orchestration.get("worker", {}).items()) if orchestration.get("enabled") else []
 
 
-# --- vector stores (§12, §15) --------------------------------------------------------------------------------------
+# --- vector stores --------------------------------------------------------------------------------------
 
 
-def _stores(tree: Tree, root: At) -> None:
+def _stores(tree: Tree, root: Location) -> None:
     if root.file.failed_below(("vector_stores",)):
         return
     defined = [store["name"] for store in tree.get("vector_stores", ()) if "name" in store]
@@ -116,7 +116,7 @@ def _stores(tree: Tree, root: At) -> None:
                 )
 
 
-def _references(names: tuple[str, ...], at: At, defined: list[str]) -> set[str]:
+def _references(names: tuple[str, ...], at: Location, defined: list[str]) -> set[str]:
     known = ", ".join(f"`{shown(name)}`" for name in defined) or "none"
     for index, name in enumerate(names):
         if name not in defined:
@@ -131,7 +131,7 @@ def _references(names: tuple[str, ...], at: At, defined: list[str]) -> set[str]:
 # --- agent ---------------------------------------------------------------------------------------------------------
 
 
-def _agent(tree: Tree, root: At) -> None:
+def _agent(tree: Tree, root: Location) -> None:
     agent: Tree = tree.get("agent", {})
     if agent.get("enable_client_tools") and tree.get("orchestration", {}).get("enabled"):
         (root / "agent" / "enable_client_tools").warn(
@@ -146,14 +146,14 @@ def _agent(tree: Tree, root: At) -> None:
     if not tree.get("mcp", {}).get("servers"):
         for path, llm in llm_tables(tree):
             if llm.get("fallback_tool_parsing"):
-                At(root.file, (*path, "fallback_tool_parsing")).warn(
+                Location(root.file, (*path, "fallback_tool_parsing")).warn(
                     "WARN-LLM03",
                     "`fallback_tool_parsing` looks for tool calls, but the file has no MCP server",
                     "add a server or remove the key",
                 )
 
 
-# --- timeouts (§24) ------------------------------------------------------------------------------------------------
+# --- timeouts ------------------------------------------------------------------------------------------------
 
 
 def _limits(tree: Tree) -> tuple[int, int, int | None] | None:
@@ -170,7 +170,7 @@ def _limits(tree: Tree) -> tuple[int, int, int | None] | None:
     return timeouts.get("per_call_timeout_secs", 0), timeouts.get("stream_inactivity_timeout_secs", 0), approval
 
 
-def _timeouts(tree: Tree, root: At) -> None:
+def _timeouts(tree: Tree, root: Location) -> None:
     limits = _limits(tree)
     if limits is None or root.file.failed_below(("orchestration", "timeouts")):
         return
@@ -197,7 +197,7 @@ def _timeouts(tree: Tree, root: At) -> None:
         )
 
 
-def _server_timeouts(tree: Tree, root: At, settings: ServerSettings) -> None:
+def _server_timeouts(tree: Tree, root: Location, settings: ServerSettings) -> None:
     limits = _limits(tree)
     if limits is None or root.file.failed_below(("orchestration", "timeouts")):
         return
@@ -235,7 +235,7 @@ def _server_timeouts(tree: Tree, root: At, settings: ServerSettings) -> None:
 # --- approvals and secrets -----------------------------------------------------------------------------------------
 
 
-def _webhook(tree: Tree, root: At, *, signed: bool) -> None:
+def _webhook(tree: Tree, root: Location, *, signed: bool) -> None:
     route: Tree = tree.get("hitl", {}).get("route", {})
     if route.get("mode") != "webhook":
         return
@@ -254,10 +254,10 @@ def _webhook(tree: Tree, root: At, *, signed: bool) -> None:
         )
 
 
-def _secrets(root: At) -> None:
+def _secrets(root: Location) -> None:
     uses = root.file.uses
     for variable in uses.secrets.keys() & uses.prompts.keys():
-        At(root.file, uses.prompts[variable]).warn(
+        Location(root.file, uses.prompts[variable]).warn(
             "WARN-SEC01",
             f"`{variable}` is a credential in `{root.file.key(uses.secrets[variable])}` and is also put into the text"
             " that the model reads",
@@ -265,14 +265,14 @@ def _secrets(root: At) -> None:
         )
     if uses.literals and _readable_by_others(root):
         for path in uses.literals:
-            At(root.file, path).warn(
+            Location(root.file, path).warn(
                 "WARN-SEC02",
                 f"`{root.file.key(path)}` holds a literal secret and others on this machine may read the file",
                 'use `"{{ env.NAME }}"`, or restrict the file with `chmod 600`',
             )
 
 
-def _readable_by_others(root: At) -> bool:
+def _readable_by_others(root: Location) -> bool:
     try:
         return bool(root.file.file.stat().st_mode & 0o044)
     except OSError:

@@ -1,4 +1,4 @@
-"""Settings of the server: flag, then environment (``.env`` included), then default (``config.md`` §3.3, §3.4).
+"""Settings of the server: flag, then environment (``.env`` included), then default.
 
 Importing this module imports pydantic-settings; nothing else in the room does.
 """
@@ -365,7 +365,7 @@ def setting_of(info: FieldInfo) -> Setting | None:
 def _without_bad_switches(
     cls: type[ServerSettings], env: Mapping[str, str], given: Mapping[str, object]
 ) -> tuple[dict[str, str], list[Diagnostic]]:
-    """Env-only toggles with a word that is no boolean count as unset (§3.3)."""
+    """Env-only toggles with a word that is no boolean count as unset."""
     usable = dict(env)
     warnings: list[Diagnostic] = []
     for name, info in cls.model_fields.items():

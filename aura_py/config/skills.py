@@ -1,4 +1,4 @@
-"""Finding skills and checking their front matter (``config.md`` §10, ``knowledge.md`` §8)."""
+"""Finding skills and checking their front matter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aura_py.config.problems import At
+from aura_py.config.problems import Location
 from aura_py.config.tables import Tree
 
 _LONGEST_NAME = 64
@@ -161,7 +161,7 @@ def _check_name(name: str, directory: Path, file: Path) -> None:
         )
 
 
-def check_sources(tree: Tree, root: At) -> None:
+def check_sources(tree: Tree, root: Location) -> None:
     """Discovers the skills of the agent and of every worker, once, and reports what is wrong."""
     orchestration: Tree = tree.get("orchestration", {})
     owners = [((root / "agent"), tree.get("agent", {}))]

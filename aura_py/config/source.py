@@ -1,4 +1,4 @@
-"""Finding agent files, and turning their bytes into a tree (``config.md`` §1, §2)."""
+"""Finding agent files, and turning their bytes into a tree."""
 
 from __future__ import annotations
 

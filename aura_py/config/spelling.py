@@ -1,4 +1,4 @@
-"""Near misses of key names (``config.md`` §5.6)."""
+"""Near misses of key names."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from aura_py.config.numbers import Flag, Number, Whole
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.spelling import near_miss
 from aura_py.config.templates import Unresolved
 from aura_py.config.values import (
@@ -26,10 +26,10 @@ from aura_py.config.values import (
     Choice,
     FilePath,
     JsonSchema,
-    Kind,
     Secret,
     Strings,
     Text,
+    ValueType,
     emptiness,
     wrong_type,
 )
@@ -37,7 +37,7 @@ from aura_py.config.values import (
 Tree: TypeAlias = dict[str, Any]
 """What was read from a table so far: model field to value, without what was wrong."""
 
-Check: TypeAlias = Callable[[Tree, At], None]
+Check: TypeAlias = Callable[[Tree, Location], None]
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,15 +52,15 @@ class Key:
     """
 
     doc: str
-    kind: Kind | None = None
+    kind: ValueType | None = None
     required: bool | None = None
     example: str = ""
     missing_code: str = "CFG-S01"
     missing_message: str = ""
 
     @property
-    def reader(self) -> Kind:
-        assert self.kind is not None, "shape_of fills it in"
+    def reader(self) -> ValueType:
+        assert self.kind is not None, "table_schema fills it in"
         return self.kind
 
 
@@ -88,12 +88,12 @@ class Section(BaseModel):
     """Keys that are still read but not recommended."""
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         """Look at the table as a whole, after its keys."""
 
 
 @dataclass(slots=True, frozen=True)
-class Shape:
+class TableSchema:
     """The keys of a model, each with the kind of its values."""
 
     model: type[Section]
@@ -107,7 +107,7 @@ class Shape:
     def legacy(self) -> Mapping[str, Key]:
         return self.model.legacy
 
-    def read(self, raw: Mapping[str, object], at: At) -> Tree:
+    def read(self, raw: Mapping[str, object], at: Location) -> Tree:
         tree: Tree = {}
         for name, value in raw.items():
             key = self.keys.get(name) or self.legacy.get(name)
@@ -124,7 +124,7 @@ class Shape:
         self.model.check(tree, at)
         return tree
 
-    def _unknown(self, name: str, at: At) -> None:
+    def _unknown(self, name: str, at: Location) -> None:
         here = at / name
         if isinstance(name, Unresolved):
             return
@@ -200,16 +200,16 @@ def _constant(word: str, *, fold: bool) -> JsonSchema:
 
 
 @dataclass(slots=True, frozen=True)
-class Table(Kind):
+class Table(ValueType):
     """A table with the keys of a model."""
 
     model: type[Section]
 
     @property
-    def shape(self) -> Shape:
-        return shape_of(self.model)
+    def shape(self) -> TableSchema:
+        return table_schema(self.model)
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table", value, f"write `[{at.header}]`")
         return self.shape.read(value, at)
@@ -222,13 +222,13 @@ class Table(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class TableMap(Kind):
+class TableMap(ValueType):
     """A table of named entries, in file order."""
 
-    entry: Kind
+    entry: ValueType
     check: Check | None = None
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of tables", value, f"write `[{at.header}.<name>]`")
         result: Tree = {}
@@ -248,12 +248,12 @@ class TableMap(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class TableList(Kind):
+class TableList(ValueType):
     """An array of tables. ``entry`` comes from the type of the field when it is not given."""
 
-    entry: Kind = field(default_factory=Text)
+    entry: ValueType = field(default_factory=Text)
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, list):
             return wrong_type(at, "an array of tables", value, f"write `[[{at.header}]]`")
         result: list[object] = []
@@ -274,7 +274,7 @@ class TableList(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Variant(Kind):
+class Variant(ValueType):
     """A table whose ``tag`` decides which keys it has.
 
     ``foreign_code`` is the error for a key that another variant has; ``on_missing`` reports a missing tag. The
@@ -282,7 +282,7 @@ class Variant(Kind):
     """
 
     tag: str
-    on_missing: Callable[[At], None]
+    on_missing: Callable[[Location], None]
     unknown_code: str = "CFG-S10"
     foreign_code: str = "CFG-S05"
     fold: bool = False
@@ -291,10 +291,10 @@ class Variant(Kind):
     members: tuple[type[Section], ...] = ()
 
     @property
-    def shapes(self) -> Mapping[str, Shape]:
+    def shapes(self) -> Mapping[str, TableSchema]:
         return _variants(self.tag, self.members, self.without)
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table", value, f"write `[{at.header}]`")
         word = value.get(self.tag)
@@ -324,13 +324,13 @@ class Variant(Kind):
     def owners(self, name: str) -> list[str]:
         return [word for word, shape in self.shapes.items() if name in shape.keys]
 
-    def _unknown_word(self, word: str, here: At) -> None:
+    def _unknown_word(self, word: str, here: Location) -> None:
         hint = self.suggestions.get(word.strip().lower())
         start = f"write `{hint}`; " if hint else ""
         message = f"`{shown(word)}` is not a value of `{here.key}`{emptiness(word)}"
         here.error(self.unknown_code, message, start + self._choices())
 
-    def _foreign(self, name: str, chosen: str, owners: list[str], at: At) -> None:
+    def _foreign(self, name: str, chosen: str, owners: list[str], at: Location) -> None:
         words = ", ".join(f"`{word}`" for word in owners)
         extra = " (elsewhere use `additional_params`)" if name == "reasoning_effort" else ""
         (at / name).error(
@@ -351,10 +351,10 @@ class Variant(Kind):
         return "table"
 
 
-def missing_tag(tag: str, words: str, code: str = "CFG-S01") -> Callable[[At], None]:
+def missing_tag(tag: str, words: str, code: str = "CFG-S01") -> Callable[[Location], None]:
     """The report of a missing tag in the usual form."""
 
-    def report(at: At) -> None:
+    def report(at: Location) -> None:
         (at / tag).error(code, f"missing required key `{tag}` in {at.table}", f"add `{tag}`: one of {words}")
 
     return report
@@ -364,7 +364,7 @@ def missing_tag(tag: str, words: str, code: str = "CFG-S01") -> Callable[[At], N
 
 
 @cache
-def shape_of(model: type[Section], without: tuple[str, ...] = ()) -> Shape:
+def table_schema(model: type[Section], without: tuple[str, ...] = ()) -> TableSchema:
     """The keys of ``model``, in the order of its fields."""
     keys: dict[str, Key] = {}
     for name, info in model.model_fields.items():
@@ -373,20 +373,20 @@ def shape_of(model: type[Section], without: tuple[str, ...] = ()) -> Shape:
             required = info.is_required() if key.required is None else key.required
             kind = key.kind or _kind(info.annotation, info.metadata)
             keys[name] = replace(key, kind=kind, required=required)
-    return Shape(model, keys)
+    return TableSchema(model, keys)
 
 
 @cache
-def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, ...]) -> Mapping[str, Shape]:
-    return {str(model.model_fields[tag].default): shape_of(model, without) for model in members}
+def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, ...]) -> Mapping[str, TableSchema]:
+    return {str(model.model_fields[tag].default): table_schema(model, without) for model in members}
 
 
-_SIMPLE: Mapping[object, Kind] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}
+_SIMPLE: Mapping[object, ValueType] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}
 
 
-def _kind(annotation: object, metadata: Sequence[object] = (), *, optional: bool = False) -> Kind:
+def _kind(annotation: object, metadata: Sequence[object] = (), *, optional: bool = False) -> ValueType:
     """How values of a type are read; a kind among the metadata wins."""
-    given = next((each for each in metadata if isinstance(each, Kind)), None)
+    given = next((each for each in metadata if isinstance(each, ValueType)), None)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return given or _kind(arguments[0], arguments[1:], optional=optional)

@@ -1,4 +1,4 @@
-"""``{{ env.X }}`` placeholders, substituted on the parsed tree (``config.md`` §4)."""
+"""``{{ env.X }}`` placeholders, substituted on the parsed tree."""
 
 from __future__ import annotations
 

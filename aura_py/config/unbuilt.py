@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from aura_py.config.problems import At
+from aura_py.config.problems import Location
 from aura_py.config.tables import Tree
 from aura_py.config.templates import Path
 
@@ -63,10 +63,10 @@ FEATURES: tuple[Unbuilt, ...] = (
 )
 
 
-def refuse(tree: Tree, at: At) -> None:
+def refuse(tree: Tree, at: Location) -> None:
     """Reports every use of a feature that is not built."""
     for each in FEATURES:
         for path in each.places(tree):
-            At(at.file, path).error(
+            Location(at.file, path).error(
                 "CFG-N01", f"{each.feature} is not built yet", "remove it from the file until Aura supports it"
             )

@@ -1,4 +1,4 @@
-"""Kinds of values: how each is read leniently, what may be wrong, how JSON Schema says it (``config.md`` §5).
+"""Types of values: how each is read leniently, what may be wrong, how JSON Schema says it.
 
 Texts and lists are here, numbers and booleans in ``numbers``.
 """
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from aura_py.config.problems import At, kind_of, shown
+from aura_py.config.problems import Location, shown, toml_type
 from aura_py.config.templates import Templated, Unresolved
 from aura_py.globs import Glob, GlobError
 
@@ -34,17 +34,17 @@ _TEMPLATE_PATTERN = r"\{\{\s*env\.[A-Za-z_][A-Za-z0-9_]*"
 TEMPLATE_SCHEMA: JsonSchema = {"type": "string", "pattern": _TEMPLATE_PATTERN}
 
 
-class Kind(ABC):
+class ValueType(ABC):
     """Reads one value, or reports why it cannot."""
 
-    def read(self, value: object, at: At) -> object:
+    def read(self, value: object, at: Location) -> object:
         if isinstance(value, Unresolved):
             at.file.failures.append(at.path)
             return NOTHING
         return self._read(value, at)
 
     @abstractmethod
-    def _read(self, value: object, at: At) -> object: ...
+    def _read(self, value: object, at: Location) -> object: ...
 
     @abstractmethod
     def schema(self) -> JsonSchema: ...
@@ -54,8 +54,8 @@ class Kind(ABC):
         """The type for the generated reference."""
 
 
-def wrong_type(at: At, expected: str, value: object, fix: str = "") -> _Nothing:
-    at.error("CFG-S02", f"`{at.name}` must be {expected}, found {kind_of(value)}", fix)
+def wrong_type(at: Location, expected: str, value: object, fix: str = "") -> _Nothing:
+    at.error("CFG-S02", f"`{at.name}` must be {expected}, found {toml_type(value)}", fix)
     return NOTHING
 
 
@@ -63,7 +63,7 @@ def wrong_type(at: At, expected: str, value: object, fix: str = "") -> _Nothing:
 
 
 @dataclass(slots=True, frozen=True)
-class Text(Kind):
+class Text(ValueType):
     """A string. ``blank`` says what a blank one is: text like any other, absent, or the error ``blank_code``."""
 
     blank: str = "text"
@@ -71,7 +71,7 @@ class Text(Kind):
     prompt: bool = False
     """Its content reaches a model."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "…"`')
         if self.blank != "text" and not value.strip():
@@ -92,14 +92,14 @@ class Text(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Secret(Kind):
+class Secret(ValueType):
     """A credential: stripped, and never shown."""
 
     blank: str = "absent"
     blank_code: str = "CFG-L03"
     blank_message: str = "API key is required"
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "…"`')
         note_secret(value, at)
@@ -122,7 +122,7 @@ class Secret(Kind):
         return "secret string"
 
 
-def note_secret(value: str, at: At) -> None:
+def note_secret(value: str, at: Location) -> None:
     if isinstance(value, Templated):
         for variable in value.variables:
             at.file.uses.secrets.setdefault(variable, at.path)
@@ -143,7 +143,7 @@ def emptiness(value: object) -> str:
 
 
 @dataclass(slots=True, frozen=True)
-class Url(Kind):
+class Url(ValueType):
     """An absolute http(s) URL with a host."""
 
     code: str
@@ -151,7 +151,7 @@ class Url(Kind):
     blank: str = "refuse"
     schemes: tuple[str, ...] = ("http", "https")
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, f'put the URL in quotes: `{at.name} = "https://…"`')
         if isinstance(value, Templated) and self.secret:
@@ -190,7 +190,7 @@ def is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
 
 
 @dataclass(slots=True, frozen=True)
-class FilePath(Kind):
+class FilePath(ValueType):
     """A path; relative ones start at the working directory, or with ``beside`` at the file that names them, whose
     directory they cannot leave."""
 
@@ -199,7 +199,7 @@ class FilePath(Kind):
     blank_code: str = ""
     blank_message: str = ""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, f'put the path in quotes: `{at.name} = "…"`')
         if not value.strip():
@@ -233,14 +233,14 @@ class FilePath(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Choice(Kind):
+class Choice(ValueType):
     """One of a closed set of words."""
 
     words: tuple[str, ...]
     code: str = "CFG-S10"
     suggestions: tuple[tuple[str, str], ...] = ()
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, self._fix(""))
         if value in self.words:
@@ -264,12 +264,12 @@ class Choice(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Strings(Kind):
+class Strings(ValueType):
     """An array of strings; ``element`` reads each."""
 
-    element: Kind = Text()
+    element: ValueType = Text()
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, list):
             fix = f'wrap it in brackets: `{at.name} = ["…"]`' if isinstance(value, str) else ""
             return wrong_type(at, "an array of strings", value, fix)
@@ -288,12 +288,12 @@ class Strings(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class GlobText(Kind):
-    """A glob over tool names (§17)."""
+class GlobText(ValueType):
+    """A glob over tool names."""
 
     code: str = "CFG-S08"
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, "put the pattern in quotes")
         try:

@@ -1,4 +1,4 @@
-"""The boolean words of flags and variables, and what counts as unset (``config.md`` §3.1, §3.3)."""
+"""The boolean words of flags and variables, and what counts as unset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One case for every code: what to write, and the words that the message must hold (``config.md`` §24, §25.2).
+"""One case for every code: what to write, and the words that the message must hold.
 
 Values of variables hold ``SENTINEL`` so that no case can show a resolved value unseen.
 """

@@ -1,4 +1,4 @@
-"""Approvals (``config.md`` §14)."""
+"""Approvals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`.env` files (``config.md`` §3.2)."""
+"""`.env` files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids across files (``config.md`` §18)."""
+"""Ids across files."""
 
 from __future__ import annotations
 

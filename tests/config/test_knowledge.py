@@ -1,4 +1,4 @@
-"""Vector stores (``config.md`` §12)."""
+"""Vector stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model tables (``config.md`` §8)."""
+"""Model tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tool servers and headers (``config.md`` §11)."""
+"""Tool servers and headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coordinator and workers (``config.md`` §15), timeouts (§24)."""
+"""Coordinator and workers, timeouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding, reading and ordering files (``config.md`` §1, §2)."""
+"""Finding, reading and ordering files."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ import pytest
 
 from aura_py.config import json_schema, load
 from aura_py.config.models import AgentConfig
-from aura_py.config.tables import Shape, Table, TableList, TableMap, Variant, shape_of
-from aura_py.config.values import Kind
+from aura_py.config.tables import Table, TableList, TableMap, TableSchema, Variant, table_schema
+from aura_py.config.values import ValueType
 from tests.config.files import ENV, MINIMAL, bent, found, toml, tree
 
 REPOSITORY = Path(__file__).parents[2]
@@ -112,8 +112,8 @@ def test_the_full_tree_loads_and_validates() -> None:
     assert found(MINIMAL) == ()
 
 
-def shapes(kind: Kind | Shape, seen: set[int]) -> list[Shape]:
-    if isinstance(kind, Shape):
+def shapes(kind: ValueType | TableSchema, seen: set[int]) -> list[TableSchema]:
+    if isinstance(kind, TableSchema):
         if id(kind) in seen:
             return []
         seen.add(id(kind))
@@ -128,6 +128,6 @@ def shapes(kind: Kind | Shape, seen: set[int]) -> list[Shape]:
 
 
 def test_every_key_is_described() -> None:
-    for shape in shapes(shape_of(AgentConfig), set()):
+    for shape in shapes(table_schema(AgentConfig), set()):
         for name, key in shape.keys.items():
             assert key.doc.endswith("."), (shape.model, name)

@@ -1,4 +1,4 @@
-"""Prerequisites, overlays and the memory directory (``config.md`` §6, §9)."""
+"""Prerequisites, overlays and the memory directory."""
 
 from __future__ import annotations
 

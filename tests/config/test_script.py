@@ -1,4 +1,4 @@
-"""Scripts are checked with the agent that names them (``scripted-provider.md`` §1, §2)."""
+"""Scripts are checked with the agent that names them."""
 
 from __future__ import annotations
 

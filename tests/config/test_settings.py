@@ -1,4 +1,4 @@
-"""Settings of the server (``config.md`` §3.3, §3.4)."""
+"""Settings of the server."""
 
 from __future__ import annotations
 

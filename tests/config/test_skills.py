@@ -1,4 +1,4 @@
-"""Discovery of skills (``config.md`` §10)."""
+"""Discovery of skills."""
 
 from __future__ import annotations
 

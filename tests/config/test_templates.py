@@ -1,4 +1,4 @@
-"""``{{ env.X }}`` (``config.md`` §4)."""
+"""``{{ env.X }}``."""
 
 from __future__ import annotations
 

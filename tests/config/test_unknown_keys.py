@@ -1,4 +1,4 @@
-"""Unknown, misplaced and retired keys (``config.md`` §5.6, §19)."""
+"""Unknown, misplaced and retired keys."""
 
 from __future__ import annotations
 

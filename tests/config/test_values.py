@@ -1,4 +1,4 @@
-"""Lenient numbers and booleans for every key, strings, lists, paths (``config.md`` §5)."""
+"""Lenient numbers and booleans for every key, strings, lists, paths."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from aura_py.config.models import AgentConfig
 from aura_py.config.numbers import Flag, Number, Whole
-from aura_py.config.tables import Shape, Table, TableList, TableMap, Variant, shape_of
-from aura_py.config.values import Kind
+from aura_py.config.tables import Table, TableList, TableMap, TableSchema, Variant, table_schema
+from aura_py.config.values import ValueType
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, bent, codes, found, toml
 
 Path_ = tuple[str | int, ...]
@@ -23,7 +23,7 @@ WHERE: dict[str, str | int] = {
 }
 
 
-def keys_of(shape: Shape, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
+def keys_of(shape: TableSchema, path: Path_, kinds: type[ValueType]) -> Iterator[Path_]:
     for name, key in (*shape.keys.items(), *shape.legacy.items()):
         here = (*path, name)
         if isinstance(key.kind, kinds):
@@ -31,7 +31,7 @@ def keys_of(shape: Shape, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
         yield from below(key.reader, here, kinds)
 
 
-def below(kind: Kind, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
+def below(kind: ValueType, path: Path_, kinds: type[ValueType]) -> Iterator[Path_]:
     if isinstance(kind, Table):
         yield from keys_of(kind.shape, path, kinds)
     elif isinstance(kind, TableMap):
@@ -43,9 +43,9 @@ def below(kind: Kind, path: Path_, kinds: type[Kind]) -> Iterator[Path_]:
         yield from keys_of(kind.shapes[chosen[kind.tag]], path, kinds)
 
 
-INTEGERS = sorted(set(keys_of(shape_of(AgentConfig), (), Whole)), key=str)
-BOOLEANS = sorted(set(keys_of(shape_of(AgentConfig), (), Flag)), key=str)
-FLOATS = sorted(set(keys_of(shape_of(AgentConfig), (), Number)), key=str)
+INTEGERS = sorted(set(keys_of(table_schema(AgentConfig), (), Whole)), key=str)
+BOOLEANS = sorted(set(keys_of(table_schema(AgentConfig), (), Flag)), key=str)
+FLOATS = sorted(set(keys_of(table_schema(AgentConfig), (), Number)), key=str)
 
 
 def dotted(path: Path_) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
-from aura_py.config.problems import At
+from aura_py.config.problems import Location
 from aura_py.config.tables import Advice, Key, Section, Tree
 from aura_py.config.values import Globs, PromptText, Strings, Text
 
@@ -103,7 +103,7 @@ class AgentSection(Section):
     show_progress: Annotated[bool, Key("Show tools and workers in chat streams, as short lines of reasoning.")] = False
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         prompt = tree.get("system_prompt")
         if prompt is not None and not prompt.strip():
             (at / "system_prompt").warn("WARN-AG01", "`system_prompt` is empty", "tell the agent what it is for")

@@ -10,10 +10,10 @@ from pydantic import Field, SecretStr
 
 from aura_py.config.maps import HeaderSources, HeaderValues, check_header_name
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Advice, Key, Section, Variant
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import GlobText, JsonSchema, Kind, Strings, Url, wrong_type
+from aura_py.config.values import GlobText, JsonSchema, Strings, Url, ValueType, wrong_type
 
 _MODES = ("conversational", "webhook")
 _RESERVED = frozenset({"content-type", "accept", "mcp-session-id", "host", "content-length", "transfer-encoding"})
@@ -21,10 +21,10 @@ _LONGEST_SECS = 86_400
 
 
 @dataclass(slots=True, frozen=True)
-class ResponseHeaders(Kind):
+class ResponseHeaders(ValueType):
     """MCP header to the header of the approval response that it is taken from; both in lower case."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of strings", value, 'write `x-approver = "x-approved-by"`')
         mapping: dict[str, str] = {}
@@ -53,7 +53,7 @@ class ResponseHeaders(Kind):
         return "table outbound → response header"
 
 
-def _mode_missing(at: At) -> None:
+def _mode_missing(at: Location) -> None:
     (at / "mode").error(
         "CFG-H01", "`[hitl.route]` has no `mode`", "add `mode`: one of " + ", ".join(f"`{mode}`" for mode in _MODES)
     )

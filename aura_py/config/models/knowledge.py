@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SecretStr
 
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant, missing_tag
 from aura_py.config.templates import Unresolved
 from aura_py.config.values import NOTHING, Secret, Text, Url, emptiness
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 class StoreName(Text):
     """A name that is fit to be part of a tool's name."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         text = Text._read(self, value, at)
         if not isinstance(text, str) or _NAME.fullmatch(text):
             return text
@@ -38,14 +38,14 @@ class StoreName(Text):
 class Region(Text):
     """An AWS region of the store that the table belongs to."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if isinstance(value, str) and not value.strip():
             at.error("CFG-R04", f"`region` of vector store {_store(at)} is blank{emptiness(value)}", "name a region")
             return NOTHING
         return Text._read(self, value, at)
 
 
-def _store(at: At) -> str:
+def _store(at: Location) -> str:
     """The store a place belongs to, as messages name it."""
     entry = at.path[:2]
     return f"`{at.file.names[entry]}`" if entry in at.file.names else f"number {entry[-1]}"
@@ -53,7 +53,7 @@ def _store(at: At) -> str:
 
 @dataclass(slots=True, frozen=True)
 class EmbeddingKey(Secret):
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         message = f"API key is required for the embedding model of vector store {_store(at)}"
         return Secret._read(Secret("refuse", "CFG-R03", message), value, at)
 
@@ -140,7 +140,7 @@ class InMemoryStore(VectorStoreBase):
     embedding_model: Annotated[Embedding, _EMBEDDING_MODEL]
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         at.warn(
             "WARN-VS01",
             f"the in-memory vector store {_store(at)} holds nothing and finds nothing",
@@ -187,7 +187,7 @@ VectorStore: TypeAlias = Annotated[
 class StoreList(TableList):
     """The stores of a file; names are unique, and a plain table is the legacy spelling."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if isinstance(value, dict):
             at.error("CFG-S09", "`[vector_stores]` is a plain table", "use `[[vector_stores]]`")
             return NOTHING

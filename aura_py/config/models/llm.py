@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr
 from aura_py.config.maps import FreeForm
 from aura_py.config.models.script import ScriptRule, load_script
 from aura_py.config.numbers import Number, Whole
-from aura_py.config.problems import At
+from aura_py.config.problems import Location
 from aura_py.config.tables import Advice, Key, Section, Tree, Variant
 from aura_py.config.values import FilePath, Text, Url
 
@@ -39,7 +39,7 @@ _MISPLACED = {
 class _Provider(Variant):
     """The union over `provider`; options of a provider that stand at the top level are told their place."""
 
-    def _foreign(self, name: str, chosen: str, owners: list[str], at: At) -> None:
+    def _foreign(self, name: str, chosen: str, owners: list[str], at: Location) -> None:
         advice = _MISPLACED.get(name)
         if advice is not None:
             (at / name).error(advice.code, advice.message, advice.fix)
@@ -47,7 +47,7 @@ class _Provider(Variant):
             Variant._foreign(self, name, chosen, owners, at)
 
 
-def _provider_missing(at: At) -> None:
+def _provider_missing(at: Location) -> None:
     names = ", ".join(f"`{name}`" for name in PROVIDERS)
     complete = (
         "a worker LLM must be complete; repeat provider, model and credentials"
@@ -112,7 +112,7 @@ class LLMBase(Section):
     ] = ()
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         temperature = tree.get("temperature")
         if temperature is not None and not 0 <= temperature <= 2:
             (at / "temperature").warn(
@@ -153,7 +153,7 @@ class OllamaLLM(LLMBase):
     )
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         super().check(tree, at)
         window = tree.get("context_window")
         context = tree.get("additional_params", {}).get("num_ctx")
@@ -196,7 +196,7 @@ class ScriptedLLM(LLMBase):
     seed: Annotated[int, Key("Seed of `jitter_ms`.")] = 0
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         load_script(tree, at)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from aura_py.config.maps import EnvironmentVariables, HeaderSources, HeaderValues
 from aura_py.config.models.scratchpad import ScratchpadThreshold
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, Variant
 from aura_py.config.values import GlobText, Url
 
@@ -21,7 +21,7 @@ _WORDS = ", ".join(f"`{word}`" for word in TRANSPORTS)
 _TRANSPORT = Key("How the server is reached.", required=True, example='`transport = "stdio"`')
 
 
-def _thresholds_are_globs(raw: Tree, at: At) -> None:
+def _thresholds_are_globs(raw: Tree, at: Location) -> None:
     for pattern in raw:
         GlobText().read(pattern, at / pattern)
 
@@ -64,7 +64,7 @@ class StdioServer(McpServerBase):
     inherit_env: Annotated[bool, Key("`false` hands the process only a minimal environment plus `env`.")] = True
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         command = tree.get("cmd")
         if command is not None and (not command or not command[0].strip()):
             (at / "cmd").error("CFG-M02", f"`cmd` of MCP server `{shown(at.name)}` is empty", 'write `cmd = ["npx"]`')
@@ -94,7 +94,7 @@ class SseServer(RemoteServer):
     transport: Annotated[Literal["sse"], _TRANSPORT] = "sse"
 
 
-def _transport_missing(at: At) -> None:
+def _transport_missing(at: Location) -> None:
     (at / "transport").error(
         "CFG-M01", f"missing required key `transport` of MCP server `{shown(at.name)}`", f"add one of {_WORDS}"
     )
@@ -131,7 +131,7 @@ class Mcp(Section):
     sanitize_schemas: Annotated[bool, Key("Rewrite tool schemas so that every provider takes them.")] = True
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         for name in tree.get("servers", ()):
             here = at / "servers" / name
             if not name.strip():

@@ -15,12 +15,12 @@ from pydantic import Field
 from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.config.source import Unreadable, read_text
-from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, shape_of
+from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, table_schema
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import FilePath, Globs, JsonSchema, Kind, PromptText, Text, wrong_type
+from aura_py.config.values import FilePath, Globs, JsonSchema, PromptText, Text, ValueType, wrong_type
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _MEMORY_SPELLINGS = dict.fromkeys(
@@ -41,7 +41,7 @@ class OrchestrationTimeouts(Section):
     ] = 0
 
 
-def _one_memory_key(tree: Tree, at: At) -> None:
+def _one_memory_key(tree: Tree, at: Location) -> None:
     if "memory_path" in tree and "memory_dir" in tree:
         (at / "memory_path").error(
             "CFG-S07", f"both `memory_dir` and `memory_path` are set in {at.table}", "keep one of them"
@@ -85,12 +85,12 @@ class Artifacts(Section):
     max_age_days: Annotated[int, Key("Age at which runs are removed; 0 is never.")] = 0
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         _one_memory_key(tree, at)
 
 
 _NESTED_ONLY = ("show_tool_reasoning_in_continuation", "max_session_runs", "max_memory_mb", "max_age_days")
-_FLAT = {name: key for name, key in shape_of(Artifacts).keys.items() if name not in _NESTED_ONLY}
+_FLAT = {name: key for name, key in table_schema(Artifacts).keys.items() if name not in _NESTED_ONLY}
 """Keys of `[orchestration.artifacts]` that may still stand in `[orchestration]`."""
 
 
@@ -117,7 +117,7 @@ class Worker(Section):
 class Workers(TableMap):
     """The workers by name; names must differ as file names, too."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         result = TableMap._read(self, value, at)
         spelled: dict[str, str] = {}
         for name in value if isinstance(value, dict) else ():
@@ -139,10 +139,10 @@ class Workers(TableMap):
 
 
 @dataclass(slots=True, frozen=True)
-class PromptFiles(Kind):
+class PromptFiles(ValueType):
     """Prompt name to a Jinja2 file beside the agent's file."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of paths", value, f"write `[{at.key}]` with one prompt per line")
         files: dict[str, Path] = {}
@@ -169,7 +169,7 @@ class PromptFiles(Kind):
         return "table name → path"
 
 
-def _usable(name: str, file: Path, here: At) -> bool:
+def _usable(name: str, file: Path, here: Location) -> bool:
     """A prompt that would fail in the middle of a run is refused before the first."""
     named = here.shown_path(file)
     if not os.path.isfile(file):
@@ -250,7 +250,7 @@ class Orchestration(Section):
     artifacts: Annotated[Artifacts, Key("What is kept on disk.")] = Artifacts()
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         _one_memory_key(tree, at)
         flat = {name: tree.pop(name) for name in (*_FLAT, "memory_dir") if name in tree}
         if flat:

@@ -13,20 +13,20 @@ from pydantic import Field
 
 from aura_py.config.jinja import compiler
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import At, shown
+from aura_py.config.problems import Location, shown
 from aura_py.config.source import Unreadable, parse, read_text
-from aura_py.config.tables import Key, Section, Tree, shape_of
+from aura_py.config.tables import Key, Section, Tree, table_schema
 from aura_py.config.templates import Templated
-from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Kind, Text, wrong_type
+from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, wrong_type
 
 _FILTERS = ("json", "tojson", "head", "lines", "number")
 
 
 @dataclass(slots=True, frozen=True)
-class Pattern(Kind):
+class Pattern(ValueType):
     """A regular expression."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, "put the regular expression in quotes")
         try:
@@ -51,10 +51,10 @@ class Pattern(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Template(Kind):
+class Template(ValueType):
     """A Jinja2 template."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, f'put the text in quotes: `{at.name} = "…"`')
         return value if _parses(value, at) else NOTHING
@@ -67,15 +67,15 @@ class Template(Kind):
 
 
 @dataclass(slots=True, frozen=True)
-class Arguments(Kind):
+class Arguments(ValueType):
     """A table whose strings, at any depth, are templates."""
 
-    def _read(self, value: object, at: At) -> object:
+    def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table", value, 'write `arguments = { name = "value" }`')
         return self._walk(value, at)
 
-    def _walk(self, value: object, at: At) -> object:
+    def _walk(self, value: object, at: Location) -> object:
         if isinstance(value, str):
             _parses(value, at)
             return str(value)
@@ -92,7 +92,7 @@ class Arguments(Kind):
         return "table of templates"
 
 
-def _parses(text: str, at: At) -> bool:
+def _parses(text: str, at: Location) -> bool:
     if "{" not in text:
         return True
     from jinja2 import TemplateError
@@ -183,7 +183,7 @@ class _ScriptFile(Section):
     rules: Annotated[tuple[ScriptRule, ...], Key("Tried in order.", example="at least one `[[rules]]`")]
 
 
-def load_script(tree: Tree, at: At) -> None:
+def load_script(tree: Tree, at: Location) -> None:
     """Exactly one of `script` and `rules`; a script file is read and checked with the agent."""
     script, rules = tree.get("script"), tree.get("rules")
     if script is None and rules is None:
@@ -201,7 +201,7 @@ def load_script(tree: Tree, at: At) -> None:
             tree["rules"] = loaded
 
 
-def _read_script(path: Path, at: At) -> object:
+def _read_script(path: Path, at: Location) -> object:
     try:
         text = read_text(path)
         raw = parse(path, text)
@@ -216,5 +216,5 @@ def _read_script(path: Path, at: At) -> object:
             )
         return None
     part = at.file.beside(Path(at.shown_path(path)), text)
-    tree = shape_of(_ScriptFile).read(raw, part.root)
+    tree = table_schema(_ScriptFile).read(raw, part.root)
     return tree.get("rules")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from aura_py.config.problems import At
+from aura_py.config.problems import Location
 from aura_py.config.tables import Key, Section, Tree
 
 
@@ -19,6 +19,6 @@ class Tools(Section):
     custom_tools: Annotated[tuple[str, ...], Key("Accepted for compatibility; has no effect.")] = ()
 
     @classmethod
-    def check(cls, tree: Tree, at: At) -> None:
+    def check(cls, tree: Tree, at: Location) -> None:
         if tree.get("custom_tools"):
             (at / "custom_tools").warn("WARN-TL01", "`custom_tools` has no effect", "remove it")
