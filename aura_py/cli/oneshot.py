@@ -26,7 +26,7 @@ from aura_py.cli.terminal import log_level, printable
 from aura_py.errors import ConfigurationError, RunCancelled, RunTimeout
 from aura_py.events import RunFailed, RunFinished
 from aura_py.messages import Message, TextPart
-from aura_py.run.catalog import Catalog, Served
+from aura_py.run.catalog import Catalog, ServedAgent
 from aura_py.run.engine import Run
 from aura_py.run.identity import new_context
 from aura_py.run.services import Services
@@ -87,7 +87,7 @@ async def _ask(
     return interrupted[0] if interrupted else status(end, told=printer.told)
 
 
-def choose(catalog: Catalog, wanted: str | None, default_agent: str | None) -> Served:
+def choose(catalog: Catalog, wanted: str | None, default_agent: str | None) -> ServedAgent:
     """The agent to ask: by name, alias or id in any letter case; without a name the default or the only one.
 
     Raises:
@@ -127,7 +127,7 @@ def status(end: End, *, told: bool) -> int:
     return exits.PARTIAL if told else exits.FAILED
 
 
-def _printer(output: Literal["text", "json", "events"], served: Served) -> Printer:
+def _printer(output: Literal["text", "json", "events"], served: ServedAgent) -> Printer:
     if output == "text":
         return TextPrinter()
     if output == "events":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, frozen=True)
-class Served:
+class ServedAgent:
     """An agent as it is served."""
 
     config: AgentConfig
@@ -31,7 +31,7 @@ class Served:
 class Catalog:
     """Agents in load order. Immutable; a reload makes another one."""
 
-    def __init__(self, served: Sequence[Served], warnings: Sequence[Diagnostic] = ()) -> None:
+    def __init__(self, served: Sequence[ServedAgent], warnings: Sequence[Diagnostic] = ()) -> None:
         self.served = tuple(served)
         self.warnings = tuple(warnings)
         self._by_id = {agent.id: agent for agent in self.served}
@@ -46,7 +46,7 @@ class Catalog:
         settings = services.settings
         loaded = load(path, strict=settings.config_strict, default_agent=settings.default_agent, settings=settings)
         try:
-            served = [Served(config, services.build(config)) for config in loaded.agents]
+            served = [ServedAgent(config, services.build(config)) for config in loaded.agents]
         except BaseException:
             services.forget(loaded.agents)
             raise
@@ -57,14 +57,14 @@ class Catalog:
         return tuple(agent.config for agent in self.served)
 
     @property
-    def visible(self) -> tuple[Served, ...]:
+    def visible(self) -> tuple[ServedAgent, ...]:
         """Agents that lists show."""
         return tuple(agent for agent in self.served if not agent.config.agent.hidden)
 
-    def get(self, agent_id: str) -> Served | None:
+    def get(self, agent_id: str) -> ServedAgent | None:
         return self._by_id.get(agent_id)
 
-    def select(self, model: str | None, default_agent: str | None = None) -> Served:
+    def select(self, model: str | None, default_agent: str | None = None) -> ServedAgent:
         """The agent of a request.
 
         Raises:

@@ -118,7 +118,7 @@ class Services:
                 await anyio.to_thread.run_sync(sweep, directory, settings, datetime.now(UTC))
 
     def limits(self) -> RunLimits:
-        """The server's timers; 0 is no limit (``http-api.md`` §13, B1)."""
+        """The server's timers; 0 is no limit."""
         settings = self.settings
         return RunLimits(
             total=settings.streaming_timeout_secs or None,

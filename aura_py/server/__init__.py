@@ -1,4 +1,4 @@
-"""The HTTP state: an OpenAI-compatible API over the run engine (``http-api.md``)."""
+"""The HTTP server: an OpenAI-compatible API over the run engine."""
 
 from aura_py.server.app import create_app
 from aura_py.server.lifecycle import serve

@@ -1,4 +1,4 @@
-"""The ASGI application: routes and the layers around them (``http-api.md`` §4)."""
+"""The ASGI application: routes and the layers around them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.run.engine import Run
 from aura_py.server.chat_completion import ChatCollector
 from aura_py.server.openai.chat_request import ChatCall, parse_chat
@@ -23,12 +23,12 @@ _OFF = frozenset({"0", "f", "false", "n", "no", "off"})
 
 
 async def chat_completions(request: Request) -> ASGIApp:
-    """Answers with a stream or a JSON body; only the body's ``stream`` decides (EP-3)."""
+    """Answers with a stream or a JSON body; only the body's ``stream`` decides."""
     state = state_of(request)
     body = await read_body(request.headers, request.receive, state.settings.max_body_bytes)
     call = await parse_body(body, parse_chat, state.limits, state.parsers)
 
-    def form(run: Run, served: Served, known_ids: Iterable[str]) -> _ChatForm:
+    def form(run: Run, served: ServedAgent, known_ids: Iterable[str]) -> _ChatForm:
         return _ChatForm(_shape(request, call, served, run.context.session_id), int(time.time()), known_ids)
 
     return respond(request, call, body, form)
@@ -47,7 +47,7 @@ class _ChatForm:
         return ChatCollector(self.shape, created=self.created, known_ids=self.known_ids)
 
 
-def _shape(request: Request, call: ChatCall, served: Served, session_id: str) -> StreamShape:
+def _shape(request: Request, call: ChatCall, served: ServedAgent, session_id: str) -> StreamShape:
     settings = state_of(request).settings
     about = served.runnable.describe()
     legacy_chunks = settings.tool_result_mode == "open-web-ui"
@@ -69,7 +69,7 @@ def _shape(request: Request, call: ChatCall, served: Served, session_id: str) ->
 
 
 def event_channel(header: str, body: bool | None, *, named: bool) -> EventChannel:
-    """How a stream carries ``aura.*`` data (VX-1, ``sse-events.md`` S17).
+    """How a stream carries ``aura.*`` data.
 
     The operator's switch gives named events, which a request may refuse; without it a request may ask for vendor
     chunks. The header beats the body.

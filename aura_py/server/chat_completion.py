@@ -1,4 +1,4 @@
-"""A run as one ``chat.completion`` (``http-api.md`` §9.7, ``clients.md`` US-2, RS-2)."""
+"""A run as one ``chat.completion``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aura_py.server.wire_json import to_json
 
 
 class ChatCollector:
-    """Collects what the body needs; server tools never appear in it (TC-1)."""
+    """Collects what the body needs; server tools never appear in it."""
 
     def __init__(self, shape: StreamShape, *, created: int, known_ids: Iterable[str] = ()) -> None:
         self._shape = shape

@@ -1,4 +1,4 @@
-"""Answers to browsers that ask whether they may ask (``clients.md`` EP-4), in this API's own form."""
+"""Answers to browsers that ask whether they may ask, in this API's own form."""
 
 from __future__ import annotations
 

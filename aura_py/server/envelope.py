@@ -1,4 +1,4 @@
-"""Errors as clients read them: one envelope for everything that is not a 2xx (``clients.md`` §7)."""
+"""Errors as clients read them: one envelope for everything that is not a 2xx."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def error_response(error: AuraError, *, debug: bool = False, tools_ran: bool = F
     """The envelope under the error's own status.
 
     Args:
-        tools_ran: Tools have run already, so asking again repeats what they did (ER-4).
+        tools_ran: Tools have run already, so asking again repeats what they did.
     """
     status = error.status
     headers = dict(error.headers)

@@ -1,4 +1,4 @@
-"""``GET /health`` (``http-api.md`` §6)."""
+"""``GET /health``."""
 
 from __future__ import annotations
 

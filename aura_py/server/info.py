@@ -14,7 +14,7 @@ from starlette.responses import Response
 from aura_py.config.models import McpServer, StdioServer
 from aura_py.errors import RequestError
 from aura_py.messages import JsonObject
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.server.headers import forwarded_headers, forwarded_names
 from aura_py.server.state import principal_of, state_of
 from aura_py.server.wire_json import to_json
@@ -31,7 +31,7 @@ async def info(request: Request) -> Response:
     tools: dict[str, Mapping[str, tuple[JsonObject, ...]]] = {}
     if detail is not None:
 
-        async def discover(served: Served, headers: Mapping[str, str]) -> None:
+        async def discover(served: ServedAgent, headers: Mapping[str, str]) -> None:
             mcp = served.config.mcp
             found = await state.services.mcp.probe(
                 mcp.servers, headers=headers, sanitize=mcp.sanitize_schemas, seconds=DISCOVERY_SECONDS
@@ -60,7 +60,7 @@ def _detail(query: str) -> str | None:
     return next((token for token in _TOKENS if token in tokens), None)
 
 
-def _agent(served: Served, tools: Mapping[str, tuple[JsonObject, ...]], *, summary: bool) -> dict[str, object]:
+def _agent(served: ServedAgent, tools: Mapping[str, tuple[JsonObject, ...]], *, summary: bool) -> dict[str, object]:
     config = served.config
     agent: dict[str, object] = {"id": served.id}
     if config.agent.description is not None:
@@ -74,7 +74,7 @@ def _agent(served: Served, tools: Mapping[str, tuple[JsonObject, ...]], *, summa
     return agent
 
 
-def _workers(served: Served) -> list[dict[str, object]]:
+def _workers(served: ServedAgent) -> list[dict[str, object]]:
     own = served.config.agent.llm.model
     workers: list[dict[str, object]] = []
     for name, worker in sorted(served.config.orchestration.worker.items()):

@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from aura_py.config import InvalidConfiguration, render
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import ConfigurationError
-from aura_py.run.catalog import Catalog, Served
+from aura_py.run.catalog import Catalog, ServedAgent
 from aura_py.run.services import Services
 from aura_py.server.api_keys import ApiKeys
 from aura_py.server.app import create_app
@@ -261,7 +261,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _about(served: Served) -> str:
+def _about(served: ServedAgent) -> str:
     about, config = served.runnable.describe(), served.config
     facts = [f"{about.provider}/{about.model}"]
     if about.orchestrated:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aura_py.errors import ModelNotFound
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.server.state import principal_of, state_of
 from aura_py.server.wire_json import to_json
 
@@ -26,7 +26,7 @@ async def get_model(request: Request) -> Response:
     return _json(_model(request, served))
 
 
-def _model(request: Request, served: Served) -> dict[str, object]:
+def _model(request: Request, served: ServedAgent) -> dict[str, object]:
     agent = served.config.agent
     created = agent.created_at // 1000 if agent.created_at is not None else state_of(request).loaded_at
     model: dict[str, object] = {

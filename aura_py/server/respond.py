@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from aura_py.agent.contract import Turn
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.run.engine import Run
 from aura_py.run.identity import new_context
 from aura_py.run.recording import ResponseRecording
@@ -37,7 +37,7 @@ class Form(Protocol):
     def collector(self) -> Collector: ...
 
 
-MakeForm: TypeAlias = Callable[[Run, Served, Iterable[str]], Form]
+MakeForm: TypeAlias = Callable[[Run, ServedAgent, Iterable[str]], Form]
 """Gets the run, its agent and the ids of tool calls that the conversation uses already."""
 
 
@@ -96,7 +96,7 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
     return RunResponse(recording, running, stream=call.stream, timing=state.timing)
 
 
-def _turn(call: Call, served: Served) -> Turn:
+def _turn(call: Call, served: ServedAgent) -> Turn:
     return Turn(
         replace_unsupported_images(call.messages, served),
         client_tools=call.tools,
@@ -107,7 +107,7 @@ def _turn(call: Call, served: Served) -> Turn:
     )
 
 
-def _repeatable(request: Request, served: Served, body: bytes, caller: Caller) -> Repeatable | None:
+def _repeatable(request: Request, served: ServedAgent, body: bytes, caller: Caller) -> Repeatable | None:
     """How this request is recognised again; ``None`` when it cannot be."""
     headers = request.headers
     key = header_value(headers, "idempotency-key")
@@ -127,7 +127,7 @@ def _repeatable(request: Request, served: Served, body: bytes, caller: Caller) -
     )
 
 
-def _start_run(request: Request, call: Call, served: Served, turn: Turn, caller: Caller, *, side: bool) -> Run:
+def _start_run(request: Request, call: Call, served: ServedAgent, turn: Turn, caller: Caller, *, side: bool) -> Run:
     """Starts the run; in a session that has a turn already, as the agent's policy says.
 
     ``side`` requests of a chat UI never wait for a turn.

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from aura_py.errors import PathNotFound
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.run.engine import Run
 from aura_py.server.openai.responses_request import parse_responses
 from aura_py.server.request_body import parse_body, read_body
@@ -27,7 +27,7 @@ async def create_response(request: Request) -> ASGIApp:
     body = await read_body(request.headers, request.receive, settings.max_body_bytes)
     call = await parse_body(body, parse_responses, state.limits, state.parsers)
 
-    def form(run: Run, served: Served, known_ids: Iterable[str]) -> _ResponsesForm:
+    def form(run: Run, served: ServedAgent, known_ids: Iterable[str]) -> _ResponsesForm:
         shape = StreamShape(
             model=call.model or served.id,
             session_id=run.context.session_id,

@@ -11,14 +11,14 @@ from aura_py.errors import Forbidden
 from aura_py.events import Event, ReasoningDelta, RunFinished, TextDelta
 from aura_py.llm.contract import Sampling
 from aura_py.messages import JsonObject, Message, system
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.server.run_response import Collector, StreamEncoder
 from aura_py.server.side_requests import MAX_TOKENS, cleaned, is_synthesis, wants_json
 from aura_py.server.vision import replace_unsupported_images
 
 
 def side_answer(
-    headers: Headers, served: Served, messages: tuple[Message, ...], response_format: JsonObject | None
+    headers: Headers, served: ServedAgent, messages: tuple[Message, ...], response_format: JsonObject | None
 ) -> SideAnswer | None:
     """How to answer a side request; ``None`` when the agent is to answer it as any other.
 
@@ -37,7 +37,7 @@ def side_answer(
 
 
 def side_turn(
-    served: Served,
+    served: ServedAgent,
     messages: tuple[Message, ...],
     response_format: JsonObject | None,
     *,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from aura_py.config.settings import ServerSettings
 from aura_py.errors import MissingModel, ModelNotFound, Unavailable
-from aura_py.run.catalog import Catalog, Served, missing_model
+from aura_py.run.catalog import Catalog, ServedAgent, missing_model
 from aura_py.run.retries import Retries
 from aura_py.run.services import Services
 from aura_py.run.session_queue import SessionQueues
@@ -53,7 +53,7 @@ class ServerState:
         self.timing = Timing(settings.heartbeat_secs, settings.stall_secs)
         self.loaded_at = int(time.time())
 
-    def choose(self, principal: Principal, model: str | None) -> Served:
+    def choose(self, principal: Principal, model: str | None) -> ServedAgent:
         """The agent of a request, if the caller may ask it.
 
         Raises:
@@ -67,7 +67,7 @@ class ServerState:
             raise missing_model()
         raise ModelNotFound(f"The model `{model}` does not exist or you do not have access to it.", param="model")
 
-    def _selected(self, model: str | None) -> Served:
+    def _selected(self, model: str | None) -> ServedAgent:
         """The task model need not be an agent: the default one answers for it then."""
         default = self.settings.default_agent
         if model is None or model != self.settings.task_model or self.catalog.get(model) is not None:
@@ -80,7 +80,7 @@ class ServerState:
                 param="model",
             ) from None
 
-    def visible(self, principal: Principal) -> tuple[Served, ...]:
+    def visible(self, principal: Principal) -> tuple[ServedAgent, ...]:
         return tuple(served for served in self.catalog.visible if principal.may_ask(served.id))
 
     def check_host(self, headers: Headers) -> None:

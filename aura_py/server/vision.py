@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from aura_py.errors import UnsupportedContent
 from aura_py.messages import ImagePart, Message, Part, TextPart
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 
 
-def replace_unsupported_images(messages: tuple[Message, ...], served: Served) -> tuple[Message, ...]:
+def replace_unsupported_images(messages: tuple[Message, ...], served: ServedAgent) -> tuple[Message, ...]:
     """What the model gets of a conversation's images.
 
     With ``images = "auto"`` they go to every provider that carries images. ``note`` puts a note in their place,

@@ -1,4 +1,4 @@
-"""The one way a run starts and the ways it ends (``http-api.md`` §13, §15, §16)."""
+"""The one way a run starts and the ways it ends."""
 
 from __future__ import annotations
 

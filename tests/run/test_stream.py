@@ -1,4 +1,4 @@
-"""The way from a run to its reader (``sse-events.md`` §14)."""
+"""The way from a run to its reader."""
 
 from __future__ import annotations
 

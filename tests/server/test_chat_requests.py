@@ -1,4 +1,4 @@
-"""Which requests are accepted, and how every other one is refused (``clients.md`` §3, ``http-api.md`` §5, §9)."""
+"""Which requests are accepted, and how every other one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that come in oddly over a real connection (``clients.md`` ER-1, CX-1)."""
+"""Requests that come in oddly over a real connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""End users behind a chat UI's key, and what else says who asks (``clients.md`` ID-2, ID-4, ID-5)."""
+"""End users behind a chat UI's key, and what else says who asks."""
 
 from __future__ import annotations
 

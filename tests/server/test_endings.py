@@ -1,4 +1,4 @@
-"""How streams end that did not go well (``sse-events.md`` §11, ``http-api.md`` B1, B6)."""
+"""How streams end that did not go well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every event beside the tables of ``sse-events.md`` §5, §13 and §16."""
+"""Every event beside the tables of its fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys (``clients.md`` ID-1, MD-4)."""
+"""API keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whose client has left (``clients.md`` CX-2)."""
+"""Runs whose client has left."""
 
 from __future__ import annotations
 

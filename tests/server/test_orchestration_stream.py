@@ -1,4 +1,4 @@
-"""Events of an orchestrated run on the wire: fields, mirrors, gating (``sse-events.md`` §7)."""
+"""Events of an orchestrated run on the wire: fields, mirrors, gating."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where reasoning goes, and progress among it (``clients.md`` RS-1…RS-3)."""
+"""Where reasoning goes, and progress among it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeated requests attach or replay (``clients.md`` ER-5)."""
+"""Repeated requests attach or replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What errors say about asking again (``clients.md`` ER-3, ER-4)."""
+"""What errors say about asking again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concurrent turns in one session (``clients.md`` CX-6)."""
+"""Concurrent turns in one session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Side requests of chat UIs (``clients.md`` ID-5…ID-8)."""
+"""Side requests of chat UIs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any sequence of events encodes to a stream that clients survive (``clients.md`` §10.5)."""
+"""Any sequence of events encodes to a stream that clients survive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters that cannot be honoured (``clients.md`` RQ-9) and the bounds of ``metadata`` (RQ-10)."""
+"""Parameters that cannot be honoured and the bounds of ``metadata``."""
 
 from __future__ import annotations
 

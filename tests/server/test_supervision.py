@@ -1,4 +1,4 @@
-"""Clients that leave, stall or wait (``clients.md`` §8, ST-5)."""
+"""Clients that leave, stall or wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and models that cannot see (``clients.md`` RQ-5)."""
+"""Images and models that cannot see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aura_py.context import RunContext
 from aura_py.errors import UnsupportedContent
 from aura_py.events import Event
 from aura_py.messages import ImagePart, Message, TextPart
-from aura_py.run.catalog import Served
+from aura_py.run.catalog import ServedAgent
 from aura_py.server.vision import replace_unsupported_images
 from tests.server.rig import agent_file, serving
 
@@ -31,12 +31,12 @@ class Blind:
 
 
 @pytest.fixture
-def blind(tmp_path: Path) -> Served:
+def blind(tmp_path: Path) -> ServedAgent:
     (tmp_path / "a.toml").write_text(agent_file("ops"))
-    return Served(load(tmp_path / "a.toml").agents[0], Blind())
+    return ServedAgent(load(tmp_path / "a.toml").agents[0], Blind())
 
 
-def test_an_image_for_a_model_that_cannot_see_is_refused(blind: Served) -> None:
+def test_an_image_for_a_model_that_cannot_see_is_refused(blind: ServedAgent) -> None:
     with pytest.raises(UnsupportedContent) as refused:
         replace_unsupported_images((Message("user", (TextPart("What is this?"), IMAGE)),), blind)
     assert refused.value.code == "unsupported_content"
@@ -44,7 +44,7 @@ def test_an_image_for_a_model_that_cannot_see_is_refused(blind: Served) -> None:
 
 def test_an_agent_may_want_a_note_in_the_place_of_an_image(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(agent_file("ops", 'images = "note"'))
-    noted = Served(load(tmp_path / "a.toml").agents[0], Blind())
+    noted = ServedAgent(load(tmp_path / "a.toml").agents[0], Blind())
     parts = replace_unsupported_images((Message("user", (TextPart("What is this?"), IMAGE)),), noted)[0].content
     assert parts[0] == TextPart("What is this?")
     assert isinstance(parts[1], TextPart)
@@ -61,7 +61,7 @@ async def test_an_orchestration_sees_what_its_coordinators_model_sees(tmp_path: 
         assert team.images == single.images
 
 
-def test_an_image_in_a_result_becomes_a_note(blind: Served) -> None:
+def test_an_image_in_a_result_becomes_a_note(blind: ServedAgent) -> None:
     messages = (Message("user", (TextPart("hi"),)), Message("tool", (IMAGE,), tool_call_id="1"))
     assert "cannot see" in replace_unsupported_images(messages, blind)[1].text
 
@@ -76,7 +76,7 @@ class Seeing(Blind):
 @pytest.mark.parametrize("policy", ["auto", "note", "refuse"])
 def test_the_file_decides_where_the_provider_carries_images(tmp_path: Path, policy: str) -> None:
     (tmp_path / "a.toml").write_text(agent_file("ops", f'images = "{policy}"'))
-    served = Served(load(tmp_path / "a.toml").agents[0], Seeing())
+    served = ServedAgent(load(tmp_path / "a.toml").agents[0], Seeing())
     asked = (Message("user", (TextPart("What is this?"), IMAGE)),)
     if policy == "refuse":
         with pytest.raises(UnsupportedContent):

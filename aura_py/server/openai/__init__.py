@@ -1,4 +1,4 @@
-"""What OpenAI clients send, as the run's own vocabulary (``clients.md`` §3, ``http-api.md`` §9)."""
+"""What OpenAI clients send, as the run's own vocabulary."""
 
 from aura_py.server.openai.chat_request import ChatCall, parse_chat
 

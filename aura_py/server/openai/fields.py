@@ -1,4 +1,4 @@
-"""Reading fields of a request body: ``null`` is absent, a wrong type is a 400 that names the field (RQ-7, RQ-11)."""
+"""Reading fields of a request body: ``null`` is absent, a wrong type is a 400 that names the field."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def array(body: Mapping[str, object], key: str) -> Sequence[object] | None:
 
 
 def string_pairs(body: Mapping[str, object], key: str = "metadata") -> dict[str, str]:
-    """Of ``metadata`` what OpenAI defines: up to 16 string pairs of 64 and 512 characters (RQ-10)."""
+    """Of ``metadata`` what OpenAI defines: up to 16 string pairs of 64 and 512 characters."""
     given = table(body, key) or {}
     pairs = {k: v for k, v in given.items() if isinstance(v, str) and len(k) <= 64 and len(v) <= 512}
     return dict(list(pairs.items())[:16])

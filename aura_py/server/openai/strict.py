@@ -1,4 +1,4 @@
-"""What a strict server refuses instead of ignoring it (``clients.md`` RQ-9, ``AURA_STRICT_REQUESTS``)."""
+"""What a strict server (``AURA_STRICT_REQUESTS``) refuses instead of ignoring it."""
 
 from __future__ import annotations
 

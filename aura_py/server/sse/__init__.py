@@ -1,4 +1,4 @@
-"""Encoders: a run's events as server-sent events (``sse-events.md``, ``clients.md`` §5–§7)."""
+"""Encoders: a run's events as server-sent events."""
 
 from aura_py.server.sse.chat import ChatEncoder
 from aura_py.server.sse.shape import EventChannel, StreamShape

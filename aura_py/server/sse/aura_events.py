@@ -1,4 +1,4 @@
-"""``aura.*`` events: names, fields, gating and what must be held back (``sse-events.md`` §4, §5, §7).
+"""``aura.*`` events: names, fields, gating and what must be held back.
 
 A payload is flat; absent fields are left out. Names are given without the ``aura.`` prefix; the channel adds it.
 """
@@ -71,7 +71,7 @@ class AuraEvents:
         return self._tool_usage() if self._call_usage is not None else ()
 
     def ending(self, event: RunFinished | RunFailed) -> Iterable[Named]:
-        """The sequence before the final chunk (O2): error, tool usage, scratchpad usage, usage."""
+        """The sequence before the final chunk: error, tool usage, scratchpad usage, usage."""
         error = self._error(event)
         if error is not None:
             yield error
@@ -208,7 +208,7 @@ class AuraEvents:
     # --- usage -----------------------------------------------------------------------------------------------------
 
     def _model_call(self, event: ModelCallCompleted) -> Iterable[Named]:
-        """Figures of a call that asked for tools wait until its tools are through (``sse-events.md`` §9)."""
+        """Figures of a call that asked for tools wait until its tools are through."""
         if not self._single:
             return
         if self._call_usage is not None:

@@ -1,4 +1,4 @@
-"""A run as a ``chat.completion.chunk`` stream (``clients.md`` §5–§7 and §12, ``sse-events.md`` §3 and §9).
+"""A run as a ``chat.completion.chunk`` stream.
 
 The constant part of a chunk is built once per stream; a text delta costs one JSON string and two concatenations.
 """
@@ -37,7 +37,7 @@ _SURELY_SMALL: Final = DELTA_BYTES // 4
 
 
 def usage_object(usage: Usage, *, details: bool = True) -> dict[str, object]:
-    """OpenAI's ``usage``: the billed sum, with details where they are known (US-2)."""
+    """OpenAI's ``usage``: the billed sum, with details where they are known."""
     body: dict[str, object] = {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
@@ -54,7 +54,7 @@ def usage_object(usage: Usage, *, details: bool = True) -> dict[str, object]:
 
 
 def finish_reason(event: RunFinished, *, client_calls: bool) -> FinishReason:
-    """The reason a client acts on: a call it owes a result for beats everything else (``http-api.md`` §9.9)."""
+    """The reason a client acts on: a call it owes a result for beats everything else."""
     if client_calls:
         return "tool_calls"
     if event.finish_reason == "tool_calls":
@@ -100,7 +100,7 @@ class ChatEncoder:
 
     @property
     def steady_heartbeat(self) -> bool:
-        """Heartbeats come at once and then regularly, whatever else is sent (``sse-events.md`` §1)."""
+        """Heartbeats come at once and then regularly, whatever else is sent."""
         return self._shape.legacy
 
     def opening(self) -> bytes:
@@ -260,7 +260,7 @@ class ChatEncoder:
         self._plain = False
 
     def _shown_as_call(self, kind: str) -> bool:
-        """The one legacy mode that shows calls Aura runs itself (TC-1)."""
+        """The one legacy mode that shows calls Aura runs itself."""
         return self._merged and (kind != "scratchpad" or self._shape.scratchpad_events)
 
     def _next_index(self) -> int:
@@ -316,7 +316,7 @@ class ChatEncoder:
 
 
 def options_text(options: Iterable[str]) -> str:
-    """Choices of a question as a list, for clients that see no events (``orchestration.md`` §20)."""
+    """Choices of a question as a list, for clients that see no events."""
     return "\n\n" + "\n".join(f"- {option}" for option in options)
 
 

@@ -1,4 +1,4 @@
-"""Calls that the client runs: unique ids, gapless indexes, arguments that are an object (``clients.md`` TC-2…TC-5)."""
+"""Calls that the client runs: unique ids, gapless indexes, arguments that are an object."""
 
 from __future__ import annotations
 

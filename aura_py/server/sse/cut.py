@@ -1,4 +1,4 @@
-"""Cuts by UTF-8 bytes that never split a character (``sse-events.md`` §5, S12)."""
+"""Cuts by UTF-8 bytes that never split a character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes of one frame (``sse-events.md`` §1). Line ends are LF; JSON is compact, one line, and always valid."""
+"""Bytes of one frame. Line ends are LF; JSON is compact, one line, and always valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``aura.orchestrator.*`` events (``sse-events.md`` §7), with the additive fields of S3 and S4."""
+"""``aura.orchestrator.*`` events."""
 
 from __future__ import annotations
 

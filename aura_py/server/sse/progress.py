@@ -1,4 +1,4 @@
-"""Tools and workers as short lines, for clients that see only reasoning (``clients.md`` RS-3)."""
+"""Tools and workers as short lines, for clients that see only reasoning."""
 
 from __future__ import annotations
 

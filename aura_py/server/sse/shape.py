@@ -1,4 +1,4 @@
-"""Which of the documented forms a stream takes (``clients.md`` §5–§6 and §12, ``sse-events.md`` §2 and §9)."""
+"""Which of the documented forms a stream takes."""
 
 from __future__ import annotations
 
