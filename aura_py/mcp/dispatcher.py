@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import anyio
 from mcp.shared._stream_protocols import ReadStream, WriteStream
@@ -18,6 +18,9 @@ from mcp.shared.message import SessionMessage
 from mcp_types import CONNECTION_CLOSED, JSONRPCRequest, RequestId
 
 log = logging.getLogger(__name__)
+
+MessageStreams: TypeAlias = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
+"""What a transport offers: messages of the server, and where messages to it go."""
 
 Progress = Callable[[float, float | None, str | None], None]
 

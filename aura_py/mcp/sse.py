@@ -15,6 +15,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
+from aura_py.mcp.dispatcher import MessageStreams
 from aura_py.mcp.http import MAX_EVENT, McpHttpClient
 
 log = logging.getLogger(__name__)
@@ -28,11 +29,7 @@ class SseError(Exception):
 
 
 @asynccontextmanager
-async def open_sse(
-    name: str, url: str, client: McpHttpClient
-) -> AsyncIterator[
-    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
-]:
+async def open_sse(name: str, url: str, client: McpHttpClient) -> AsyncIterator[MessageStreams]:
     """Message streams over one event stream and POSTs to the endpoint that it names, on the same origin."""
     async with (
         client,

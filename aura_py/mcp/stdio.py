@@ -1,7 +1,7 @@
 """The stdio transport: a child process that speaks one JSON-RPC message a line.
 
 The SDK's own client joins and splits everything it has so far with each chunk, which takes seconds for a result of
-some megabytes. Here each byte is looked at once.
+some megabytes, and knows neither a bound on a message nor what to do with a careless one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 from anyio.abc import AsyncResource, Process
+from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.stdio import get_default_environment
 from mcp.os.posix.utilities import terminate_posix_process_tree
@@ -24,15 +25,15 @@ from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
 from aura_py.config.models import StdioServer
+from aura_py.mcp.dispatcher import MessageStreams
 from aura_py.mcp.http import UNREADABLE
 from aura_py.mcp.stderr import stderr_to_log
 
 log = logging.getLogger(__name__)
 
-LONGEST = 256 << 20
+MAX_MESSAGE = 256 << 20
 """Bytes of one message above which the connection ends: a child that never ends its line must not fill the memory."""
 
-_CHUNK = 1 << 18
 _FLUSH_SECONDS = 0.5
 _NOTICE_SECONDS = 0.5
 _EXIT_SECONDS = 2.0
@@ -64,11 +65,7 @@ except OSError as error:
 
 
 @asynccontextmanager
-async def open_stdio(
-    name: str, server: StdioServer, on_end: Callable[[str], None]
-) -> AsyncIterator[
-    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
-]:
+async def open_stdio(name: str, server: StdioServer, on_end: Callable[[str], None]) -> AsyncIterator[MessageStreams]:
     """Message streams to a child in a process group of its own.
 
     On leaving its input is closed; if it stays, it is terminated, and killed if that does not help. Its group, which
@@ -78,7 +75,9 @@ async def open_stdio(
     Raises:
         OSError: The process cannot be started.
     """
-    command, env = _command(server), environment(server)
+    if not server.cmd:
+        raise FileNotFoundError("`cmd` is empty; name an executable")
+    command, env = [*server.cmd, *server.args], environment(server)
     if shutil.which(command[0], path=env["PATH"]) is None:
         raise FileNotFoundError(f"`{os.path.basename(command[0])}` is not an executable that can be found")
     if sys.platform == "linux" and sys.executable:
@@ -104,18 +103,8 @@ def environment(server: StdioServer) -> dict[str, str]:
     return {"PATH": os.defpath, **env}
 
 
-def _command(server: StdioServer) -> list[str]:
-    if not server.cmd:
-        raise FileNotFoundError("`cmd` is empty; name an executable")
-    return [*server.cmd, *server.args]
-
-
 @asynccontextmanager
-async def _streams(
-    name: str, process: Process, on_end: Callable[[], None]
-) -> AsyncIterator[
-    tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
-]:
+async def _streams(name: str, process: Process, on_end: Callable[[], None]) -> AsyncIterator[MessageStreams]:
     assert process.stdin is not None
     assert process.stdout is not None
     to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -144,53 +133,32 @@ async def _read(
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
     on_end: Callable[[], None],
 ) -> None:
-    stdout = process.stdout
-    assert stdout is not None
-    reader, lines = _MessageParser(name), _LineSplitter()
+    assert process.stdout is not None
+    parser, stdout = _MessageParser(name), BufferedByteReceiveStream(process.stdout)
     with to_session:
         try:
-            while lines.pending <= LONGEST:
-                for line in lines.feed(await stdout.receive(_CHUNK)):
-                    message = reader.message(line)
-                    if message is not None:
-                        await to_session.send(message)
-            log.error("MCP server `%s` sent a message of over %d bytes; its connection ends", name, LONGEST)
-        except anyio.EndOfStream:
+            while True:
+                message = parser.message(await stdout.receive_until(b"\n", MAX_MESSAGE))
+                if message is not None:
+                    await to_session.send(message)
+        except anyio.DelimiterNotFound:
+            log.error("MCP server `%s` sent a message of over %d bytes; its connection ends", name, MAX_MESSAGE)
+        except anyio.IncompleteRead:
             await _wait_for_exit(process, _NOTICE_SECONDS)
             on_end()
             return
         except _STREAM_CLOSED:
             log.debug("nobody reads the messages of MCP server `%s` any more", name)
-    del lines
+    del stdout
     with suppress(anyio.EndOfStream, *_STREAM_CLOSED):
         while True:
-            await stdout.receive(_CHUNK)
+            await process.stdout.receive()
 
 
 def _describe_exit(code: int | None) -> str:
     if code is None:
         return "the server's process closed its output"
     return f"the server's process ended with code {code}" if code >= 0 else f"the server's process got signal {-code}"
-
-
-class _LineSplitter:
-    """Cuts chunks into lines; the beginning of a line is never looked at again."""
-
-    def __init__(self) -> None:
-        self._begun = bytearray()
-
-    @property
-    def pending(self) -> int:
-        return len(self._begun)
-
-    def feed(self, chunk: bytes) -> list[bytes | bytearray]:
-        first, *others = chunk.split(b"\n")
-        self._begun += first
-        if not others:
-            return []
-        whole = self._begun
-        self._begun = bytearray(others.pop())
-        return [whole, *others]
 
 
 class _MessageParser:
@@ -200,7 +168,7 @@ class _MessageParser:
         self._name = name
         self._warned = False
 
-    def message(self, line: bytes | bytearray) -> SessionMessage | None:
+    def message(self, line: bytes) -> SessionMessage | None:
         if not line or line.isspace():
             return None
         try:
@@ -208,7 +176,7 @@ class _MessageParser:
         except ValueError:
             return self._repaired(line)
 
-    def _repaired(self, line: bytes | bytearray) -> SessionMessage | None:
+    def _repaired(self, line: bytes) -> SessionMessage | None:
         """Bytes that are no UTF-8, and lone surrogates; what stays unreadable fails its own call."""
         try:
             parsed = json.loads(line.decode("utf-8", "replace"), strict=False)

@@ -7,15 +7,12 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._stream_protocols import ReadStream, WriteStream
-from mcp.shared.message import SessionMessage
 
 from aura_py.config.models import HttpServer, McpServer, SseServer, StdioServer
+from aura_py.mcp.dispatcher import MessageStreams
 from aura_py.mcp.http import MAX_EVENT, HttpFailure, McpHttpClient, ssl_context
 from aura_py.mcp.sse import open_sse
 from aura_py.mcp.stdio import open_stdio
-
-Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
 
 class TransportDiagnostics:
@@ -41,7 +38,7 @@ class TransportDiagnostics:
 @asynccontextmanager
 async def open_transport(
     name: str, server: McpServer, headers: Mapping[str, str], diagnostics: TransportDiagnostics
-) -> AsyncIterator[Streams]:
+) -> AsyncIterator[MessageStreams]:
     """Message streams to ``server``. Must be entered and left in one task."""
     match server:
         case StdioServer():

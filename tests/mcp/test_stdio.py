@@ -67,7 +67,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_call_at_once(calls: Calls
 
 
 async def test_a_line_without_an_end_ends_the_connection(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stdio, "LONGEST", 1 << 20)
+    monkeypatch.setattr(stdio, "MAX_MESSAGE", 1 << 20)
     before = children()
     with anyio.fail_after(20):
         async with attached("careless") as attachment:
