@@ -11,12 +11,12 @@ from mcp_types import HEADER_MISMATCH, PARSE_ERROR, CallToolResult
 from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
+from aura_py.mcp.answers import UNREADABLE
 from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.attachment import Lease
 from aura_py.mcp.connection import Connection
 from aura_py.mcp.discovery import ServerTool
 from aura_py.mcp.dispatcher import RequestHooks, is_connection_closed
-from aura_py.mcp.http import UNREADABLE
 from aura_py.mcp.results import cancelled, rpc_failure, shape_result, transport_failure
 from aura_py.messages import JsonObject
 from aura_py.tools.contract import CallContext, ToolOutcome

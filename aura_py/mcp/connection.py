@@ -30,9 +30,9 @@ from pydantic import TypeAdapter, ValidationError
 from aura_py import __version__
 from aura_py.config.models import McpServer
 from aura_py.mcp import reasons
+from aura_py.mcp.answers import UNREACHABLE, HttpFailure
 from aura_py.mcp.discovery import ToolList, list_tools, repair_page
 from aura_py.mcp.dispatcher import CallDispatcher, RequestHooks, is_connection_closed
-from aura_py.mcp.http import UNREACHABLE, HttpFailure
 from aura_py.mcp.results import repair_result
 from aura_py.mcp.transports import TransportDiagnostics, open_transport
 

@@ -15,8 +15,9 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
+from aura_py.mcp.answers import MAX_EVENT
 from aura_py.mcp.dispatcher import MessageStreams
-from aura_py.mcp.http import MAX_EVENT, McpHttpClient
+from aura_py.mcp.http import McpHttpClient
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, jsonrpc_message_adapter
 
 from aura_py.config.models import StdioServer
+from aura_py.mcp.answers import UNREADABLE
 from aura_py.mcp.dispatcher import MessageStreams
-from aura_py.mcp.http import UNREADABLE
 from aura_py.mcp.stderr import stderr_to_log
 
 log = logging.getLogger(__name__)

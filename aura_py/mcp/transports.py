@@ -9,8 +9,9 @@ import anyio.to_thread
 from mcp.client.streamable_http import streamable_http_client
 
 from aura_py.config.models import HttpServer, McpServer, SseServer, StdioServer
+from aura_py.mcp.answers import MAX_EVENT, HttpFailure
 from aura_py.mcp.dispatcher import MessageStreams
-from aura_py.mcp.http import MAX_EVENT, HttpFailure, McpHttpClient, ssl_context
+from aura_py.mcp.http import McpHttpClient, ssl_context
 from aura_py.mcp.sse import open_sse
 from aura_py.mcp.stdio import open_stdio
 
