@@ -1,16 +1,21 @@
 """The one glob dialect for every pattern over tool names.
 
-A pattern is parsed into a small automaton whose states are the bits of an integer; transitions are computed on first
-use and remembered. Matching takes one step per character whatever the pattern, so no pattern can be made slow.
+A pattern is translated to a regular expression of RE2, which takes time linear in the name whatever the pattern.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
-_REMEMBERED_STEPS = 4096
+import re2
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST_REMEMBERED = 256
+_OPTIONS = re2.Options()
+_OPTIONS.dot_nl = True
+_OPTIONS.log_errors = False
 
 
 class GlobError(ValueError):
@@ -22,17 +27,6 @@ class GlobError(ValueError):
         self.position = position
 
 
-@dataclass(slots=True, frozen=True)
-class _One:
-    """Exactly one character: any, or one inside (outside, when negated) of the ranges."""
-
-    ranges: tuple[tuple[str, str], ...] = ()
-    negated: bool = True
-
-    def accepts(self, char: str) -> bool:
-        return any(low <= char <= high for low, high in self.ranges) != self.negated
-
-
 class Glob:
     """A compiled pattern: ``*`` ``?`` ``[a-z]`` ``[!a]`` ``{a,b}`` ``\\x``, case-sensitive, over the whole name.
 
@@ -40,48 +34,21 @@ class Glob:
         GlobError: The pattern does not compile.
     """
 
-    __slots__ = ("_accepting", "_edges", "_empty", "_loops", "_start", "_steps", "pattern")
+    __slots__ = ("_expression", "pattern")
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
-        parser = _Parser(pattern)
-        end = parser.parse()
-        self._edges = tuple(parser.edges)
-        self._empty = _closures(parser.empty)
-        self._loops = parser.loops
-        self._start = self._empty[0]
-        self._accepting = 1 << end
-        self._steps: dict[tuple[int, str], int] = {}
+        try:
+            self._expression = re2.compile(_translated(pattern), _OPTIONS)
+        except re2.error:
+            raise GlobError("the pattern is too large", 1) from None
 
     def matches(self, name: str) -> bool:
         """Whether the pattern covers the whole of ``name``."""
-        states = self._start
-        steps = self._steps
-        for char in name:
-            following = steps.get((states, char))
-            if following is None:
-                following = self._step(states, char)
-            if not following:
-                return False
-            states = following
-        return bool(states & self._accepting)
+        return _covers(self, name) if len(name) <= _LONGEST_REMEMBERED else self._match(name)
 
-    def _step(self, states: int, char: str) -> int:
-        following = 0
-        left = states
-        while left:
-            lowest = left & -left
-            left ^= lowest
-            state = lowest.bit_length() - 1
-            if self._loops & lowest:
-                following |= self._empty[state]
-            for one, target in self._edges[state]:
-                if one.accepts(char):
-                    following |= self._empty[target]
-        if len(self._steps) >= _REMEMBERED_STEPS:
-            self._steps.clear()
-        self._steps[states, char] = following
-        return following
+    def _match(self, name: str) -> bool:
+        return self._expression.fullmatch(_encodable(name)) is not None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Glob) and other.pattern == self.pattern
@@ -93,122 +60,82 @@ class Glob:
         return f"Glob({self.pattern!r})"
 
 
-class _Parser:
-    """Lays out the automaton: ``edges`` per state, ``empty`` moves per state, and the set of ``loops`` (stars)."""
-
-    def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
-        self.edges: list[list[tuple[_One, int]]] = [[]]
-        self.empty: list[int] = [0]
-        self.loops = 0
-
-    def parse(self) -> int:
-        state = 0
-        groups: list[tuple[int, int, int]] = []  # where the group started, its first state, its last state
-        at = 0
-        while at < len(self.pattern):
-            char = self.pattern[at]
-            if char == "*":
-                if not self.loops >> state & 1:
-                    star = self._state()
-                    self.empty[state] |= 1 << star
-                    self.loops |= 1 << star
-                    state = star
-                at += 1
-            elif char == "?":
-                state = self._edge(state, _One())
-                at += 1
-            elif char == "[":
-                one, at = self._set(at)
-                state = self._edge(state, one)
-            elif char == "{":
-                first, last = self._state(), self._state()
-                self.empty[state] |= 1 << first
-                groups.append((at, first, last))
-                state = self._branch(first)
-                at += 1
-            elif char == "," and groups:
-                _, first, last = groups[-1]
-                self.empty[state] |= 1 << last
-                state = self._branch(first)
-                at += 1
-            elif char == "}" and groups:
-                _, _, last = groups.pop()
-                self.empty[state] |= 1 << last
-                state = last
-                at += 1
-            elif char == "}":
-                raise GlobError("`}` without an opening `{`", at + 1)
-            elif char == "\\":
-                if at + 1 == len(self.pattern):
-                    raise GlobError("`\\` with nothing after it", at + 1)
-                state = self._edge(state, _exactly(self.pattern[at + 1]))
-                at += 2
-            else:
-                state = self._edge(state, _exactly(char))
-                at += 1
-        if groups:
-            raise GlobError("`{` without a closing `}`", groups[-1][0] + 1)
-        return state
-
-    def _state(self) -> int:
-        self.edges.append([])
-        self.empty.append(0)
-        return len(self.edges) - 1
-
-    def _edge(self, state: int, one: _One) -> int:
-        target = self._state()
-        self.edges[state].append((one, target))
-        return target
-
-    def _branch(self, first: int) -> int:
-        """A state of its own per alternative, so that a star inside one never leaks into the next."""
-        state = self._state()
-        self.empty[first] |= 1 << state
-        return state
-
-    def _set(self, start: int) -> tuple[_One, int]:
-        at = start + 1
-        negated = self.pattern[at : at + 1] in ("!", "^")
-        at += negated
-        ranges: list[tuple[str, str]] = []
-        first = True
-        while first or self.pattern[at : at + 1] != "]":
-            first = False
-            low, at = self._member(at, start)
-            high = low
-            if self.pattern[at : at + 1] == "-" and self.pattern[at + 1 : at + 2] not in ("", "]"):
-                where = at
-                high, at = self._member(at + 1, start)
-                if high < low:
-                    raise GlobError(f"the range `{low}-{high}` runs backwards", where)
-            ranges.append((low, high))
-        return _One(tuple(ranges), negated), at + 1
-
-    def _member(self, at: int, start: int) -> tuple[str, int]:
-        if self.pattern[at : at + 1] == "\\":
+def _translated(pattern: str) -> str:
+    parts: list[str] = []
+    groups: list[int] = []  # where each open brace stands
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "*":
+            parts.append(".*")
+        elif char == "?":
+            parts.append(".")
+        elif char == "{":
+            groups.append(at)
+            parts.append("(?:")
+        elif char == "," and groups:
+            parts.append("|")
+        elif char == "}" and groups:
+            groups.pop()
+            parts.append(")")
+        elif char == "}":
+            raise GlobError("`}` without an opening `{`", at + 1)
+        elif char == "[":
+            characters, at = _characters(pattern, at)
+            parts.append(characters)
+            continue
+        elif char == "\\":
+            if at + 1 == len(pattern):
+                raise GlobError("`\\` with nothing after it", at + 1)
             at += 1
-        if at >= len(self.pattern):
-            raise GlobError("`[` without a closing `]`", start + 1)
-        return self.pattern[at], at + 1
+            parts.append(_literal(pattern[at]))
+        else:
+            parts.append(_literal(char))
+        at += 1
+    if groups:
+        raise GlobError("`{` without a closing `}`", groups[-1] + 1)
+    return "".join(parts)
 
 
-def _exactly(char: str) -> _One:
-    return _One(((char, char),), negated=False)
+def _characters(pattern: str, start: int) -> tuple[str, int]:
+    """The set that opens at ``start``, and where it ends. A `]` that comes first is a member."""
+    at = start + 1
+    negated = pattern[at : at + 1] in ("!", "^")
+    at += negated
+    members: list[str] = []
+    while not members or pattern[at : at + 1] != "]":
+        low, at = _member(pattern, at, start)
+        high = low
+        if pattern[at : at + 1] == "-" and pattern[at + 1 : at + 2] not in ("", "]"):
+            where = at
+            high, at = _member(pattern, at + 1, start)
+            if high < low:
+                raise GlobError(f"the range `{low}-{high}` runs backwards", where)
+        members.append(f"{_literal(low)}-{_literal(high)}")
+    return f"[{'^' if negated else ''}{''.join(members)}]", at + 1
 
 
-def _closures(empty: list[int]) -> tuple[int, ...]:
-    """Every state reachable without reading a character, per state."""
-    closures: list[int] = []
-    for state in range(len(empty)):
-        reached, left = 0, 1 << state
-        while left:
-            lowest = left & -left
-            left ^= lowest
-            reached |= lowest
-            left |= empty[lowest.bit_length() - 1] & ~reached
-        closures.append(reached)
-    return tuple(closures)
+def _member(pattern: str, at: int, start: int) -> tuple[str, int]:
+    if pattern[at : at + 1] == "\\":
+        at += 1
+    if at >= len(pattern):
+        raise GlobError("`[` without a closing `]`", start + 1)
+    return pattern[at], at + 1
+
+
+def _literal(char: str) -> str:
+    return f"\\x{{{ord(_encodable(char)):x}}}"
+
+
+def _encodable(text: str) -> str:
+    """RE2 reads UTF-8, which cannot carry half of a surrogate pair; names from JSON can."""
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+
+
+@lru_cache(maxsize=8192)
+def _covers(glob: Glob, name: str) -> bool:
+    """The same names meet the same patterns at every run."""
+    return glob._match(name)
 
 
 @lru_cache(maxsize=1024)

@@ -69,11 +69,22 @@ def test_patterns_compare_by_their_text() -> None:
     assert len({Glob("a*"), Glob("a*"), Glob("b")}) == 2
 
 
-def test_thirty_stars_against_a_long_name_take_one_step_a_character() -> None:
-    pattern = "a*" * 30 + "b"
-    steps = Glob(pattern)
-    assert not steps.matches("a" * 2000)
-    assert len(steps._steps) < 100  # the automaton settles: every further character is one look-up
+def test_many_stars_against_a_very_long_name_come_to_an_end() -> None:
+    assert not Glob("a*" * 30 + "b").matches("a" * 1_000_000)
+
+
+def test_a_pattern_that_is_absurdly_large_is_a_glob_error() -> None:
+    with pytest.raises(GlobError, match="too large"):
+        Glob("{" + ",".join(f"[!{chr(each)}]?" * 9 for each in range(300, 9000)) + "}")
+
+
+def test_half_of_a_surrogate_pair_is_a_character_like_any_other() -> None:
+    assert Glob("a?b").matches("a\ud83db")
+    assert not Glob("a").matches("a\ud83d")
+
+
+def test_a_star_covers_ends_of_lines() -> None:
+    assert Glob("a*[!x]").matches("a\nb\n")
 
 
 @given(st.text(alphabet="ab*?[]{}!-,\\", max_size=20), st.text(alphabet="ab", max_size=20))

@@ -1,28 +1,60 @@
-"""What an author's prompts of an orchestration may and must use."""
+"""What an author's prompts of an orchestration may and must use. Each is filled in with made-up inputs, so that what
+fails fails before the first run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Final
 
-from aura_py.config.prompt_language import prompt_language
-from aura_py.config.prompt_trial import trial_fault
+from aura_py.config.template_language import prompt_language, render
+
+_SWITCH: Final = (True, False)
+_NOW: Final = ("2026-03-02T09:00:00Z",)
+_TEXT: Final = ("Collect the p99 latency of `checkout` since 08:00 UTC.",)
+_TEXT_OR_NOT: Final = (*_TEXT, "")
+_TOOLS: Final = [{"name": "query", "description": "Queries metrics."}, {"name": "series", "description": ""}]
+_WORKERS: Final = [
+    {"name": "metrics", "description": "Queries metrics.", "tools": _TOOLS, "more": 3},
+    {"name": "writer", "description": "Writes.", "tools": [], "more": 0},
+]
+_RUN: Final = {"timestamp": "2026-03-02T08:00:00+00:00", "status": "success", "text": "Goal: find out why."}
+_RUNS: Final = [_RUN, _RUN]
+_INVENTORY: Final = [
+    {"title": "Routing", "names": ["respond_directly", "create_plan", "request_clarification"]},
+    {"title": "Results", "names": ["read_artifact"]},
+]
+
+SAMPLES: Final[Mapping[str, Mapping[str, Sequence[object]]]] = {
+    "coordinator": {
+        "custom_instructions": _TEXT_OR_NOT,
+        "inventory": (_INVENTORY,),
+        **dict.fromkeys(("recon", "history_tool", "escape_hatch"), _SWITCH),
+    },
+    "planning": {
+        "now": _NOW,
+        "query": _TEXT,
+        "workers": (_WORKERS, []),
+        "show_tools": ("full", "summary", "none"),
+        "unavailable": ("The MCP server `shop` is not available.", None),
+        **dict.fromkeys(("direct_allowed", "clarification_allowed"), _SWITCH),
+    },
+    "continuation": {"now": _NOW, "report": _TEXT, **dict.fromkeys(("final", "clarification_allowed"), _SWITCH)},
+    "correction": {"reasons": (["`steps` is empty."],), **dict.fromkeys(("after_iteration", "final"), _SWITCH)},
+    "worker": {"custom_prompt": _TEXT_OR_NOT, **dict.fromkeys(("artifacts", "scratchpad"), _SWITCH)},
+    "task": {"task": _TEXT, "context": _TEXT_OR_NOT, "artifacts": _SWITCH},
+    "submission": {},
+    "history": {"runs": (_RUNS, _RUNS[:1])},
+    "overflow": {"phase": ("planning", "continuation", "worker")},
+}
+"""Every prompt and the values that its inputs may have; every combination is tried."""
+_DERIVED: Final = {"runs": "count", "workers": "worker_names"}
+"""Inputs that follow from others."""
 
 INPUTS: Final[Mapping[str, frozenset[str]]] = {
-    "coordinator": frozenset({"custom_instructions", "inventory", "recon", "history_tool", "escape_hatch"}),
-    "planning": frozenset(
-        {
-            *("now", "query", "workers", "worker_names", "show_tools", "unavailable"),
-            *("direct_allowed", "clarification_allowed"),
-        }
-    ),
-    "continuation": frozenset({"now", "report", "final", "clarification_allowed"}),
-    "correction": frozenset({"reasons", "after_iteration", "final"}),
-    "worker": frozenset({"custom_prompt", "artifacts", "scratchpad"}),
-    "task": frozenset({"task", "context", "artifacts"}),
-    "submission": frozenset[str](),
-    "history": frozenset({"runs", "count"}),
-    "overflow": frozenset({"phase"}),
+    name: frozenset({*samples, *(derived for source, derived in _DERIVED.items() if source in samples)})
+    for name, samples in SAMPLES.items()
 }
 """Every prompt's inputs. A built-in prompt uses all of them, an author's prompt no others."""
 
@@ -79,3 +111,44 @@ def prompt_fault(name: str, file: str, source: str) -> tuple[str, str] | None:
 
 def listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def trial_fault(name: str, source: str) -> tuple[int | None, str] | None:
+    """Where the prompt ``name`` cannot be filled in, as a line of ``source``, and why; ``None`` when it always can."""
+    template = prompt_language().from_string(source)
+    for inputs in _combinations(SAMPLES[name]):
+        try:
+            render(template, inputs)
+        except Exception as error:
+            return _line(error.__traceback__), f"{_reason(error)}{_when(inputs)}"
+    return None
+
+
+def _combinations(samples: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
+    for values in itertools.product(*samples.values()):
+        inputs = dict(zip(samples, values, strict=True))
+        if "runs" in inputs:
+            inputs["count"] = 2 if inputs["runs"] == _RUNS else 1
+        if "workers" in inputs:
+            inputs["worker_names"] = '"metrics", "writer"' if inputs["workers"] else ""
+        yield inputs
+
+
+def _line(traceback: TracebackType | None) -> int | None:
+    line = None
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == "<template>":
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it calls itself without end"
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _when(inputs: Mapping[str, object]) -> str:
+    absent = [f"`{name}`" for name, value in inputs.items() if not value]
+    return f" (without {', '.join(absent)})" if absent else ""

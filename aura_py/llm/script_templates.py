@@ -1,18 +1,16 @@
-"""Templates of a script: Jinja2, sandboxed and strict, over the conversation (``scripted-provider.md`` §2)."""
+"""Templates of a script: Jinja2, sandboxed and strict, over the conversation."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-import orjson
+from aura_py.config.template_language import render, script_language
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 Scope: TypeAlias = Mapping[str, object]
-_NUMBER = re.compile(r"[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 
 
 class TemplateError(ValueError):
@@ -23,11 +21,6 @@ class ScriptTemplates:
     """Compiles each text once. One per script; safe for concurrent rendering."""
 
     def __init__(self) -> None:
-        from aura_py.llm.script_sandbox import ScriptEnvironment
-
-        self._environment = ScriptEnvironment(
-            {"json": _json, "tojson": _json, "head": _head, "lines": _lines, "number": _number}
-        )
         self._compiled: dict[str, Template] = {}
 
     def compile(self, text: str) -> None:
@@ -37,7 +30,7 @@ class ScriptTemplates:
         if "{" not in text or text in self._compiled:
             return
         try:
-            self._compiled[text] = self._environment.from_string(text)
+            self._compiled[text] = script_language().from_string(text)
         except TemplateSyntaxError as error:
             raise TemplateError(f"line {error.lineno}: {error.message}") from error
         except (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
@@ -48,11 +41,8 @@ class ScriptTemplates:
         if "{" not in text:
             return text
         self.compile(text)
-        from aura_py.llm.script_sandbox import new_allowance
-
-        new_allowance()
         try:
-            return self._compiled[text].render(scope)
+            return render(self._compiled[text], scope)
         except Exception as error:
             # A script is a stranger's program: whatever its expressions raise is the script's own failure.
             raise TemplateError(str(error) or type(error).__name__) from error
@@ -80,29 +70,3 @@ class ScriptTemplates:
         elif isinstance(value, list | tuple):
             for item in value:
                 self.compile_values(item)
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None, default=str).decode()
-
-
-def _head(value: str | Sequence[object], count: int = 10) -> str | Sequence[object]:
-    """The first lines of a text, or the first items of a list."""
-    if isinstance(value, str):
-        return "\n".join(value.split("\n")[:count])
-    return value[:count]
-
-
-def _lines(value: str) -> list[str]:
-    return value.splitlines()
-
-
-def _number(value: object) -> int | float:
-    """The first number in a text; whole numbers stay whole."""
-    if isinstance(value, int | float):
-        return value
-    found = _NUMBER.search(str(value))
-    if found is None:
-        raise ValueError(f"no number in {str(value)[:40]!r}")
-    text = found.group().replace(",", "").replace("_", "")
-    return int(text) if text.lstrip("+-").isdigit() else float(text)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_py.config.prompt_trial import SAMPLES, trial_fault
-from aura_py.config.prompts import variables
+from aura_py.config.prompts import SAMPLES, trial_fault, variables
 from aura_py.errors import ConfigurationError
 from aura_py.orchestration import prompts
 from aura_py.orchestration.prompts import INPUTS, PromptLibrary, fence, override_fault

@@ -11,15 +11,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from aura_py.config.jinja import compiler
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, shown
 from aura_py.config.source import Unreadable, parse, read_text
 from aura_py.config.tables import Key, Section, Tree, table_schema
+from aura_py.config.template_language import script_language
 from aura_py.config.templates import Templated
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, wrong_type
-
-_FILTERS = ("json", "tojson", "head", "lines", "number")
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,7 +96,7 @@ def _parses(text: str, at: Location) -> bool:
     from jinja2 import TemplateError
 
     try:
-        compiler(*_FILTERS).from_string(text)
+        script_language().from_string(text)
     except (TemplateError, RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
         reason = "" if isinstance(text, Templated) else f": {shown(reason)}"

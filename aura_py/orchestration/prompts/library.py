@@ -8,8 +8,8 @@ from pathlib import Path
 
 from jinja2 import Template
 
-from aura_py.config.prompt_language import prompt_language
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
+from aura_py.config.template_language import prompt_language
 from aura_py.errors import ConfigurationError
 
 _OURS = Path(__file__).parent
