@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from aura_py.context import RunContext
 from aura_py.run.catalog import ServedAgent
-from aura_py.run.engine import Run
 from aura_py.server.chat_completion import ChatCollector
 from aura_py.server.openai.chat_request import ChatCall, parse_chat
 from aura_py.server.request_body import parse_body, read_body
@@ -28,23 +27,12 @@ async def chat_completions(request: Request) -> ASGIApp:
     body = await read_body(request.headers, request.receive, state.settings.max_body_bytes)
     call = await parse_body(body, parse_chat, state.limits, state.parsers)
 
-    def form(run: Run, served: ServedAgent, known_ids: Iterable[str]) -> _ChatForm:
-        return _ChatForm(_shape(request, call, served, run.context.session_id), int(time.time()), known_ids)
+    def encoder(context: RunContext, served: ServedAgent, known_ids: Iterable[str]) -> ChatEncoder | ChatCollector:
+        shape = _shape(request, call, served, context.session_id)
+        make = ChatEncoder if call.stream else ChatCollector
+        return make(shape, created=int(time.time()), known_ids=known_ids)
 
-    return respond(request, call, body, form)
-
-
-@dataclass(slots=True, frozen=True)
-class _ChatForm:
-    shape: StreamShape
-    created: int
-    known_ids: Iterable[str]
-
-    def encoder(self) -> ChatEncoder:
-        return ChatEncoder(self.shape, created=self.created, known_ids=self.known_ids)
-
-    def collector(self) -> ChatCollector:
-        return ChatCollector(self.shape, created=self.created, known_ids=self.known_ids)
+    return respond(request, call, body, encoder)
 
 
 def _shape(request: Request, call: ChatCall, served: ServedAgent, session_id: str) -> StreamShape:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from aura_py.agent.contract import Turn
+from aura_py.context import RunContext
 from aura_py.run.catalog import ServedAgent
 from aura_py.run.engine import Run
 from aura_py.run.identity import new_context
 from aura_py.run.recording import ResponseRecording
 from aura_py.run.retries import Repeatable
-from aura_py.run.session_queue import SessionBusy, Ticket
+from aura_py.run.session_queue import Ticket
 from aura_py.server.end_user import Caller
 from aura_py.server.headers import forwarded_headers, forwarded_names, header_value
 from aura_py.server.openai.call import Call
@@ -22,7 +23,7 @@ from aura_py.server.openai.sampling import sampling
 from aura_py.server.openai.strict import refuse_unhonoured
 from aura_py.server.run_response import Collector, RunAnswer, RunResponse, StreamEncoder
 from aura_py.server.session_id import session_id
-from aura_py.server.side_answer import SideCollector, SideEncoder, side_answer, side_turn
+from aura_py.server.side_answer import side_answer, side_turn
 from aura_py.server.side_requests import client_instructions, is_side_request
 from aura_py.server.state import REQUEST_ID, caller_of, principal_of, state_of
 from aura_py.server.vision import replace_unsupported_images
@@ -30,18 +31,11 @@ from aura_py.server.vision import replace_unsupported_images
 _CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "cookie", "x-chat-session-id", "x-openwebui-chat-id")
 
 
-class Form(Protocol):
-    """How an endpoint writes a run, as a stream or as one body."""
-
-    def encoder(self) -> StreamEncoder: ...
-    def collector(self) -> Collector: ...
+EncoderFactory: TypeAlias = Callable[[RunContext, ServedAgent, Iterable[str]], StreamEncoder | Collector]
+"""Gets the run's context, its agent and the ids of tool calls that the conversation uses already."""
 
 
-MakeForm: TypeAlias = Callable[[Run, ServedAgent, Iterable[str]], Form]
-"""Gets the run, its agent and the ids of tool calls that the conversation uses already."""
-
-
-def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASGIApp:
+def respond(request: Request, call: Call, body: bytes, encoder_for: EncoderFactory) -> ASGIApp:
     """The response to one request; a run has been started for it, unless it repeats another one.
 
     Args:
@@ -81,19 +75,15 @@ def respond(request: Request, call: Call, body: bytes, form_of: MakeForm) -> ASG
         recording = state.retries.keep(request.scope[REQUEST_ID], caller.owner, recording, stream=call.stream)
     recording = recording or ResponseRecording()
     try:
-        run = _start_run(request, call, served, turn, caller, side=side)
-    except SessionBusy:
-        recording.discard()
+        context = _context(request, call, served, caller)
+        encoder = encoder_for(context, served, [c.id for message in turn.messages for c in message.tool_calls])
+        run = _start(request, served, turn, context, side=side)
+    except BaseException:
+        recording.discard()  # nobody must wait for what never comes
         raise
-    form = form_of(run, served, [c.id for message in turn.messages for c in message.tool_calls])
-    encoder: StreamEncoder | Collector
-    if call.stream:
-        encoder = form.encoder() if answer is None else SideEncoder(answer, form.encoder())
-    else:
-        encoder = form.collector() if answer is None else SideCollector(answer, form.collector())
-    headers = {"x-chat-session-id": run.context.session_id, "x-request-id": run.context.request_id}
-    running = RunAnswer(run, encoder, headers, settings.debug_provider_errors)
-    return RunResponse(recording, running, stream=call.stream, timing=state.timing)
+    headers = {"x-chat-session-id": context.session_id, "x-request-id": context.request_id}
+    started = RunAnswer(run, encoder, headers, settings.debug_provider_errors, answer.rewrite if answer else None)
+    return RunResponse(recording, started, stream=call.stream, timing=state.timing)
 
 
 def _turn(call: Call, served: ServedAgent) -> Turn:
@@ -127,25 +117,29 @@ def _repeatable(request: Request, served: ServedAgent, body: bytes, caller: Call
     )
 
 
-def _start_run(request: Request, call: Call, served: ServedAgent, turn: Turn, caller: Caller, *, side: bool) -> Run:
-    """Starts the run; in a session that has a turn already, as the agent's policy says.
-
-    ``side`` requests of a chat UI never wait for a turn.
-    """
-    state = state_of(request)
-    context = new_context(
-        session_id=session_id(call.session, request.headers, state.settings.session_headers),
+def _context(request: Request, call: Call, served: ServedAgent, caller: Caller) -> RunContext:
+    settings = state_of(request).settings
+    return new_context(
+        session_id=session_id(call.session, request.headers, settings.session_headers),
         headers=forwarded_headers(request.headers, forwarded_names(served.config)),
         principal=caller.principal,
         user=caller.user,
         owner=caller.owner,
         metadata=call.metadata,
-        limits=state.services.limits(),
+        limits=state_of(request).services.limits(),
         request_id=request.scope[REQUEST_ID],
     )
+
+
+def _start(request: Request, served: ServedAgent, turn: Turn, context: RunContext, *, side: bool) -> Run:
+    """Starts the run; in a session that has a turn already, as the agent's policy says.
+
+    ``side`` requests of a chat UI never wait for a turn.
+    """
+    state = state_of(request)
     ticket: Ticket | None = None
     if context.session_given and not side:
-        session = (served.id, caller.owner, context.session_id)
+        session = (served.id, context.owner, context.session_id)
         ticket = state.queues.join(session, served.config.agent.session_turns)
     return state.services.engine.start(
         served.runnable, turn, context, agent=served.id, buffer=state.settings.streaming_buffer_size, ticket=ticket

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from aura_py.context import RunContext
 from aura_py.errors import PathNotFound
 from aura_py.run.catalog import ServedAgent
-from aura_py.run.engine import Run
 from aura_py.server.openai.responses_request import parse_responses
 from aura_py.server.request_body import parse_body, read_body
 from aura_py.server.respond import respond
@@ -27,17 +26,19 @@ async def create_response(request: Request) -> ASGIApp:
     body = await read_body(request.headers, request.receive, settings.max_body_bytes)
     call = await parse_body(body, parse_responses, state.limits, state.parsers)
 
-    def form(run: Run, served: ServedAgent, known_ids: Iterable[str]) -> _ResponsesForm:
+    def encoder(
+        context: RunContext, served: ServedAgent, known_ids: Iterable[str]
+    ) -> ResponsesEncoder | ResponsesCollector:
         shape = StreamShape(
             model=call.model or served.id,
-            session_id=run.context.session_id,
+            session_id=context.session_id,
             reasoning=served.config.agent.emit_reasoning,
             scratchpad_events=settings.emit_scratchpad_tool_events,
             result_limit=settings.tool_result_max_length,
             debug_errors=settings.debug_provider_errors,
         )
-        metadata = {**call.metadata, "chat_session_id": run.context.session_id}
-        encoder = ResponsesEncoder(
+        metadata = {**call.metadata, "chat_session_id": context.session_id}
+        written = ResponsesEncoder(
             shape,
             created=int(time.time()),
             metadata=metadata,
@@ -46,20 +47,9 @@ async def create_response(request: Request) -> ASGIApp:
             known_ids=known_ids,
             tools=settings.responses_tools,
         )
-        return _ResponsesForm(encoder)
+        return written if call.stream else ResponsesCollector(written)
 
-    return respond(request, call, body, form)
-
-
-@dataclass(slots=True, frozen=True)
-class _ResponsesForm:
-    written: ResponsesEncoder
-
-    def encoder(self) -> ResponsesEncoder:
-        return self.written
-
-    def collector(self) -> ResponsesCollector:
-        return ResponsesCollector(self.written)
+    return respond(request, call, body, encoder)
 
 
 async def stored_response(request: Request) -> ASGIApp:

@@ -7,7 +7,7 @@ with a real status. After that second the headers and the first frames of a stre
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -78,14 +78,19 @@ class Timing:
     stall: float = 60.0
 
 
+def _unchanged(batch: list[Event]) -> list[Event]:
+    return batch
+
+
 @dataclass(slots=True, frozen=True)
 class RunAnswer:
-    """A run and how it is written, as a stream or as one body."""
+    """A run and how it is written, as a stream or as one body; ``rewrite`` changes its batches before they are."""
 
     run: Run
     encoder: StreamEncoder | Collector
     headers: Mapping[str, str]
     debug_errors: bool = False
+    rewrite: Callable[[list[Event]], list[Event]] | None = None
 
 
 class RunResponse:
@@ -147,14 +152,14 @@ class RunResponse:
                 await self._refuse(answer, writer, error)
 
     async def _write_stream(self, answer: RunAnswer, encoder: StreamEncoder, writer: ResponseWriter) -> None:
-        next_events, encode = answer.run.next_events, encoder.encode
+        next_events, encode, rewrite = answer.run.next_events, encoder.encode, answer.rewrite or _unchanged
         data = encoder.opening()
         rest: list[Event] = []
         with anyio.move_on_after(PATIENCE) as patience:
             while not rest:
                 batch = await next_events()
                 quiet = next((i for i, event in enumerate(batch) if not isinstance(event, _QUIET)), len(batch))
-                data += encode(batch[:quiet])
+                data += encode(rewrite(batch[:quiet]))
                 rest = batch[quiet:]
         if len(rest) == 1 and isinstance(rest[0], RunFailed) and anyio.current_time() < patience.deadline:
             await self._refuse(answer, writer, rest[0].error)
@@ -163,24 +168,26 @@ class RunResponse:
             data += encoder.heartbeat
         headers = {"content-type": encoder.content_type, "cache-control": encoder.cache_control}
         await writer.start(200, _raw({**headers, "x-accel-buffering": "no", **answer.headers}))
-        data += encode(rest)
+        data += encode(rewrite(rest))
         last = bool(rest) and isinstance(rest[-1], _END)
         await writer.write(data, last=last)
         while not last:
             batch = await next_events()
             last = isinstance(batch[-1], _END)
-            data = encode(batch)
+            data = encode(rewrite(batch))
             if data or last:
                 await writer.write(data, last=last)
 
     async def _write_body(self, answer: RunAnswer, collector: Collector, writer: ResponseWriter) -> None:
+        rewrite = answer.rewrite or _unchanged
         tools_ran = False
         end: Event | None = None
         while not isinstance(end, _END):
             batch = await answer.run.next_events()
             tools_ran = tools_ran or any(isinstance(event, _TOOLS_RAN) for event in batch)
-            collector.add(batch)
-            end = batch[-1]
+            written = rewrite(batch)
+            collector.add(written)
+            end = written[-1] if written else None
         if isinstance(end, RunFailed):
             await self._refuse(answer, writer, end.error, tools_ran=tools_ran)
             return

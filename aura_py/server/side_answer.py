@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from starlette.datastructures import Headers
 
@@ -12,7 +12,6 @@ from aura_py.events import Event, ReasoningDelta, RunFinished, TextDelta
 from aura_py.llm.contract import Sampling
 from aura_py.messages import JsonObject, Message, system
 from aura_py.run.catalog import ServedAgent
-from aura_py.server.run_response import Collector, StreamEncoder
 from aura_py.server.side_requests import MAX_TOKENS, cleaned, is_synthesis, wants_json
 from aura_py.server.vision import replace_unsupported_images
 
@@ -84,51 +83,3 @@ class SideAnswer:
             elif not isinstance(event, ReasoningDelta):
                 kept.append(event)
         return kept
-
-
-@dataclass(slots=True)
-class SideEncoder:
-    """An encoder that sees the rewritten batches."""
-
-    side: SideAnswer
-    encoder: StreamEncoder
-
-    @property
-    def content_type(self) -> str:
-        return self.encoder.content_type
-
-    @property
-    def cache_control(self) -> str:
-        return self.encoder.cache_control
-
-    @property
-    def heartbeat(self) -> bytes:
-        return self.encoder.heartbeat
-
-    @property
-    def steady_heartbeat(self) -> bool:
-        return self.encoder.steady_heartbeat
-
-    def opening(self) -> bytes:
-        return self.encoder.opening()
-
-    def encode(self, batch: list[Event]) -> bytes:
-        return self.encoder.encode(self.side.rewrite(batch))
-
-
-class SideCollector:
-    """A collector that sees the rewritten batches."""
-
-    def __init__(self, side: SideAnswer, collector: Collector) -> None:
-        self._side = side
-        self._collector = collector
-        self._end: RunFinished | None = None
-
-    def add(self, batch: list[Event]) -> None:
-        kept = self._side.rewrite(batch)
-        self._collector.add(kept)
-        if kept and isinstance(kept[-1], RunFinished):
-            self._end = kept[-1]
-
-    def body(self, end: RunFinished) -> bytes:
-        return self._collector.body(self._end or end)

@@ -121,3 +121,18 @@ async def test_a_crowd_of_others_neither_forgets_a_key_nor_a_run_that_goes_on(
             await second.finished.wait()
         await running.finished.wait()
     assert second.received == running.received
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_ENTRIES", 4), ("MAX_BYTES", 4000)])
+async def test_what_one_owner_asks_pushes_out_answers_of_his_own_first(
+    agents: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(retries, limit, value)
+    async with serving(agents, default_agent="ops", api_keys="ann:k1,ben:k2") as rig:
+        ann, ben = {"x-api-key": "k1"}, {"x-api-key": "k2"}
+        kept = await rig.chat(headers={**ann, **KEY})
+        first = await rig.chat(headers={**ben, **KEY})
+        for number in range(20):
+            await rig.chat(f"hi {number}", headers={**ben, "idempotency-key": f"b-{number}"})
+        assert (await rig.chat(headers={**ann, **KEY})).body == kept.body
+        assert (await rig.chat(headers={**ben, **KEY})).body != first.body
