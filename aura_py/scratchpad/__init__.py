@@ -1,4 +1,4 @@
-"""Large tool outputs live on disk; the model explores them (``scratchpad.md``)."""
+"""Large tool outputs live on disk; the model explores them."""
 
 from aura_py.scratchpad.budget import Budget
 from aura_py.scratchpad.retention import run_scratchpad, sweep

@@ -1,4 +1,4 @@
-"""The notation of places inside a JSON value: what ``schema`` prints, ``get_in`` accepts (``scratchpad.md`` S-10).
+"""The notation of places inside a JSON value: what ``schema`` prints, ``get_in`` accepts.
 
 ``$.a.b[0]["a key.with dots"]``, ``a.b.0``, ``a[-1]``, ``items[*].name``; empty, ``.`` and ``$`` are the whole value.
 """

@@ -1,4 +1,4 @@
-"""Arguments as models write them (S-21): ``"50"`` and ``50.0`` are 50, ``["a", "b"]`` is ``a, b``, ``""`` for an
+"""Arguments as models write them: ``"50"`` and ``50.0`` are 50, ``["a", "b"]`` is ``a, b``, ``""`` for an
 optional one is nothing; anything odder is explained."""
 
 from __future__ import annotations

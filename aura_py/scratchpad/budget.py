@@ -1,4 +1,4 @@
-"""What an agent may still read back into its context (``scratchpad.md`` §7)."""
+"""What an agent may still read back into its context."""
 
 from __future__ import annotations
 

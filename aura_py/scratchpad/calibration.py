@@ -1,4 +1,4 @@
-"""Counting with what the provider itself reports as the measure (``scratchpad.md`` S-12).
+"""Counting with what the provider itself reports as the measure.
 
 A provider's own vocabulary may be unknown, and then our count is an estimate. The first call of a conversation, and
 from then on what each further call has sent beyond the one before, tell by how much the estimate falls short.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import cast
 
 import msgspec
@@ -33,11 +32,9 @@ Value = Json | Missing
 def batches(array: JsonValue, first: int = 0, last: int | None = None) -> Iterator[list[Json] | list[JsonValue]]:
     """The items from ``first`` up to ``last`` (excluded) as Python values, some dozens at a time.
 
-    They are ``JsonValue`` where Python values cannot be had: an item of many megabytes, nested very deep, or with a
-    number beyond a float.
+    They are ``JsonValue`` where Python cannot hold them: an item of many megabytes, a number beyond a float.
     """
     if not array.is_block:
-        yield [child for _, child in islice(array.children(), first, last)]
         return
     data = array.text.data
     size = None if last is None else array.size
@@ -56,7 +53,7 @@ def _decoded(raw: bytes) -> list[Json] | None:
         return None
     try:
         items: list[Json] = msgspec.json.decode(b"[" + raw.rstrip(b" \n,") + b"]")
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+    except msgspec.MsgspecError:
         return None
     return items
 

@@ -1,4 +1,4 @@
-"""A file name from a model never leaves the read root (§5.5)."""
+"""A file name from a model never leaves the read root."""
 
 from __future__ import annotations
 

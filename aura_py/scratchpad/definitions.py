@@ -1,4 +1,4 @@
-"""The exploration tools as the model is told of them (§6)."""
+"""The exploration tools as the model is told of them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Document:
             text = JsonText(self.data)
             text.lines = self.lines
             return text
-        return _one_value(self.data) or _records(self.data) or _fenced(self.data)
+        return _records(self.data) or _one_value(self.data) or _fenced(self.data)
 
     @property
     def cost(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -50,20 +51,23 @@ def unwrapped(text: str) -> str:
     return wrapper["result"]
 
 
-def records(data: bytes) -> tuple[bytes, list[int]] | None:
+def records(data: bytes) -> tuple[bytes, Sequence[int]] | None:
     """Newline-delimited JSON as one array, and the line numbers of its records."""
     text = data.strip(b" \t\r\n")
     if text[:1] not in (b"{", b"[") or b"\n" not in text or text[: text.find(b"\n")].rstrip()[-1:] not in (b"}", b"]"):
         return None
-    lead = data.count(b"\n", 0, data.find(text[:1])) + 1
-    lines = [(number, line) for number, line in enumerate(text.split(b"\n"), lead) if not line.isspace() and line]
-    array = b"[" + b",".join(line for _, line in lines) + b"]"
+    first = data.count(b"\n", 0, data.find(text[:1])) + 1
+    numbers: Sequence[int] = range(first, first + text.count(b"\n") + 1)
+    if re.search(rb"\n[ \t\r]*\n", text) is not None:
+        lines = [(number, line) for number, line in zip(numbers, text.split(b"\n"), strict=True) if line.strip()]
+        numbers, text = [number for number, _ in lines], b"\n".join(line for _, line in lines)
+    array = b"[" + text.replace(b"\n", b",") + b"]"
     try:
         found = msgspec.json.decode(array, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):
         return None
     # A line such as `1, 2` makes more values than lines.
-    return (array, [number for number, _ in lines]) if len(found) == len(lines) else None
+    return (array, numbers) if len(found) == len(numbers) else None
 
 
 def fenced(data: bytes) -> tuple[int, int] | None:

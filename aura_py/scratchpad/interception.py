@@ -1,4 +1,4 @@
-"""The stage around every tool call that parks large outputs (§4, S-2, S-4)."""
+"""The stage around every tool call that parks large outputs."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Interception:
 
 
 def estimate(counter: Counter, text: str) -> int:
-    """Exact for texts up to 128 Ki characters; beyond, reckoned from samples at fixed places (S-20)."""
+    """Exact for texts up to 128 Ki characters; beyond, reckoned from samples at fixed places."""
     if len(text) <= _EXACT:
         return counter.count(text)
     step = (len(text) - _SAMPLE) // (_SAMPLES - 1)

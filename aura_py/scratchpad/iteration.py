@@ -137,10 +137,7 @@ def _summed_up(context: ExplorationContext, arguments: Arguments, selection: _Se
     groups: dict[str, list[list[Value]]] = {} if grouping else {"": [[] for _ in fields]}
     sizes: Counter[str] = Counter()
     for indexes, values in selection.passing([*fields, grouping] if grouping else fields):
-        members: defaultdict[str, list[int]] = defaultdict(list)
-        for at in range(len(indexes)):
-            members[_group(values[-1][at]) if grouping else ""].append(at)
-        for key, places in members.items():
+        for key, places in _grouped(values[-1] if grouping else None, len(indexes)):
             sizes[key] += len(places)
             for into, column in zip(groups.setdefault(key, [[] for _ in fields]), values, strict=False):
                 into.extend(column[at] for at in places)
@@ -179,7 +176,19 @@ def _listed(units: Sequence[str]) -> str:
     return "[\n" + ",\n".join(units) + "\n]" if units else "[]"
 
 
-def _group(value: Value) -> str:
+def _grouped(column: list[Value] | None, size: int) -> Iterator[tuple[str, Sequence[int]]]:
+    """The groups of a batch by their JSON, which is written once for each of the texts that most groups have."""
+    if column is None:
+        yield "", range(size)
+        return
+    members: defaultdict[tuple[bool, str], list[int]] = defaultdict(list)
+    for at, value in enumerate(column):
+        members[(True, value) if isinstance(value, str) else (False, _written_group(value))].append(at)
+    for (is_text, key), places in members.items():
+        yield quoted(key) if is_text else key, places
+
+
+def _written_group(value: Value) -> str:
     return "null" if isinstance(value, Missing) else json.dumps(value, ensure_ascii=False, default=str)
 
 

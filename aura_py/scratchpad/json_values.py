@@ -19,8 +19,6 @@ import orjson
 
 from aura_py.messages import Json
 from aura_py.scratchpad import linear
-from aura_py.scratchpad.errors import HardError
-from aura_py.scratchpad.json_layout import laid_out
 from aura_py.scratchpad.lines import Lines
 
 Kind = Literal["object", "array", "string", "number", "bool", "null"]
@@ -35,7 +33,6 @@ _WORTH_KEEPING = 64
 _STEPPED = 64
 _NEAR = 1 << 12
 _LARGE = 1 << 16
-_MOST_RELAID = 10 << 20
 
 
 @cache
@@ -51,14 +48,13 @@ class JsonText:
     """
 
     def __init__(
-        self, data: bytes, file_line: Callable[[int], int] = lambda line: line, *, is_file: bool = True, relaid: int = 0
+        self, data: bytes, file_line: Callable[[int], int] = lambda line: line, *, is_file: bool = True
     ) -> None:
         self.data = data
         self.file_line = file_line
         self.is_file = is_file
         self.known_ends = {0: len(data)}
         self.known_elements: dict[int, array[int]] = {}
-        self.relaid = relaid
 
     @cached_property
     def lines(self) -> Lines:
@@ -92,7 +88,7 @@ class JsonValue:
 
     @property
     def is_block(self) -> bool:
-        """Whether it is a container with its members on lines of their own."""
+        """Whether it is a container that is not empty."""
         start = self.start
         return self.text.data[start] in b"{[" and self.text.data[start + 1 : start + 2] == b"\n"
 
@@ -116,14 +112,8 @@ class JsonValue:
 
     @property
     def parsed(self) -> Json:
-        """Whole numbers stay exact; what is nested too deep for Python is given as its text."""
-        raw = self.raw
-        if self.kind == "string":
-            return _decoded(raw)
-        try:
-            value: Json = json.loads(raw)
-        except (ValueError, RecursionError):
-            return raw.decode("utf-8", "replace")
+        """The value for Python; whole numbers stay exact."""
+        value: Json = self.string if self.kind == "string" else json.loads(self.raw)
         return value
 
     @property
@@ -137,10 +127,8 @@ class JsonValue:
     @property
     def size(self) -> int:
         """How many members a container has."""
-        if not self.is_container:
-            return 0
         if not self.is_block:
-            return sum(1 for _ in self.children())
+            return 0
         if self.kind == "array":
             return len(self.elements)
         stepped = sum(1 for _ in islice(self._members(), _STEPPED))
@@ -182,11 +170,9 @@ class JsonValue:
 
     def children(self, first: int = 0) -> Iterator[tuple[str | int, JsonValue]]:
         """Keys or indexes with their values, from child ``first`` on."""
-        if not self.is_container or self.text.data[self.start + 1] in b"]}":
-            return
         if not self.is_block:
-            yield from islice(self._relaid().children(), first, None)
-        elif self.kind == "object":
+            return
+        if self.kind == "object":
             yield from islice(self._members(), first, None)
         elif not first or first < self.size:
             at = self.elements[first] if first else self.first
@@ -208,11 +194,10 @@ class JsonValue:
         """The value of an object's key; the last one, should the key stand there twice."""
         if self.kind != "object":
             return None
-        if self.is_block:
-            spelled = self._margin + json.dumps(key, ensure_ascii=False).encode("utf-8", "replace") + b": "
-            at = self.text.data.rfind(spelled, self.start, self.end)
-            if at >= 0:
-                return JsonValue(self.text, at + len(spelled), self.depth + 1)
+        spelled = self._margin + json.dumps(key, ensure_ascii=False).encode("utf-8", "replace") + b": "
+        at = self.text.data.rfind(spelled, self.start, self.end)
+        if at >= 0:
+            return JsonValue(self.text, at + len(spelled), self.depth + 1)
         found: JsonValue | None = None
         for name, child in self.children():
             if name == key:
@@ -223,9 +208,7 @@ class JsonValue:
         """An array's element; negative indexes count from the end."""
         if self.kind != "array" or not -(size := self.size) <= index < size:
             return None
-        if self.is_block:
-            return JsonValue(self.text, self.elements[index], self.depth + 1)
-        return next((child for _, child in self.children(index % size)), None)
+        return JsonValue(self.text, self.elements[index], self.depth + 1)
 
     def rendered(self, most: int) -> tuple[str, bool]:
         """About ``most`` bytes of the value as JSON, without the indentation of its place, and whether that is all."""
@@ -249,16 +232,6 @@ class JsonValue:
     @property
     def _margin(self) -> bytes:
         return b"\n" + b"  " * (self.depth + 1)
-
-    def _relaid(self) -> JsonValue:
-        """A container below the deepest indented level as the root of a text of its own."""
-        raw, text = self.raw, self.text
-        relaid = text.relaid + len(raw)
-        layout = laid_out(raw) if relaid <= _MOST_RELAID else None
-        if layout is None:
-            raise HardError("invalid argument: the value is nested too deep to be looked into; use grep or slice")
-        line = text.file_line(text.lines.number(self.start))
-        return JsonText(layout, lambda _line: line, is_file=False, relaid=relaid).root
 
 
 def _decoded(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Regular expressions that cannot hang: RE2, whose time is linear in the text, over bytes (S-16).
+"""Regular expressions that cannot hang: RE2, whose time is linear in the text, over bytes.
 
 Python's ``re`` backtracks; it is used here only for patterns of our own that cannot.
 """

@@ -1,4 +1,4 @@
-"""Lines of a text in memory: their numbers and places, without a list of them (§6.1)."""
+"""Lines of a text in memory: their numbers and places, without a list of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scratchpad's section of the system prompt (§3)."""
+"""The scratchpad's section of the system prompt."""
 
 from __future__ import annotations
 

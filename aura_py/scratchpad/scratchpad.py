@@ -1,4 +1,4 @@
-"""One agent's scratchpad: the tools, the stage around tool calls, the prompt and the budget (§3)."""
+"""One agent's scratchpad: the tools, the stage around tool calls, the prompt and the budget."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Scratchpad:
         return self.budget.intercepted, self.budget.extracted
 
     async def offer_artifact(self, name: str, path: Path, text: str) -> str:
-        """The artifact's text, charged, when it fits; else a pointer to explore it where it lies (§9.1)."""
+        """The artifact's text, charged, when it fits; else a pointer to explore it where it lies."""
         return await in_thread(self._offer, name, path, text, abandon=True)
 
     def _offer(self, name: str, path: Path, text: str) -> str:

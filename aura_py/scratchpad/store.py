@@ -1,4 +1,4 @@
-"""Writing outputs to disk, and knowing what was written (§5, S-6, S-18)."""
+"""Writing outputs to disk, and knowing what was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From which size on a tool's output is parked (``scratchpad.md`` §2)."""
+"""From which size on a tool's output is parked."""
 
 from __future__ import annotations
 

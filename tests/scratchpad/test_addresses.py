@@ -1,4 +1,4 @@
-"""The notation of places in JSON (``scratchpad.md`` S-10)."""
+"""The notation of places in JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget of an agent (``scratchpad.md`` §7)."""
+"""The budget of an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting with the provider's own reports as the measure (``scratchpad.md`` S-12)."""
+"""Counting with the provider's own reports as the measure."""
 
 from __future__ import annotations
 

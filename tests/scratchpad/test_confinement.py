@@ -1,4 +1,4 @@
-"""No name leads out of the read root (``scratchpad.md`` §5.5)."""
+"""No name leads out of the read root."""
 
 from __future__ import annotations
 

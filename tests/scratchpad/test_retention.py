@@ -1,4 +1,4 @@
-"""How long parked files live (``scratchpad.md`` §5.1, S-5)."""
+"""How long parked files live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is parked is found again (``scratchpad.md`` §6; issue: property tests)."""
+"""Whatever is parked is found again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``grep``: what it finds, and that nothing makes it hang (``scratchpad.md`` §6.5, S-16)."""
+"""``grep``: what it finds, and that nothing makes it hang."""
 
 from __future__ import annotations
 

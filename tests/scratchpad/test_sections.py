@@ -1,4 +1,4 @@
-"""Sections of Markdown texts, short and very long (``scratchpad.md`` §6.6, S-9)."""
+"""Sections of Markdown texts, short and very long."""
 
 from __future__ import annotations
 

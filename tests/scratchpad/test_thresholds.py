@@ -1,4 +1,4 @@
-"""Which tools are watched, and from which size on (``scratchpad.md`` §2, ``config.md`` §11.5)."""
+"""Which tools are watched, and from which size on."""
 
 from __future__ import annotations
 

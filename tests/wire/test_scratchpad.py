@@ -1,4 +1,4 @@
-"""A scripted agent explores parked outputs through the real server and a real MCP server (``scratchpad.md`` §12)."""
+"""A scripted agent explores parked outputs through the real server and a real MCP server."""
 
 from __future__ import annotations
 
