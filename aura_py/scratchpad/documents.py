@@ -107,22 +107,16 @@ class Documents:
         document = Document(data, in_layout=in_layout)
         with self._lock:
             self._kept[key] = document
-            self._trim()
+        self.settle()
         return document
 
-    def keep(self, path: Path, document: Document) -> None:
-        """Takes in a text that has just been written, so that nobody needs to read it back."""
-        facts = path.stat()
-        if facts.st_size != len(document.data):
-            return
-        with self._lock:
-            self._kept[str(path), facts.st_ino, facts.st_mtime_ns, facts.st_size] = document
-            self._trim()
-
     def settle(self) -> None:
-        """Lets go of what is too much, now that views may have grown the texts."""
+        """Lets go of what is too much; called again after use, because what is found in a text takes memory too."""
         with self._lock:
-            self._trim()
+            total = self._cost()
+            while total > self._limit and self._kept:
+                _, gone = self._kept.popitem(last=False)
+                total -= gone.cost
 
     def forget(self, directory: Path) -> None:
         """Lets go of everything below a directory."""
@@ -133,15 +127,12 @@ class Documents:
 
     @property
     def held(self) -> int:
-        """Bytes of text in memory."""
+        """Bytes of memory."""
         with self._lock:
-            return sum(document.cost for document in self._kept.values())
+            return self._cost()
 
-    def _trim(self) -> None:
-        total = sum(document.cost for document in self._kept.values())
-        while total > self._limit and self._kept:
-            _, gone = self._kept.popitem(last=False)
-            total -= gone.cost
+    def _cost(self) -> int:
+        return sum(document.cost for document in self._kept.values())
 
 
 DOCUMENTS = Documents()

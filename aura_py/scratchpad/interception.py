@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from aura_py.scratchpad.confinement import OutsideError
 from aura_py.scratchpad.pointer import pointer
 from aura_py.scratchpad.results import Counter, ExplorationContext
 from aura_py.scratchpad.store import summary
@@ -36,24 +35,34 @@ class Interception:
         if not outcome.ok or tool.kind in _NEVER or tool.name in _OWN_RULE or "parked" in outcome.meta:
             return outcome
         threshold = self._thresholds.get(tool.name, self._default)
-        if len(outcome.text) < _AT_ONCE:
-            return await self._handle(outcome, invocation, context, threshold)
-        return await in_thread(self._decide, outcome, invocation, context, threshold, abandon=False)
-
-    async def _handle(
-        self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None
-    ) -> ToolOutcome:
-        """Small texts are judged at once; only writing needs a thread."""
-        if not self._is_too_large(outcome.text, threshold):
+        is_small = len(outcome.text) < _AT_ONCE
+        if is_small and not self._is_too_large(outcome.text, threshold):
             return outcome
-        return await in_thread(self._park, outcome, invocation, context, threshold, abandon=False)
+        return await in_thread(self._handle, outcome, invocation, context, threshold, is_small, abandon=False)
 
-    def _decide(
-        self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None
+    def _handle(
+        self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None, judged: bool
     ) -> ToolOutcome:
-        if not self._is_too_large(outcome.text, threshold):
+        """Small texts were judged at once, before there was a need for a thread."""
+        if not judged and not self._is_too_large(outcome.text, threshold):
             return outcome
-        return self._park(outcome, invocation, context, threshold)
+        text, plain = outcome.text, self._exploration.plain
+        tokens = estimate(plain, text)
+        try:
+            record, document = self._exploration.store.save(
+                text,
+                tool=invocation.tool.name,
+                arguments=summary(invocation.arguments),
+                tokens=lambda other: tokens if other is text else estimate(plain, other),
+                initiator=context.initiator,
+                task=context.task_id or 0,
+                attempt=context.attempt,
+            )
+        except OSError as error:
+            return self._unsaved(outcome, invocation.tool.name, tokens, error.strerror or type(error).__name__)
+        self._exploration.budget.note_intercepted(tokens)
+        message = pointer(record, document, plain, tokens if threshold is None else threshold)
+        return replace(outcome, text=message, structured=None, meta={**outcome.meta, "parked": record.file})
 
     def _is_too_large(self, text: str, threshold: int | None) -> bool:
         exploration = self._exploration
@@ -65,34 +74,9 @@ class Interception:
             tokens = exploration.counter.count_up_to(text, room)
         return not exploration.budget.admit_inline(tokens)
 
-    def _park(
-        self, outcome: ToolOutcome, invocation: Invocation, context: CallContext, threshold: int | None
-    ) -> ToolOutcome:
-        text, plain = outcome.text, self._exploration.plain
-        tokens = estimate(plain, text)
-        try:
-            file, message = self._exploration.store.save(
-                text,
-                tool=invocation.tool.name,
-                arguments=summary(invocation.arguments),
-                tokens=lambda other: tokens if other is text else estimate(plain, other),
-                describe=lambda saved: pointer(
-                    saved, self._exploration.plain, tokens if threshold is None else threshold
-                ),
-                initiator=context.initiator,
-                task=context.task_id or 0,
-                attempt=context.attempt,
-            )
-        except (OSError, OutsideError) as error:
-            return self._unsaved(outcome, invocation.tool.name, tokens, error)
-        self._exploration.budget.note_intercepted(tokens)
-        meta = {**outcome.meta, "parked": file}
-        return replace(outcome, text=message, structured=None, meta=meta)
-
-    def _unsaved(self, outcome: ToolOutcome, tool: str, tokens: int, error: Exception) -> ToolOutcome:
+    def _unsaved(self, outcome: ToolOutcome, tool: str, tokens: int, reason: str) -> ToolOutcome:
         """The output itself when it fits the budget, else as much of it as one result may have; never silence."""
-        _log.warning("the output of tool `%s` could not be saved to the scratchpad: %s", tool, error)
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        _log.warning("the output of tool `%s` could not be saved to the scratchpad: %s", tool, reason)
         notice = f"[scratchpad: failed to save the output of '{tool}' (~{tokens} tokens): {reason}. "
         budget, counter, text = self._exploration.budget, self._exploration.counter, outcome.text
         if budget.admit_inline(counter.count_up_to(text, budget.room)):
@@ -100,16 +84,11 @@ class Interception:
         limit = max(0, min(budget.per_call, budget.room // 2))
         kept = prefix(counter, text, limit)
         budget.admit_inline(limit)
-        advice = "Retry, narrow the query, or go on without it.]"
-        if not kept:
-            return replace(outcome, text=f"{notice}{advice}", structured=None, meta={**outcome.meta, "cut": True})
-        cut = f"[cut here: {len(kept)} of {len(text)} characters shown]"
-        return replace(
-            outcome,
-            text=f"{notice}Only its beginning follows. {advice}\n\n{kept}\n{cut}",
-            structured=None,
-            meta={**outcome.meta, "cut": True},
-        )
+        notice += "" if not kept else "Only its beginning follows. "
+        notice += "Retry, narrow the query, or go on without it.]"
+        if kept:
+            notice += f"\n\n{kept}\n[cut here: {len(kept)} of {len(text)} characters shown]"
+        return replace(outcome, text=notice, structured=None, meta={**outcome.meta, "cut": True})
 
 
 def estimate(counter: Counter, text: str) -> int:

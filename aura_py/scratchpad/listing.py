@@ -8,22 +8,18 @@ from aura_py.scratchpad.results import ExplorationContext, Result, answer
 
 def list_files(context: ExplorationContext, arguments: Arguments) -> str:
     offset = arguments.count("offset", 0)
-    records = context.store.records()
-    outputs = [record for record in records if not record.parent]
+    outputs = context.store.records()
     units: list[str] = []
     for record in outputs[offset:]:
         units.append(
             f"{record.file} (~{record.tokens} tokens, {record.lines} lines, {record.format}) "
             f"from {record.tool} {record.arguments}"
         )
-        units.extend(
-            f"  {part.file} ({part.lines} lines, {part.format}) from {part.path}"
-            for part in records
-            if part.parent == record.file
-        )
+        units += (f"  {part.file} ({part.lines} lines, {part.format}) from {part.path}" for part in record.companions)
+    companions = sum(len(record.companions) for record in outputs)
     result = Result(
         "list_files",
-        lambda _shown: f"{len(outputs)} outputs, {len(records) - len(outputs)} companions",
+        lambda _shown: f"{len(outputs)} outputs, {companions} companions",
         lambda _shown: 'grep(file=".", pattern="…") or a single file',
         {"files": len(outputs)},
         ['grep(file=".", pattern="…") searches all of them'],

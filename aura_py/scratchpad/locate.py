@@ -9,7 +9,6 @@ from itertools import islice
 from aura_py.messages import Json
 from aura_py.scratchpad import addresses
 from aura_py.scratchpad.addresses import AddressError, Step
-from aura_py.scratchpad.documents import DOCUMENTS
 from aura_py.scratchpad.errors import HardError, SoftError
 from aura_py.scratchpad.json_values import JsonValue
 from aura_py.scratchpad.results import ExplorationContext
@@ -24,7 +23,6 @@ class Lookup:
     def __init__(self, context: ExplorationContext, file: str, requested: str) -> None:
         """Raises ``HardError`` for a file that holds no JSON, and for a path that cannot be read."""
         text = context.open(file).json
-        DOCUMENTS.settle()
         if text is None:
             raise HardError(f"not JSON: `{file}` holds another kind of text; use read, head, grep or slice instead")
         self._store = context.store
@@ -109,7 +107,11 @@ class Lookup:
         if companions:
             fields["companion_files"] = [part.file for part in companions]
             for part in companions:
-                how = "schema, get_in, item_schema, iterate_over" if part.laid_out else "schema, head, grep, slice"
+                how = (
+                    "schema, get_in, item_schema, iterate_over"
+                    if part.format == "json"
+                    else "schema, head, grep, slice"
+                )
                 suggestions.append(f"`{part.file}` holds the content of {part.path}: use {how} on it")
         fields["suggestions"] = suggestions
         return SoftError(fields)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from aura_py.scratchpad import addresses, formats
 from aura_py.scratchpad.arguments import Arguments
-from aura_py.scratchpad.documents import DOCUMENTS, Document
+from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.errors import HardError
 from aura_py.scratchpad.json_values import JsonValue
 from aura_py.scratchpad.locate import Lookup
@@ -38,7 +38,6 @@ def schema(context: ExplorationContext, arguments: Arguments) -> str:
         kind = "markdown"
     else:
         kind = "json" if document.json is not None else formats.flavour(document.data)
-    DOCUMENTS.settle()
     if kind == "json":
         found = nodes(*Lookup(context, file, path).value(), depth)
     elif kind == "markdown":

@@ -10,7 +10,7 @@ from aura_py.scratchpad.documents import Document
 from aura_py.scratchpad.lines import Lines
 from aura_py.scratchpad.outline import nodes, sections
 from aura_py.scratchpad.results import Counter
-from aura_py.scratchpad.store import Record, Saved
+from aura_py.scratchpad.store import Record
 
 MOST_TOKENS = 800
 _PREVIEW_TOKENS = 300
@@ -31,17 +31,16 @@ Long texts inside it have files of their own, companions; get_in on the parent g
 get_in, item_schema, iterate_over and grep on a JSON companion, schema, head, grep and slice on any other."""
 
 
-def pointer(saved: Saved, counter: Counter, threshold: int) -> str:
+def pointer(record: Record, document: Document, counter: Counter, threshold: int) -> str:
     """What the model reads in place of an output; the same for the same output from the same place.
 
     It has at most ``MOST_TOKENS``, and a third of ``threshold`` if that is less; but the line that names the file and
     the list of tools are always there, as they are for a threshold of 0, which parks everything.
     """
-    record = saved.record
     facts = f"~{record.tokens} tokens, {record.lines} lines, format={record.format}"
     headline = f"[scratchpad: output saved to '{record.file}' ({facts})]"
     limit = min(MOST_TOKENS, threshold // 3) if threshold else MOST_TOKENS
-    return _assembled(headline, saved.document, record.format, saved.companions, counter, limit)
+    return _assembled(headline, document, record.format, record.companions, counter, limit)
 
 
 def artifact_pointer(name: str, reference: str, document: Document, tokens: int, kind: str, counter: Counter) -> str:

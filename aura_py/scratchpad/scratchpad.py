@@ -127,17 +127,14 @@ class Scratchpad:
         try:
             document = store.open(reference)
         except OutsideError:
-            return (
-                f"[artifact '{name}' is too large for the remaining context and lies outside the scratchpad's reach; "
-                "narrow the task, or have it summarised where it was made]"
-            )
+            reason = "it lies outside the scratchpad's reach; narrow the task, or have it summarised where it was made"
         except OSError as error:
-            return (
-                f"[artifact '{name}' was read, but a storage error prevented a reference to it ({error.strerror}); "
-                "it may be transient: try again]"
-            )
-        kind = "json" if document.json is not None else "markdown" if formats.is_markdown(text) else "text"
-        return artifact_pointer(name, reference, document, estimate(exploration.plain, text), kind, exploration.plain)
+            reason = f"a storage error prevented a reference to it ({error.strerror}); it may be transient: try again"
+        else:
+            kind = "json" if document.json is not None else "markdown" if formats.is_markdown(text) else "text"
+            plain = exploration.plain
+            return artifact_pointer(name, reference, document, estimate(plain, text), kind, plain)
+        return f"[artifact '{name}' is too large for the remaining context, and {reason}]"
 
     def close(self) -> None:
         """Ends the use of the directory, and removes what retention says: all at 0 hours, the oldest over the size.
@@ -179,10 +176,7 @@ class Scratchpad:
         try:
             return success(definition.explore(self._exploration, Arguments(given, definition.known)))
         except SoftError as error:
-            self._errors += 1
-            text = error.text
-            self.budget.charge_error(self._exploration.counter.count(text))
-            return success(text)
+            return success(self._charged(error.text))
         except HardError as error:
             text = clipped(str(error))
         except OutsideError:
@@ -190,9 +184,14 @@ class Scratchpad:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             text = f"I/O error: `{file}` cannot be read ({reason}); list_files() names the stored files"
+        finally:
+            DOCUMENTS.settle()
+        return failure(self._charged(text), outcome="tool_error")
+
+    def _charged(self, error: str) -> str:
         self._errors += 1
-        self.budget.charge_error(self._exploration.counter.count(text))
-        return failure(text, outcome="tool_error")
+        self.budget.charge_error(self._exploration.counter.count(error))
+        return error
 
 
 def _own_texts() -> Iterable[str]:

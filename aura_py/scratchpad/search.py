@@ -5,11 +5,13 @@ A match is a line, as in the program of that name; only in lines too wide to be 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from aura_py.globs import any_match
 from aura_py.messages import Json
 from aura_py.scratchpad import linear
 from aura_py.scratchpad.arguments import Arguments
@@ -149,29 +151,15 @@ def _written(found: list[tuple[str, Lines, list[_Region]]], taken: list[_Unit], 
 
 
 def _files(context: ExplorationContext, name: str) -> list[str]:
-    """One file; or all of the scratchpad for ``.`` and ``*``; or those that a glob names."""
-    if name in ("", ".", "*"):
-        found = [record.file for record in context.store.records()]
-    elif "*" in name and "/" not in name:
-        found = sorted(record.file for record in context.store.records() if _matches(name, record.file))
-    else:
+    """One file; or all of the scratchpad for ``.`` and ``*``; or those that a pattern with ``*`` names."""
+    if "*" not in name and name not in ("", "."):
         return [name]
+    parts = (part for record in context.store.records() for part in (record, *record.companions))
+    pattern = "*" if name in ("", ".") else re.sub(r"([?\[\]{}!\\])", r"\\\1", name)
+    found = [part.file for part in parts if any_match((pattern,), part.file)]
     if not found:
         raise HardError(f"I/O error: no stored file matches `{name}`; list_files() names them all")
     return found
-
-
-def _matches(pattern: str, name: str) -> bool:
-    head, *middle = pattern.split("*")
-    if not name.startswith(head):
-        return False
-    at = len(head)
-    for part in middle[:-1]:
-        found = name.find(part, at)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return name.endswith(middle[-1]) and len(name) - len(middle[-1]) >= at
 
 
 def _add(regions: list[_Region], number: int, offset: int, first: int, last: int) -> None:

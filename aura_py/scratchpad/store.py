@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ _LONGEST_STEM = 180
 
 @dataclass(slots=True, frozen=True)
 class Record:
-    """One stored file. ``path`` is a companion's address in its ``parent``; both are empty for an output itself."""
+    """One stored file. ``path`` is a companion's address in the output that it was taken from."""
 
     file: str
     format: str
@@ -37,21 +37,8 @@ class Record:
     tokens: int
     tool: str = ""
     arguments: str = ""
-    digest: str = ""
-    parent: str = ""
     path: str = ""
-    laid_out: bool = False
-    mtime_ns: int = 0
-    companions: tuple[str, ...] = ()
-
-
-@dataclass(slots=True, frozen=True)
-class Saved:
-    """A stored output, its text in memory, and its companions."""
-
-    record: Record
-    document: Document
-    companions: tuple[Record, ...]
+    companions: tuple[Record, ...] = ()
 
 
 class Store:
@@ -62,7 +49,6 @@ class Store:
         self.read_root = read_root
         self.files: dict[str, int] = {}
         """What this agent has stored, with the bytes of each."""
-        self._records: dict[str, Record] = {}
 
     def save(
         self,
@@ -71,130 +57,75 @@ class Store:
         tool: str,
         arguments: str,
         tokens: Callable[[str], int],
-        describe: Callable[[Saved], str],
         initiator: str = "",
         task: int = 0,
         attempt: int = 0,
-    ) -> tuple[str, str]:
-        """Stores a tool's output with its companions. Gives the name of the file, and what ``describe`` says of it.
-
-        The same text from the same place is the same file.
+    ) -> tuple[Record, Document]:
+        """Stores a tool's output with its companions. The same text from the same place is the same file.
 
         Raises:
-            OSError: Nothing usable was written.
+            OSError: It could not be written; nothing of it is left.
         """
         text = formats.unwrapped(text)
         raw = text.encode("utf-8", "replace")
-        digest = hashlib.sha256(raw).hexdigest()
-        data = laid_out(raw)
-        kind: formats.Format = "json" if data is not None else "markdown" if formats.is_markdown(text) else "text"
-        content = raw if data is None else data
-        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{digest[:16]}")
+        layout = laid_out(raw)
+        kind: formats.Format = "json" if layout is not None else "markdown" if formats.is_markdown(text) else "text"
+        document = Document(raw if layout is None else layout, in_layout=layout is not None)
+        stem = _stem(f"task_{task}-{initiator}-{tool}-{attempt}-{hashlib.sha256(raw).hexdigest()[:16]}")
+        contents: dict[str, bytes] = {}
+        parts: list[Record] = []
+        for part in companions.extracts(document.json) if layout is not None and document.json is not None else ():
+            name = f"{stem}.{part.slug}.{part.extension}"
+            contents[name] = part.text.encode("utf-8", "replace")
+            size = len(contents[name])
+            parts.append(Record(name, part.format, part.lines, size, tokens(part.text), tool, path=part.path))
         name = f"{stem}.{formats.EXTENSIONS[kind]}"
-        document = Document(content, in_layout=kind == "json")
-        found = companions.extracts(document.json) if kind == "json" and document.json is not None else []
-        names = [f"{stem}.{extract.slug}.{extract.extension}" for extract in found]
-        record = Record(
-            name, kind, document.lines.total, len(content), tokens(text), tool, arguments, digest,
-            laid_out=kind == "json", companions=tuple(names),
-        )  # fmt: skip
-        parts = tuple(
-            Record(
-                part, extract.format, extract.lines, len(extract.text.encode("utf-8", "replace")),
-                tokens(extract.text), tool, digest=digest, parent=name, path=extract.path,
-                laid_out=extract.format == "json",
-            )
-            for part, extract in zip(names, found, strict=True)
-        )  # fmt: skip
-        description = describe(Saved(record, document, parts))
-        try:
-            written = self._put(name, content, digest)
-            for part, extract in zip(parts, found, strict=True):
-                self._register(part, self._put(part.file, extract.text.encode("utf-8", "replace"), digest))
-            self._register(record, written)
-        except OSError:
-            # What no listing names, or names only in part, would fill the disk further.
-            self._discard((record, *parts))
-            raise
-        DOCUMENTS.keep(Path(os.path.realpath(self.directory)) / name, document)
-        return name, description
+        contents[name] = document.data
+        size = len(document.data)
+        record = Record(name, kind, document.lines.total, size, tokens(text), tool, arguments, companions=tuple(parts))
+        self._write(contents, record)
+        self.files |= {name: len(data) for name, data in contents.items()}
+        return record, document
 
     def open(self, name: str) -> Document:
         """The text of a file under the read root. Raises ``OutsideError`` or ``OSError``."""
-        path = self.path(name)
+        path = confined(name, base=self.directory, root=self.read_root)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not path.is_file():
             raise OSError(errno.EINVAL, "it is no regular file", name)
-        return DOCUMENTS.open(path, in_layout=self._is_laid_out(path))
+        # What stands here, nobody but a store has written.
+        own = path.parent == Path(os.path.realpath(self.directory))
+        return DOCUMENTS.open(path, in_layout=own and path.suffix == ".json")
 
-    def path(self, name: str) -> Path:
-        return confined(name, base=self.directory, root=self.read_root)
-
-    def companions(self, name: str) -> list[Record]:
+    def companions(self, name: str) -> tuple[Record, ...]:
         """What was taken out of a file, in order."""
-        record = self.record(Path(name).name)
-        if record is None:
-            return []
-        return [part for part in map(self.record, record.companions) if part is not None]
-
-    def record(self, name: str) -> Record | None:
-        known = self._records.get(name)
-        if known is None:
-            known = _read_record(self.directory / _INDEX / f"{name}.json")
-            if known is not None:
-                self._records[name] = known
-        return known
+        record = _read_record(self.directory / _INDEX / f"{Path(name).name}.json")
+        return () if record is None else record.companions
 
     def records(self) -> list[Record]:
-        """Everything in the write directory, oldest first."""
+        """Every output in the write directory, oldest first."""
         index = self.directory / _INDEX
-        if not index.is_dir():
-            return []
-        found = [record for entry in sorted(index.glob("*.json")) if (record := _read_record(entry)) is not None]
-        return sorted(found, key=lambda record: (record.mtime_ns, record.file))
+        entries = [*index.glob("*.json")] if index.is_dir() else []
+        entries.sort(key=lambda entry: (entry.stat().st_mtime_ns, entry.name))
+        return [record for entry in entries if (record := _read_record(entry)) is not None]
 
-    def _is_laid_out(self, path: Path) -> bool:
-        """Whether we wrote the file in our own layout and nobody has touched it since."""
-        if path.parent != Path(os.path.realpath(self.directory)):
-            return False
-        record = self.record(path.name)
-        return record is not None and record.laid_out and record.mtime_ns == path.stat().st_mtime_ns
-
-    def _put(self, name: str, data: bytes, digest: str) -> int:
-        """Writes a file, unless it is there already. Gives its time of modification."""
-        path = self.directory / name
-        known = self.record(name)
-        if known is not None and known.digest == digest:
-            try:
-                facts = os.stat(path, follow_symlinks=False)
-            except FileNotFoundError:
-                facts = None
-            if facts is not None and (facts.st_mtime_ns, facts.st_size) == (known.mtime_ns, len(data)):
-                return known.mtime_ns
-        _write_whole(path, data)
-        return path.stat().st_mtime_ns
-
-    def _register(self, record: Record, mtime_ns: int) -> None:
-        self.files[record.file] = record.bytes
-        known = self.record(record.file)
-        if known is not None and known.mtime_ns == mtime_ns:
-            return
-        record = replace(record, mtime_ns=mtime_ns)
-        index = self.directory / _INDEX
-        index.mkdir(mode=0o700, exist_ok=True)
-        _write_whole(index / f"{record.file}.json", orjson.dumps(asdict(record)))
-        self._records[record.file] = record
-
-    def _discard(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self._records.pop(record.file, None)
-            self.files.pop(record.file, None)
-            for path in (self.directory / _INDEX / f"{record.file}.json", self.directory / record.file):
+    def _write(self, contents: Mapping[str, bytes], record: Record) -> None:
+        entry = self.directory / _INDEX / f"{record.file}.json"
+        try:
+            for name, data in contents.items():
+                _write_whole(self.directory / name, data)
+            entry.parent.mkdir(mode=0o700, exist_ok=True)
+            if not entry.exists():
+                _write_whole(entry, orjson.dumps(asdict(record)))
+        except OSError:
+            # What no listing names, or names only in part, would fill the disk further.
+            for path in (entry, *(self.directory / name for name in contents)):
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:
                     _log.warning("`%s` could not be removed again: %s", path, error.strerror)
+            raise
 
 
 def _write_whole(path: Path, data: bytes) -> None:
@@ -224,9 +155,8 @@ def _stem(text: str) -> str:
     safe = _UNSAFE.sub("_", text)
     if len(safe.encode()) <= _LONGEST_STEM:
         return safe
-    return (
-        f"{safe.encode()[:100].decode('utf-8', 'ignore')}-{hashlib.sha256(safe.encode()).hexdigest()[:16]}-{safe[-18:]}"
-    )
+    digest = hashlib.sha256(safe.encode()).hexdigest()[:16]
+    return f"{safe.encode()[:100].decode('utf-8', 'ignore')}-{digest}-{safe[-18:]}"
 
 
 def summary(arguments: Mapping[str, object]) -> str:
