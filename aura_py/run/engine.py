@@ -231,7 +231,7 @@ class Engine:
         if ticket is not None:
             ticket.stop = run.cancel
         self._runs[context.run_id] = run
-        self._tasks.start_soon(self._keep, run, name=f"run {context.request_id}")
+        self._tasks.start_soon(self._run_to_end, run, name=f"run {context.request_id}")
         return run
 
     async def drain(self, grace: float) -> None:
@@ -248,7 +248,7 @@ class Engine:
             self._idle = anyio.Event()
             await self._idle.wait()
 
-    async def _keep(self, run: Run) -> None:
+    async def _run_to_end(self, run: Run) -> None:
         try:
             await run._drive()
         finally:

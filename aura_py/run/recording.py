@@ -53,7 +53,7 @@ class ResponseRecording:
     def start(self, head: Head) -> None:
         if not self.discarded:
             self.head = head
-            self._tell()
+            self._notify()
 
     def append(self, data: bytes, *, last: bool = False) -> None:
         """Keeps one write."""
@@ -69,7 +69,7 @@ class ResponseRecording:
         self.complete = last
         if last:
             self.ended = self._now()
-        self._tell()
+        self._notify()
 
     def discard(self) -> None:
         """The response ended before it was complete; a repeated request starts afresh. No effect on a complete one."""
@@ -137,8 +137,8 @@ class ResponseRecording:
         self.size = 0
         if not self._followers:
             self._frames.clear()
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         news, self._news = self._news, anyio.Event()
         news.set()

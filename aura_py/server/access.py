@@ -37,7 +37,7 @@ class AccessMiddleware:
             scope["path"] = scope["path"].rstrip("/") or "/"
         started = False
 
-        async def named(message: Message) -> None:
+        async def send_named(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
@@ -49,14 +49,14 @@ class AccessMiddleware:
             headers = Headers(scope=scope)
             self._state.check_host(headers)
             scope[PRINCIPAL] = ANONYMOUS if scope["path"] in _OPEN else self._state.keys.principal(headers)
-            await self._app(scope, receive, named)
+            await self._app(scope, receive, send_named)
         except AuraError as error:
             if started:
                 raise
-            await error_response(error)(scope, receive, named)
+            await error_response(error)(scope, receive, send_named)
         except Exception:
             logger.exception("request `%s` failed", request_id)
             if started:
                 raise
             failure = AuraError("Aura failed while handling the request; the log has the details.")
-            await error_response(failure)(scope, receive, named)
+            await error_response(failure)(scope, receive, send_named)

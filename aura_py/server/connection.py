@@ -43,24 +43,24 @@ class HttpConnection(HttpToolsProtocol):
     head_bytes: ClassVar[int] = 65_536
     head_seconds: ClassVar[float] = 30.0
     """How long a client may take from connecting, or from a request's first byte, to the end of its headers."""
-    _head: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
     """Closes the connection when the head that is awaited does not come to its end."""
     _head_seen = 0
-    _rest: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
     """Closes the connection when a body that nobody waits for does not come to its end."""
-    _deaf = False
+    _ignores_input = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_here()
-        self._rest_is_here()
+        self._cancel_head_timer()
+        self._cancel_body_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._ignores_input:
             return
         self._unset_keepalive_if_required()
         if not self._expects_head():
@@ -72,7 +72,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head_seen += min(len(data), room)
         rest = data[room:]
         self._feed(data[:room], rest)
-        if rest and self._expects_head() and not self._deaf and not self.transport.is_closing():
+        if rest and self._expects_head() and not self._ignores_input and not self.transport.is_closing():
             self._refuse(HeadTooLarge(f"The request's headers are larger than the limit of {self.head_bytes} bytes."))
 
     def _feed(self, data: bytes, rest: bytes = b"") -> None:
@@ -80,10 +80,10 @@ class HttpConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._read_on(data[offer.args[0] :] + rest)
+            self._reparse_without_upgrade(data[offer.args[0] :] + rest)
         except httptools.HttpParserError:
             if self._answering():
-                self._read_no_more()
+                self._stop_reading()
             else:
                 self.send_400_response("")
         else:
@@ -100,24 +100,24 @@ class HttpConnection(HttpToolsProtocol):
         self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]  # ours, not ASGI's
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is not None:  # trailers of a body are of no use to anybody
+        if self._head_timer is not None:  # trailers of a body are of no use to anybody
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
-            self._head_is_here()
+            self._cancel_head_timer()
             self._head_seen = 0
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         if self.cycle is not None and not self.parser.should_upgrade():
-            self._rest_is_here()
+            self._cancel_body_timer()
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.more_body and self._rest is None:
-            self._rest = self.loop.call_later(self.head_seconds, self.transport.close)
+        if self.cycle.more_body and self._body_timer is None:
+            self._body_timer = self.loop.call_later(self.head_seconds, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(RequestError("The request is not valid HTTP."))
@@ -131,37 +131,37 @@ class HttpConnection(HttpToolsProtocol):
 
     def _expects_head(self) -> bool:
         cycle = self.cycle
-        return self._head is not None or cycle is None or (cycle.response_complete and not cycle.more_body)
+        return self._head_timer is not None or cycle is None or (cycle.response_complete and not cycle.more_body)
 
     def _await_head(self) -> None:
-        if self._head is None:
-            self._head = self.loop.call_later(self.head_seconds, self._head_is_late)
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_is_late)
 
     def _head_is_late(self) -> None:
-        self._head = None
+        self._head_timer = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
-    def _head_is_here(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _rest_is_here(self) -> None:
-        if self._rest is not None:
-            self._rest.cancel()
-            self._rest = None
+    def _cancel_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _answering(self) -> bool:
         cycle = self.cycle
         return cycle is not None and not cycle.more_body and not cycle.response_complete
 
-    def _read_no_more(self) -> None:
+    def _stop_reading(self) -> None:
         """The answer under way is the last one; reading goes on, because the end of the connection must be noticed."""
-        self._deaf = True
+        self._ignores_input = True
         self.cycle.keep_alive = False
 
-    def _read_on(self, rest: bytes) -> None:
+    def _reparse_without_upgrade(self, rest: bytes) -> None:
         """The request again, without its offer of another protocol; ``rest`` is what came behind its head."""
         method = self.parser.get_method()
         if method == b"CONNECT":
@@ -178,7 +178,7 @@ class HttpConnection(HttpToolsProtocol):
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[error.status] + head + body)
         self.transport.close()
-        self._deaf = True
+        self._ignores_input = True
 
 
 def _unchunked(cycle: RequestResponseCycle) -> Callable[[ASGISendEvent], Awaitable[None]]:

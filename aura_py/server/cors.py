@@ -31,9 +31,9 @@ class Cors(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)
         if answer.status_code != 200:
-            told = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+            kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
             reason = bytes(answer.body).decode()
             answer = error_response(RequestError(f"This page may not ask: {reason}; see `AURA_CORS_ORIGINS`."))
-            answer.headers.update(told)
+            answer.headers.update(kept)
         answer.headers["x-request-id"] = ids.request_id()
         return answer

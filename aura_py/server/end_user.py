@@ -19,7 +19,7 @@ from aura_py.server.headers import header_value
 logger = logging.getLogger(__name__)
 
 _TOKEN: Final = "x-openwebui-user-jwt"
-_TOLD: Final = ("x-openwebui-user-id", "x-openwebui-user-email", "x-openwebui-user-name")
+_USER_HEADERS: Final = ("x-openwebui-user-id", "x-openwebui-user-email", "x-openwebui-user-name")
 _ISSUER: Final = "open-webui"
 _LEEWAY: Final = 30
 _LONGEST: Final = 256
@@ -56,7 +56,7 @@ class EndUsers:
         if token and self._secret is not None:
             if user := self._verified(token, self._secret):
                 return Caller(principal.name, user, _owner("token", user))
-        elif principal.trusted and (user := _told(headers)):
+        elif principal.trusted and (user := _named_in_headers(headers)):
             return Caller(principal.name, user, _owner("key", principal.name, user))
         owner = ANONYMOUS if principal.name is None else f"key.{principal.name}"
         return Caller(principal.name, named or principal.name, owner)
@@ -80,8 +80,8 @@ class EndUsers:
         return _usable(str(claims["sub"]))
 
 
-def _told(headers: Headers) -> str | None:
-    said = (header_value(headers, name) or "" for name in _TOLD)
+def _named_in_headers(headers: Headers) -> str | None:
+    said = (header_value(headers, name) or "" for name in _USER_HEADERS)
     return next((user for text in said if (user := _usable(unquote(text)))), None)
 
 

@@ -25,6 +25,7 @@ from aura_py.run.catalog import Catalog, ServedAgent
 from aura_py.run.services import Services
 from aura_py.server.api_keys import ApiKeys
 from aura_py.server.app import create_app
+from aura_py.server.connection import HttpConnection
 from aura_py.server.loop_watch import LoopWatch
 from aura_py.server.reload import Reloader
 from aura_py.server.state import ServerState
@@ -55,7 +56,7 @@ def serve(settings: ServerSettings, announce: Announce = print) -> int:
 
 
 async def _serve(settings: ServerSettings, announce: Announce) -> int:
-    stop = _Stop()
+    stop = _StopSignals()
     with stop.listening():
         async with Services(settings) as services:
             try:
@@ -69,7 +70,7 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
             except OSError as error:
                 print(_unbindable(settings, error), file=sys.stderr)
                 return 1
-            _tell_warnings(state)
+            _show_warnings(state)
             for served in catalog.served:
                 announce(_about(served))
             if settings.server_url is not None:
@@ -78,7 +79,7 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
     return 0
 
 
-async def _listen(state: ServerState, listener: socket.socket, stop: _Stop, announce: Announce) -> None:
+async def _listen(state: ServerState, listener: socket.socket, stop: _StopSignals, announce: Announce) -> None:
     server = uvicorn.Server(_configuration(state))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
@@ -113,7 +114,7 @@ async def _warm(state: ServerState) -> None:
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
-async def _shut_down(state: ServerState, server: uvicorn.Server, listener: socket.socket, stop: _Stop) -> None:
+async def _shut_down(state: ServerState, server: uvicorn.Server, listener: socket.socket, stop: _StopSignals) -> None:
     grace = state.settings.shutdown_timeout_secs
     live = len(state.services.engine.live)
     logger.info("shutting down: %d runs in flight have %d s to finish", live, grace)
@@ -129,7 +130,7 @@ async def _shut_down(state: ServerState, server: uvicorn.Server, listener: socke
         await server.shutdown(sockets=[listener])
 
 
-async def _force(stop: _Stop, tasks: TaskGroup) -> None:
+async def _force(stop: _StopSignals, tasks: TaskGroup) -> None:
     await stop.forced.wait()
     logger.warning("second signal: not waiting any longer")
     tasks.cancel_scope.cancel()
@@ -142,7 +143,7 @@ async def _keep_date(server: uvicorn.Server) -> None:
         await anyio.sleep(1)
 
 
-class _Stop:
+class _StopSignals:
     """What signals ask for. The first SIGTERM or SIGINT asks to stop, the next one to hurry."""
 
     def __init__(self) -> None:
@@ -233,7 +234,7 @@ def _unbindable(settings: ServerSettings, error: OSError) -> str:
 def _configuration(state: ServerState) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(state),
-        http=_http(),
+        http=HttpConnection,
         ws="none",
         lifespan="off",
         loop="none",
@@ -243,14 +244,6 @@ def _configuration(state: ServerState) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=int(EXIT_SECONDS) // 2,
     )
-
-
-def _http() -> type[asyncio.Protocol] | str:
-    try:
-        from aura_py.server.connection import HttpConnection
-    except ImportError:  # no httptools on this Python
-        return "h11"
-    return HttpConnection
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -273,7 +266,7 @@ def _about(served: ServedAgent) -> str:
     return f"agent {served.id} ({'; '.join(facts)})"
 
 
-def _tell_warnings(state: ServerState) -> None:
+def _show_warnings(state: ServerState) -> None:
     if state.catalog.warnings:
         print(render(state.catalog.warnings, summary=False), file=sys.stderr)
     settings = state.settings
