@@ -23,7 +23,7 @@ class _CallEvents:
 
 
 class TurnSequence:
-    """Orders the events of one turn's calls; ``emit`` gets them as soon as the order allows."""
+    """Order the events of one turn's calls; ``emit`` gets them as soon as the order allows."""
 
     def __init__(self, requested: Sequence[ToolRequested], emit: Callable[[Event], None]) -> None:
         self._emit = emit

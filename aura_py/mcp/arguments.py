@@ -1,4 +1,4 @@
-"""Arguments on their way to the server."""
+"""Checking the arguments of a call, and removing the nulls that models send for optional parameters."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _is(wanted: str, schema: Mapping[str, Any]) -> bool:
 
 
 class SchemaCheck:
-    """Validates against the ``kind`` of schema that the server gave for ``tool``; built at the first call."""
+    """Validate values against a tool's own schema. The validator is built at the first call."""
 
     __slots__ = ("_built", "_kind", "_schema", "_tool", "_validator")
 

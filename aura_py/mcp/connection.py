@@ -1,4 +1,4 @@
-"""One session with one server, owned by one task."""
+"""A session with one server, owned by one task."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Era = Literal["auto", "handshake"]
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
 PATIENCE = 3
-"""The part of the time for connecting after which a server that has not answered the newer greeting gets the older."""
+"""The part of ``connect_timeout_secs`` after which ``initialize`` follows an unanswered ``server/discover``."""
 
 _CLOSE_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
@@ -104,12 +104,12 @@ class Connection:
         return self._diagnostics.ending
 
     def close(self) -> None:
-        """No new users; ends when the last call has."""
+        """Refuse new users, and end as soon as no call is in flight."""
         self._closing = True
         self._wake.set()
 
     def abort(self) -> None:
-        """Ends now: calls in flight fail, and a connection that is still being opened is given up."""
+        """End at once: calls in flight fail, and opening the connection is given up."""
         self._closing = self._aborted = True
         if self._scope is not None and self.tool_list is None:
             self._scope.cancel()
@@ -126,7 +126,7 @@ class Connection:
             self._wake.set()
 
     def refresh_if_old(self) -> None:
-        """Has the owner read the tools again when the list is older than its time to live."""
+        """Have the tools read again when the list is older than its time to live."""
         if anyio.current_time() - self.listed_at > self._list_ttl:
             self._list_changed()
 
@@ -136,7 +136,7 @@ class Connection:
     async def call(
         self, native_name: str, arguments: dict[str, Any], request_id: int, hooks: RequestHooks
     ) -> CallToolResult | InputRequiredResult:
-        """Sends ``tools/call`` and waits for the answer; raises what the SDK raises."""
+        """Send ``tools/call`` and wait for the answer. Raises what the SDK raises."""
         session, dispatcher = self._session_and_dispatcher()
         dispatcher.hooks[request_id] = hooks
         self.calls += 1
@@ -164,7 +164,7 @@ class Connection:
         return self._diagnostics.take(request_id)
 
     async def refresh(self) -> None:
-        """Reads the tools now; a server that cannot list them any more loses its connection."""
+        """Read the tools now. The connection to a server that cannot list them any more is closed."""
         self._stale = False
         try:
             with anyio.fail_after(self.server.connect_timeout_secs or None):
@@ -191,8 +191,8 @@ class Connection:
             self._end()
 
     async def _connect(self, era: Era, deadline: float) -> bool:
-        """One life of the connection; true if it should be tried again with the older handshake."""
-        again = False
+        """Open the session and keep it until it ends. True if the server has to be started again for the handshake."""
+        again = self.over = False
         self._diagnostics = TransportDiagnostics()
         with anyio.CancelScope(deadline=deadline) as scope:
             self._scope = scope
@@ -332,11 +332,11 @@ class Connection:
 
 
 async def _negotiate(session: ClientSession, era: Era, patience: float) -> bool:
-    """Finds the protocol version. True: start the server again and greet it the older way.
+    """Negotiate the protocol version. True if the server should be started again for the older handshake.
 
-    The newer greeting comes first and is waited for as long as the connection may take, because a server may need
-    long to start. After ``patience`` seconds the older one goes out beside it, for servers that ignore what they do
-    not know: they answer that one, whereas a newer server answers the first and refuses the second.
+    ``server/discover`` is sent first, and its answer is accepted as long as the connection may take, because a server
+    may need long to start. After ``patience`` seconds ``initialize`` follows, for servers that ignore methods they do
+    not know. A server that knows both answers the first and refuses the second.
     """
     if era == "handshake":
         await session.initialize()

@@ -103,7 +103,7 @@ def describe(prepared: PreparedTool) -> JsonObject:
 
 
 async def list_tools(server: str, session: ClientSession) -> ToolList:
-    """Reads every page of ``tools/list``."""
+    """Read every page of ``tools/list``."""
     from mcp_types import PaginatedRequestParams
 
     wire: dict[str, WireTool] = {}
@@ -132,7 +132,7 @@ async def list_tools(server: str, session: ClientSession) -> ToolList:
 
 
 def repair_page(server: str, version: str | None, result: dict[str, Any]) -> None:
-    """Takes out of a page of ``tools/list`` what would make the whole page invalid: one tool, not the server, is lost.
+    """Remove from a page of ``tools/list`` what would make the whole page invalid, so that one tool is lost at most.
 
     A tool keeps its place if leaving out its optional parts, or naming the root of its input an object, is enough.
     """

@@ -1,4 +1,4 @@
-"""The SDK's JSON-RPC dispatcher with ears: who is waiting for which request, and what belongs to it."""
+"""The SDK's JSON-RPC dispatcher, extended by hooks for single requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Progress = Callable[[float, float | None, str | None], None]
 
 
 class RequestHooks:
-    """The hooks of one request in flight: told when it is written, and of its progress."""
+    """Callbacks of one request: ``sent`` when it has been written, and ``progress``."""
 
     __slots__ = ("progress", "sent", "was_sent")
 
@@ -74,7 +74,7 @@ def is_connection_closed(error: MCPError) -> bool:
 
 
 class CallDispatcher(JSONRPCDispatcher):
-    """Gives every request its id, routes progress to its call at once and in order, and knows when it is over.
+    """A JSON-RPC dispatcher that assigns request ids itself and hands progress to the call at once and in order.
 
     The progress token of a call is its request id. Abandoned calls are cancelled by whoever started them, who knows
     the reason; the dispatcher's own courtesy notification is off for them. ``on_listing`` may mend a page of

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def _drop_intended_closes(record: logging.LogRecord) -> bool:
-    """Drops errors that only say that a stream was closed on purpose; malformed messages need no trace."""
+    """Drop errors that only say that a stream was closed on purpose, and traces of malformed messages."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError | CallAborted):
         return False
@@ -164,7 +164,7 @@ class McpHttpClient(httpx2.AsyncClient):
         return HttpFailure(request.method, status, one_line(without_secrets(error_text(response), self._secrets)), lost)
 
     async def _throttle(self) -> None:
-        """Servers decide how soon a stream is asked for again; one that says "at once" must not keep us busy."""
+        """Limit how often a stream is requested: servers decide the pause, and one may ask for none."""
         if len(self._gets) == _GETS:
             await anyio.sleep(self._gets[0] + _GETS_SECONDS - anyio.current_time())
         self._gets.append(anyio.current_time())

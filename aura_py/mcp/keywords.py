@@ -70,7 +70,7 @@ _VALID: Mapping[str, Callable[[Any], bool]] = {
 
 
 def normalize_keywords(node: Node) -> None:
-    """Mends the keywords of ``node`` that hold no schemas, and the shape of its arrays."""
+    """Repair the keywords of ``node`` that hold no schemas, and the form of its arrays."""
     for key in _UNRESOLVED:
         node.pop(key, None)
     _type(node)

@@ -107,7 +107,7 @@ class McpPool:
         sanitize: bool = True,
         reserved: Collection[str] = (),
     ) -> McpAttachment:
-        """Connects to every enabled server at once, or takes the connections that are already there.
+        """Connect to all enabled servers, or reuse the connections that exist.
 
         Args:
             servers: In file order.
@@ -142,7 +142,7 @@ class McpPool:
         sanitize: bool = True,
         seconds: float = 30.0,
     ) -> tuple[ServerInfo, ...]:
-        """What every enabled server offers now, in file order, for ``/aura/info``.
+        """Return what every enabled server offers now, in file order, for ``/aura/info``.
 
         Tools are read anew from servers that are already connected. A server that has not answered within
         ``seconds`` has no tools.
@@ -198,7 +198,7 @@ class McpPool:
                     tasks.start_soon(self.connect, lease)
 
     async def connect(self, lease: Lease) -> None:
-        """Gives ``lease`` a usable connection, or a reason why there is none."""
+        """Give ``lease`` a usable connection, or the reason why there is none."""
         lease.detach()
         failure = self._failures.get(lease.key)
         if failure is not None and anyio.current_time() < failure.until:
@@ -253,7 +253,7 @@ class McpPool:
             self._ended_one.set()
 
     def trim(self, room_for: int = 0) -> None:
-        """Closes unused connections, the least recently used first, while there are more than allowed."""
+        """Close unused connections, the least recently used first, while there are more than allowed."""
         excess = len(self._connections) + room_for - self._max
         if excess <= 0:
             return

@@ -18,7 +18,7 @@ _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def rename_properties(schema: dict[str, Any]) -> Mapping[str, str]:
-    """Gives odd properties of ``schema``, at any depth, names that fit; what they were called, by the new name."""
+    """Rename properties of ``schema``, at any depth, that a provider refuses; return the old names by the new ones."""
     nodes = list(schemas_in(schema))
     if any(str(node.get("$ref", "")).startswith("#/properties/") for node in nodes):
         return {}  # such paths would lead nowhere
@@ -36,7 +36,7 @@ def rename_properties(schema: dict[str, Any]) -> Mapping[str, str]:
 
 
 def restore_names(value: JsonObject, renamed: Mapping[str, str]) -> dict[str, Json]:
-    """The arguments under the names that the server knows."""
+    """Return the arguments under the names that the server knows."""
     return {renamed.get(name, name): _inner(inner, renamed) for name, inner in value.items()}
 
 

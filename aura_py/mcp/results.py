@@ -1,4 +1,4 @@
-"""From what a server answers to what a model reads."""
+"""Turning the result of a tool into what the model reads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def shape_result(server: str, tool: str, result: CallToolResult, *, unwrap: bool
 
 
 def repair_result(version: str | None, result: dict[str, Any]) -> None:
-    """Makes a careless result of ``tools/call`` readable: a call that was made must not look as if it had failed."""
+    """Repair a malformed result of ``tools/call``, so that a call that was made does not look as if it had failed."""
     content = result.get("content")
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]

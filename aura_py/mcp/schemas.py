@@ -161,7 +161,7 @@ def _repair_root(root: Node) -> None:
 
 
 def _flatten(root: Node, key: str, branches: list[Mapping[str, Any]]) -> None:
-    """Takes the root's branches into its own properties; the server still checks the combination itself."""
+    """Merge the root's branches into its own properties; the server still checks the combination itself."""
     del root[key]
     objects = [branch for branch in branches if isinstance(branch.get("properties"), Mapping)]
     properties = root.get("properties")
@@ -183,7 +183,7 @@ def _flatten(root: Node, key: str, branches: list[Mapping[str, Any]]) -> None:
 
 
 def _repair(node: Node, root: Node) -> None:
-    """Removes what no provider would take: references that lead nowhere and keywords of the wrong kind."""
+    """Remove what no provider would take: references that lead nowhere and keywords of the wrong kind."""
     normalize_keywords(node)
     if "$ref" in node and not (isinstance(node["$ref"], str) and _target(node["$ref"], root) is not None):
         del node["$ref"]

@@ -20,7 +20,7 @@ _MOST_CHUNKS = 16
 
 
 class StderrLog:
-    """Writes a child's lines to the debug log and remembers the last one that tells something.
+    """Write a child's lines to the debug log, and remember the last one that explains something.
 
     ``sink`` is the end of the pipe for the child; it is closed here once the child has it.
     """
@@ -40,7 +40,7 @@ class StderrLog:
                 return
 
     def last_line(self) -> str | None:
-        """The last line so far that says what went wrong, on one line and without secrets."""
+        """Return the last line so far that says what went wrong, without secrets and control characters."""
         for _ in range(_MOST_CHUNKS):
             if not self._read():
                 break
@@ -48,7 +48,7 @@ class StderrLog:
         return one_line(without_secrets(self._last_message, self._secrets)) or None
 
     def _read(self) -> bool:
-        """Takes what is there; false when there is nothing."""
+        """Read what is there. False if there is nothing."""
         try:
             chunk = os.read(self._checked_answer, _CHUNK)
         except BlockingIOError:
@@ -62,7 +62,7 @@ class StderrLog:
         return bool(chunk)
 
     def _keep(self, line: bytes) -> None:
-        """Traces of Python and Node end in lines that tell less than the unindented one before them."""
+        """Stack traces of Python and Node end in lines that explain less than the last unindented one."""
         if line[:1].isalnum() and not line.startswith(b"Node.js v"):
             self._last_message = _decoded(line)
 

@@ -60,8 +60,8 @@ try:
 except OSError as error:
     sys.exit(f"{command[0]}: {error.strerror}")
 """
-"""Becomes the server after it has asked Linux to be terminated when its parent dies, which not even SIGKILL prevents.
-``preexec_fn`` would do it without a start of Python (20 ms), but may deadlock in a process with threads."""
+"""Asks Linux for a SIGTERM when the parent dies, however it dies, and then executes the server in its own place.
+``preexec_fn`` would save this start of Python (20 ms), but may deadlock in a process with threads."""
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def open_stdio(name: str, server: StdioServer, on_end: Callable[[str], Non
 
 
 def environment(server: StdioServer) -> dict[str, str]:
-    """The environment of the child. Aura's own variables hold keys that are none of a server's business."""
+    """Return the environment of the child, without Aura's own variables: they hold its keys."""
     inherited = os.environ if server.inherit_env else {}
     env = get_default_environment() | {key: value for key, value in inherited.items() if not key.startswith("AURA_")}
     env |= {key: value.get_secret_value() for key, value in server.env.items()}
@@ -162,7 +162,7 @@ def _describe_exit(code: int | None) -> str:
 
 
 class _MessageParser:
-    """Turns lines into messages, mending what a careless server wrote where that can be done."""
+    """Parse lines into messages, and repair malformed ones where that can be done."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -44,7 +44,7 @@ class McpTool:
         return self.origin.annotations
 
     async def call(self, arguments: JsonObject, context: CallContext) -> ToolOutcome:
-        """Checks the arguments against the server's own schema, then calls the server."""
+        """Check the arguments against the server's own schema, then call the server."""
         if self.renamed:
             arguments = restore_names(arguments, self.renamed)
         kept = drop_nulls(arguments, self.origin.schema)

@@ -27,7 +27,7 @@ class Annotations:
 
 @dataclass(slots=True, frozen=True)
 class ToolOutcome:
-    """What a call came to.
+    """The outcome of a call.
 
     ``text`` is what the model reads, on failure too. ``structured`` is the raw structured content, ``attachments``
     are parts that are not text. ``code`` is a JSON-RPC error code. ``meta`` carries facts from middleware to middleware
@@ -53,12 +53,12 @@ def failure(text: str, *, outcome: OutcomeClass = "raised", code: int | None = N
 
 
 Emit: TypeAlias = Callable[[Event], None]
-"""Hands an event to the run's stream at once, without waiting; order is kept by the agent's sequencer."""
+"""Hand an event to the run's stream without waiting; the agent's ``TurnSequence`` keeps the order."""
 
 
 @dataclass(slots=True, frozen=True)
 class CallContext:
-    """One tool call's surroundings.
+    """What a tool call knows of the run it belongs to.
 
     ``turn`` counts model calls from 1 and ``turns_left`` those still allowed after this one. ``started`` is called by
     a tool of kind ``mcp`` at the moment its request is sent, with the progress token. ``intent`` is why the model
@@ -103,7 +103,7 @@ class Tool(Protocol):
     def annotations(self) -> Annotations: ...
 
     async def call(self, arguments: JsonObject, context: CallContext) -> ToolOutcome:
-        """Runs the tool. May raise; the runner turns whatever it raises into an outcome."""
+        """Run the tool. May raise: the runner turns every exception into an outcome."""
         ...
 
 

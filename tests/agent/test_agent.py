@@ -1,4 +1,4 @@
-"""A single agent over a real MCP server (``config.md`` §7, §17; ``http-api.md`` §9–§10)."""
+"""A single agent over a real MCP server."""
 
 from __future__ import annotations
 

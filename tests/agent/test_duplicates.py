@@ -1,4 +1,4 @@
-"""The duplicate-call guard (``orchestration-workers.md`` §10)."""
+"""The duplicate-call guard."""
 
 from __future__ import annotations
 

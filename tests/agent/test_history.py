@@ -1,4 +1,4 @@
-"""Repair of what clients send back (``clients.md`` RQ-4, ``http-api.md`` B5)."""
+"""Repair of what clients send back."""
 
 from __future__ import annotations
 

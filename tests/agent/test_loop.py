@@ -1,4 +1,4 @@
-"""The turn loop (``mcp-tools.md`` §11, ``http-api.md`` §10)."""
+"""The turn loop."""
 
 from __future__ import annotations
 

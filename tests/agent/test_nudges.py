@@ -1,4 +1,4 @@
-"""Turn nudges (``mcp-tools.md`` §11.2)."""
+"""Turn nudges."""
 
 from __future__ import annotations
 

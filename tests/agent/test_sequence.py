@@ -1,4 +1,4 @@
-"""Order of tool events within one turn (``sse-events.md`` §8, O5–O9)."""
+"""Order of tool events within one turn."""
 
 from __future__ import annotations
 

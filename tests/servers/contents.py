@@ -1,4 +1,4 @@
-"""A tool for each kind of content (``mcp-tools.md`` §10.1), under ``show(kind)``."""
+"""A tool for each kind of content, under ``show(kind)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The general fixture of ``mcp-tools.md`` §15: echoes, progress, slowness, failure, and a record of cancellations."""
+"""A server for most tests: echoes, progress, slowness, failure, and a record of cancellations."""
 
 from __future__ import annotations
 

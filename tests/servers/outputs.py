@@ -1,4 +1,4 @@
-"""A server whose tools return large and odd outputs (``scratchpad.md`` §12)."""
+"""A server whose tools return large and odd outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two filesystem tools stay inside their root (``config.md`` §13, ``mcp-tools.md`` I-20)."""
+"""The two filesystem tools stay inside their root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only executor (``mcp-tools.md`` §8–§10)."""
+"""The only executor."""
 
 from __future__ import annotations
 
