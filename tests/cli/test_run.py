@@ -26,7 +26,7 @@ model = "demo"
 
 [mcp.servers.files]
 transport = "stdio"
-cmd = [{python}, {server}]
+cmd = {server}
 args = ["{folder}"]
 
 {rules}
@@ -94,8 +94,7 @@ def agent(agents: Path, name: str = "one", llm: str = "") -> Path:
         AGENT.format(
             name=name,
             llm=llm,
-            python=json.dumps(sys.executable),
-            server=json.dumps(str(server)),
+            server=json.dumps(server_command(server)),
             folder=agents.parent / "data",
             rules=RULES,
         )

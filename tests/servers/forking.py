@@ -29,11 +29,13 @@ ROOT = Path(__file__).parents[2]
 _FILES = 3
 
 
-def server_command(module: str, *arguments: str, fork: bool = True) -> list[str]:
-    """The command line of a server of ``tests/servers``: forked, or a Python of its own that imports everything."""
+def server_command(server: str | Path, *arguments: str, fork: bool = True) -> list[str]:
+    """The command line of a server, a module of ``tests/servers`` or a file: forked, or a Python of its own that
+    imports everything."""
+    name = str(server) if isinstance(server, Path) else f"tests.servers.{server}"
     if fork and hasattr(os, "fork"):
-        return [sys.executable, "-I", "-S", str(LAUNCHER), _forking_process(), f"tests.servers.{module}", *arguments]
-    return [sys.executable, "-m", f"tests.servers.{module}", *arguments]
+        return [sys.executable, "-I", "-S", str(LAUNCHER), _forking_process(), name, *arguments]
+    return [sys.executable, *(() if isinstance(server, Path) else ("-m",)), name, *arguments]
 
 
 @cache
@@ -151,7 +153,10 @@ class ForkingProcess:
         sys.argv = command
         code = 0
         try:
-            runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+            if command[0].endswith(".py"):
+                runpy.run_path(command[0], run_name="__main__")
+            else:
+                runpy.run_module(command[0], run_name="__main__", alter_sys=True)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except KeyboardInterrupt:
