@@ -18,7 +18,8 @@ from aura_py.llm.scripted import ScriptedModel
 from aura_py.mcp import McpPool
 from aura_py.messages import user
 from aura_py.orchestration import Orchestrator
-from aura_py.orchestration.scheduler import Bounds, Node, Scheduler
+from aura_py.orchestration.plan import Task
+from aura_py.orchestration.scheduler import Bounds, Scheduler
 from aura_py.run.engine import Engine, Run
 from aura_py.run.identity import new_context
 from benchmarks.report import Row
@@ -39,7 +40,7 @@ def measure() -> list[Row]:
 
 # --- makespan ------------------------------------------------------------------------------------------------------
 
-Graph = tuple[str, list[Node], dict[int, float], int]
+Graph = tuple[str, list[Task], dict[int, float], int]
 
 
 def _graphs() -> list[Graph]:
@@ -61,18 +62,18 @@ def _graphs() -> list[Graph]:
     ]
 
 
-def _nodes(dependencies: Sequence[tuple[int, ...]]) -> list[Node]:
+def _nodes(dependencies: Sequence[tuple[int, ...]]) -> list[Task]:
     waves: list[int] = []
     for each in dependencies:
         waves.append(1 + max((waves[d] for d in each), default=0))
-    return [Node(n, each, "", waves[n]) for n, each in enumerate(dependencies)]
+    return [Task(n, f"task {n}", each, wave=waves[n]) for n, each in enumerate(dependencies)]
 
 
 def _evenly(count: int) -> dict[int, float]:
     return dict.fromkeys(range(count), 1.0)
 
 
-def _makespan(name: str, nodes: list[Node], lengths: dict[int, float], limit: int) -> Row:
+def _makespan(name: str, nodes: list[Task], lengths: dict[int, float], limit: int) -> Row:
     least = _least(nodes, lengths, limit)
     scaled = {task: length * SECONDS / least for task, length in lengths.items()}
     eager = asyncio.run(_played(nodes, scaled, limit, "eager"))
@@ -88,7 +89,7 @@ def _makespan(name: str, nodes: list[Node], lengths: dict[int, float], limit: in
     )
 
 
-def _least(nodes: list[Node], lengths: dict[int, float], limit: int) -> float:
+def _least(nodes: list[Task], lengths: dict[int, float], limit: int) -> float:
     """What no schedule can beat: the critical path, and with a limit what list scheduling of these tasks takes."""
     ends: dict[int, float] = {}
     for node in nodes:
@@ -112,7 +113,7 @@ def _least(nodes: list[Node], lengths: dict[int, float], limit: int) -> float:
 
 
 async def _played(
-    nodes: list[Node], lengths: dict[int, float], limit: int, schedule: Literal["eager", "waves"]
+    nodes: list[Task], lengths: dict[int, float], limit: int, schedule: Literal["eager", "waves"]
 ) -> float:
     async def work(task: int) -> bool:
         await asyncio.sleep(lengths[task])

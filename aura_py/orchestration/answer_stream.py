@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aura_py.llm.contract import ToolCallFragment
-from aura_py.orchestration.decisions import Direct
-from aura_py.orchestration.routing import RESPOND
+from aura_py.orchestration.routing import RESPOND, DirectDecision
 
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SPACE = " \t\r\n"
@@ -188,7 +187,7 @@ class AnswerStream:
         tell: Passes a piece of text on.
     """
 
-    def __init__(self, begin: Callable[[Direct], None], tell: Callable[[str], None], *, allowed: bool) -> None:
+    def __init__(self, begin: Callable[[DirectDecision], None], tell: Callable[[str], None], *, allowed: bool) -> None:
         self.sent: PartialAnswer | None = None
         self._begin, self._tell = begin, tell
         self._allowed = allowed
@@ -228,7 +227,7 @@ class AnswerStream:
                 return
             piece, rationale = self._held, self._reader.values.get("routing_rationale", "")
             self.sent = PartialAnswer(rationale=rationale)
-            self._begin(Direct(piece, rationale, streamed="response" not in self._reader.complete))
+            self._begin(DirectDecision(piece, rationale, streamed="response" not in self._reader.complete))
         if piece:
             self.sent.pieces.append(piece)
             self._tell(piece)

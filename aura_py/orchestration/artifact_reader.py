@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import orjson
+from anyio import to_thread
 
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.naming import LATEST
@@ -13,7 +15,7 @@ from aura_py.tokens import TokenCounter
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 
 READ_ARTIFACT = "read_artifact"
-DEFAULT_CAP = 20_000
+DEFAULT_TOKEN_LIMIT = 20_000
 """Tokens of one answer without a known context window; with one, a quarter of it."""
 
 READ_SCHEMA: JsonObject = {
@@ -38,8 +40,8 @@ class ArtifactReader:
     """The tool of one agent.
 
     Args:
-        cap: Tokens of one answer.
-        pager: Replaces the cap for artifacts of this run where a scratchpad is active.
+        limit: Tokens of one answer.
+        pager: Replaces the limit for artifacts of this run where a scratchpad is active.
     """
 
     def __init__(
@@ -47,10 +49,10 @@ class ArtifactReader:
         run: RunDirectory,
         *,
         counter: TokenCounter,
-        cap: int,
+        limit: int,
         pager: Pager | None = None,
     ) -> None:
-        self._run, self._counter, self._cap = run, counter, cap
+        self._run, self._counter, self._limit = run, counter, limit
         self._pager = pager
 
     def tool(self) -> BuiltinTool:
@@ -75,24 +77,24 @@ class ArtifactReader:
             return failure(f"IO error: {error}", outcome="tool_error")
         if stored is None:
             return _answer(found=False, filename=filename, content="")
+        text, complete = stored.text, len(stored.text.encode("utf-8", "replace")) >= stored.size
         if offset is not None or limit is not None:
             start = offset or 0
-            content = self._capped(stored.text[start : None if limit is None else start + limit], complete=True)
+            text, complete = text[start : None if limit is None else start + limit], True
         elif self._pager is not None and (run_id is None or self._own(run_id)):
-            content = await self._pager(filename, stored)
-        else:
-            content = self._capped(stored.text, complete=len(stored.text.encode("utf-8", "replace")) >= stored.size)
+            return _answer(found=True, filename=filename, content=await self._pager(filename, stored))
+        content = await to_thread.run_sync(partial(self._shortened, text, complete=complete))  # it counts tokens
         return _answer(found=True, filename=filename, content=content)
 
     def _own(self, run_id: str) -> bool:
         path = self._run.path
         return run_id == LATEST or (path is not None and run_id == path.name)
 
-    def _capped(self, text: str, *, complete: bool) -> str:
-        if complete and not self._counter.exceeds(text, self._cap):
+    def _shortened(self, text: str, *, complete: bool) -> str:
+        if complete and not self._counter.exceeds(text, self._limit):
             return text
-        shown = max(200, min(len(text), self._cap * 4))
-        while shown > 200 and self._counter.exceeds(text[:shown], self._cap):
+        shown = max(200, min(len(text), self._limit * 4))
+        while shown > 200 and self._counter.exceeds(text[:shown], self._limit):
             shown = shown * 3 // 4
         first, last = shown * 3 // 4, shown // 4
         omitted = len(text) - first - last
@@ -103,7 +105,7 @@ class ArtifactReader:
 
 
 def token_limit(context_window: int | None) -> int:
-    return context_window // 4 if context_window else DEFAULT_CAP
+    return context_window // 4 if context_window else DEFAULT_TOKEN_LIMIT
 
 
 def _natural(value: Json) -> int | None:

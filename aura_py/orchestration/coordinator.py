@@ -1,4 +1,4 @@
-"""The coordinator: one conversation per run, planning calls that end in a decision (``orchestration.md`` §4, §8)."""
+"""The coordinator: one conversation per run, planning calls that end in a decision."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ from anyio import to_thread
 from aura_py.agent.loop import Conversation, LoopSpec
 from aura_py.errors import AuraError
 from aura_py.events import Event, ModelCallCompleted, ReasoningDelta, TextDelta
-from aura_py.llm.contract import CallInfo, ChatModel, ToolChoice
+from aura_py.llm.contract import CallInfo, ChatModel
 from aura_py.messages import Message, Part, TextPart, ToolCall, assistant
 from aura_py.orchestration.answer_stream import AnswerStream
-from aura_py.orchestration.deadline import DeadlineExceeded, run_with_timeout
-from aura_py.orchestration.decisions import Decision, DecisionSlot, Direct, PlanDecision, decision_json
 from aura_py.orchestration.event_mapper import COORDINATOR_SHOWN, EventMapper
 from aura_py.orchestration.failures import (
     TRANSIENT,
-    AttemptTimeout,
     DepthExhausted,
     failure_category,
     pause_before_retry,
 )
-from aura_py.orchestration.routing import PLAN, RESPOND, Routes, route_in_text, routing_tools
+from aura_py.orchestration.routing import (
+    PLAN,
+    RESPOND,
+    Decision,
+    DecisionSlot,
+    DirectDecision,
+    PlanDecision,
+    Routes,
+    decision_json,
+    route_in_text,
+    routing_tools,
+)
 from aura_py.orchestration.run import OrchestrationRun
-from aura_py.orchestration.steps import InvalidPlanError, read_plan
+from aura_py.orchestration.steps import InvalidDecisionError, read_plan
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Tool, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner, parse_arguments
@@ -36,10 +44,12 @@ from aura_py.tools.toolset import Toolset
 
 logger = logging.getLogger(__name__)
 
-DEPTH = 6
-CROWDED = 0.8
+TURN_DEPTH = 6
+_CROWDED = 0.8
+"""The share of the context window from which on old reports are shortened."""
 _UNKNOWN_HINT = "Workers and their tools are used through `create_plan`."
 _ONLY_TEXT = "You wrote text instead of calling a routing tool."
+_PHASES = {"plan": "planning", "continue": "continuation"}
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,13 +64,12 @@ class PlanningCall:
     prompt: str
     routes: Routes
     iteration: int
-    query: str
-    begin: Callable[[Direct], None] | None = None
+    begin: Callable[[DirectDecision], None] | None = None
     attachments: tuple[Part, ...] = ()
     brief: str = ""
     final: bool = False
     text_counts: bool = True
-    """On the last attempt a text without a call counts as the answer (§9.3)."""
+    """On the last attempt a text without a call counts as the answer."""
 
 
 class NoDecisionError(Exception):
@@ -86,6 +95,21 @@ class _Entry:
     brief: str = ""
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt at a planning call and what came of it. ``stem`` is the beginning of its files' names."""
+
+    call: PlanningCall
+    prompt: str
+    stem: str
+    forced: bool
+    slot: DecisionSlot = field(default_factory=DecisionSlot)
+    text: str = ""
+    route_in_text: bool = False
+    """A decision was written as text, which is no answer for the user even if it cannot be carried out."""
+    sent_text: str | None = None
+
+
 class Coordinator:
     """Decides, again and again, within one growing conversation.
 
@@ -96,17 +120,23 @@ class Coordinator:
     """
 
     def __init__(
-        self, run: OrchestrationRun, model: ChatModel, *, system: str, history: Sequence[Message], tools: Sequence[Tool]
+        self,
+        run: OrchestrationRun,
+        model: ChatModel,
+        *,
+        system: str,
+        history: Sequence[Message],
+        tools: Sequence[Tool],
     ) -> None:
         self._run, self._model = run, model
         self._system, self._tools = system, tuple(tools)
         self._history = tuple(history)
-        self._said: list[_Entry] = []
+        self._entries: list[_Entry] = []
+        self._attempts = 0
         self._model_calls = 0
-        self.planning_file = 0
 
     async def decide(self, call: PlanningCall) -> Decision:
-        """Runs up to ``max_plan_parse_retries`` attempts.
+        """Makes up to ``max_plan_parse_retries`` attempts.
 
         Raises:
             NoDecisionError: None of them decided.
@@ -118,9 +148,11 @@ class Coordinator:
         failure: AuraError | None = None
         for number in range(1, attempts + 1):
             prompt = call.prompt if reasons is None else self._correction(call, reasons)
-            attempt = _PlanningAttempt(self, call, prompt, forced=number > 1)
+            self._attempts += 1
+            stem = f"iteration-{call.iteration}/planning-{self._attempts}"
+            attempt = _Attempt(call, prompt, stem, forced=number > 1)
             try:
-                await attempt.run(number, attempts)
+                await self._execute(attempt, f"Attempt {number}/{attempts}")
             except AuraError as error:
                 if attempt.sent_text is not None:
                     raise PartialAnswerError(error, attempt.sent_text) from error
@@ -133,53 +165,13 @@ class Coordinator:
             decision = attempt.slot.decision
             plain = attempt.text.strip() and not attempt.route_in_text
             if decision is None and number == attempts and call.text_counts and plain:
-                decision = Direct(attempt.text, "text answer")
-            self._remember(call, prompt, attempt, decision, first=reasons is None)
-            await self._store(call, prompt, attempt, decision)
+                decision = DirectDecision(attempt.text, "text answer")
+            await self._remember(attempt, decision, first=reasons is None)
             if decision is not None:
                 return decision
             failure = None
             reasons = attempt.slot.faults or [_ONLY_TEXT]
         raise NoDecisionError(failure, answered=reasons is not None)
-
-    # --- conversation ----------------------------------------------------------------------------------------------
-
-    async def messages(self, prompt: str, attachments: tuple[Part, ...]) -> tuple[Message, ...]:
-        asked = Message("user", (TextPart(prompt), *attachments))
-        if self._model.context_window:
-            await to_thread.run_sync(self._make_room, prompt)  # it counts tokens
-        return (*self._history, *(entry.message for entry in self._said), asked)
-
-    def next_call(self) -> int:
-        return self._model_calls + 1
-
-    def count_call(self) -> None:
-        self._model_calls += 1
-
-    def _remember(
-        self, call: PlanningCall, prompt: str, attempt: _PlanningAttempt, decision: Decision | None, *, first: bool
-    ) -> None:
-        said = attempt.text or (decision_json(decision) if decision is not None else "")
-        self._said.append(
-            _Entry(
-                Message("user", (TextPart(prompt), *(call.attachments if first else ()))), call.brief if first else ""
-            )
-        )
-        self._said.append(_Entry(assistant(said or "(no decision)")))
-
-    def _make_room(self, prompt: str) -> None:
-        """Over 80 % of the window the oldest reports shrink to their outcome (L18)."""
-        window = self._model.context_window
-        if not window:
-            return
-        counter = counter_for(self._model.provider, self._model.model)
-        limit = int(window * CROWDED)
-        fixed = self._system + prompt + "".join(message.text for message in self._history)
-        for entry in self._said:
-            if not counter.exceeds(fixed + "".join(e.message.text for e in self._said), limit):
-                return
-            if entry.brief and entry.message.text != entry.brief:
-                entry.message = Message("user", (TextPart(entry.brief),))
 
     def _correction(self, call: PlanningCall, reasons: Sequence[str]) -> str:
         return self._run.prompts.render(
@@ -195,97 +187,72 @@ class Coordinator:
         await context.clock.sleep(pause)
         return True
 
-    async def _store(
-        self, call: PlanningCall, prompt: str, attempt: _PlanningAttempt, decision: Decision | None
-    ) -> None:
-        if not self._run.files.enabled:
-            return
-        response = decision_json(decision) if decision is not None else attempt.text
-        await self._run.files.write_all(
-            {
-                f"{attempt.stem}.prompt.txt": prompt,
-                f"{attempt.stem}.response.txt": response,
-            }
-        )
+    # --- one attempt -----------------------------------------------------------------------------------------------
 
-
-@dataclass(slots=True)
-class _PlanningAttempt:
-    owner: Coordinator
-    call: PlanningCall
-    prompt: str
-    forced: bool
-    slot: DecisionSlot = field(default_factory=DecisionSlot)
-    text: str = ""
-    route_in_text: bool = False
-    """A decision was written as text, which is no answer for the user even if it cannot be carried out."""
-    sent_text: str | None = None
-    stem: str = ""
-
-    async def run(self, number: int, attempts: int) -> None:
-        owner, call, run = self.owner, self.call, self.owner._run
-        owner.planning_file += 1
-        self.stem = f"iteration-{call.iteration}/planning-{owner.planning_file}"
+    async def _execute(self, attempt: _Attempt, number: str) -> None:
+        call, run, slot = attempt.call, self._run, attempt.slot
         stream = AnswerStream(
             call.begin or (lambda _answer: None),
             lambda text: run.context.emit(TextDelta(text)),
             allowed=call.begin is not None and (call.routes.direct or call.routes.after_iteration),
         )
-        event_mapper = EventMapper(run.context.emit, "main", iteration=call.iteration, shown=COORDINATOR_SHOWN)
+        events = EventMapper(run.context.emit, "main", iteration=call.iteration, shown=COORDINATOR_SHOWN)
         workers = run.team.names
-        routing = routing_tools(call.routes, self.slot, query=call.query, workers=workers)
-        runner = _RoutingRunner(Toolset((*routing, *owner._tools)), self.slot, stream, call, workers)
-        conversation = await self._conversation(runner, stream, event_mapper)
+        routing = routing_tools(call.routes, slot, query=run.query, workers=workers)
+        runner = _RoutingRunner(Toolset((*routing, *self._tools)), slot, stream, call.routes, run.query, workers)
+        await self._shorten_history(attempt.prompt)
+        history = (*self._history, *(entry.message for entry in self._entries))
+        messages = (*history, Message("user", (TextPart(attempt.prompt), *call.attachments)))
+        conversation = self._conversation(attempt, messages, runner, stream, events)
         await run.journal.entry(
-            f"Planning (Iteration {call.iteration}, Attempt {number}/{attempts})",
+            f"Planning (Iteration {call.iteration}, {number})",
             run.context.clock.now(),
-            system=owner._system,
-            history=conversation_history(owner),
-            prompt=self.prompt,
-            tools=[*(tool.name for tool in owner._tools), *call.routes.names],
-            response_file=f"{self.stem}.response.txt",
+            system=self._system,
+            history=history,
+            prompt=attempt.prompt,
+            tools=[*(tool.name for tool in self._tools), *call.routes.names],
+            response_file=f"{attempt.stem}.response.txt",
         )
-        seconds = run.config.orchestration.timeouts.per_call_timeout_secs
-        allowed = run.bounded(seconds)
         try:
-            await run_with_timeout(run.context.clock, allowed, lambda: _consume(conversation, event_mapper))
-        except DeadlineExceeded:
-            limit = f"timed out after {seconds}s" if allowed == seconds else "was stopped: the request's time is up"
-            raise AttemptTimeout(f"{_PHASES[call.phase]} {limit}.") from None
+            await run.run_limited(_PHASES[call.phase], run.call_limit(), lambda: consume(conversation, events))
         finally:
-            self.sent_text = stream.sent.text if stream.sent is not None else None
-            event_mapper.close()
-        self.text = conversation.result.answer
-        ended = conversation.result
-        written = route_in_text(self.text) if self.slot.decision is None else None
+            attempt.sent_text = stream.sent.text if stream.sent is not None else None
+            events.close()
+        result = conversation.result
+        attempt.text = result.answer
+        written = route_in_text(attempt.text) if not slot.is_set else None
         if written is not None:
-            self.route_in_text = True
+            attempt.route_in_text = True
             await runner.run(written, CallContext(run.context, written.id, emit=lambda _event: None))
-        if self.slot.decision is None and (ended.turn_limit or (ended.turns >= DEPTH + 2 and not self.text.strip())):
+        if not slot.is_set and (result.turn_limit or (result.turns >= TURN_DEPTH + 2 and not attempt.text.strip())):
             raise DepthExhausted("the coordinator reached its turn limit without a routing decision.")
-        decision = self.slot.decision
-        if isinstance(decision, Direct) and stream.sent is not None:
-            self.slot.decision = replace(decision, response=stream.finish(decision.response), streamed=True)
+        if isinstance(slot.decision, DirectDecision) and stream.sent is not None:
+            response = stream.finish(slot.decision.response)
+            slot.decision = replace(slot.decision, response=response, streamed=True)
 
-    async def _conversation(self, runner: ToolRunner, stream: AnswerStream, event_mapper: EventMapper) -> Conversation:
-        owner, call, run = self.owner, self.call, self.owner._run
+    def _conversation(
+        self,
+        attempt: _Attempt,
+        messages: Sequence[Message],
+        runner: ToolRunner,
+        stream: AnswerStream,
+        events: EventMapper,
+    ) -> Conversation:
+        call, run = attempt.call, self._run
 
         def emit(event: Event) -> None:
             if isinstance(event, ModelCallCompleted):
-                owner.count_call()
-            event_mapper(event)
-
-        def choose(_turn: int) -> ToolChoice:
-            return "required" if self.forced else "auto"
+                self._model_calls += 1
+            events(event)
 
         spec = LoopSpec(
-            model=owner._model,
-            system=owner._system,
+            model=self._model,
+            system=self._system,
             runner=runner,
-            turn_depth=DEPTH,
-            info=CallInfo("coordinator", run.config.agent.name, phase=call.phase, call=owner.next_call()),
-            tool_choice=choose,
-            done=lambda: self.slot.taken,
+            turn_depth=TURN_DEPTH,
+            info=CallInfo("coordinator", run.config.agent.name, phase=call.phase, call=self._model_calls + 1),
+            tool_choice=lambda _turn: "required" if attempt.forced else "auto",
+            done=lambda: attempt.slot.is_set,
             last_turn_tools=call.routes.names,
             last_turn_note="This is your last turn. Call one of the routing tools now.",
             on_fragments=stream.fragments,
@@ -294,34 +261,66 @@ class _PlanningAttempt:
             agent_id="coordinator",
             iteration=call.iteration,
         )
-        messages = await owner.messages(self.prompt, call.attachments)
         return Conversation(spec, messages, replace(run.context, emit=emit))
+
+    # --- the conversation ------------------------------------------------------------------------------------------
+
+    async def _remember(self, attempt: _Attempt, decision: Decision | None, *, first: bool) -> None:
+        call = attempt.call
+        decided = decision_json(decision) if decision is not None else ""
+        asked = Message("user", (TextPart(attempt.prompt), *(call.attachments if first else ())))
+        self._entries.append(_Entry(asked, call.brief if first else ""))
+        self._entries.append(_Entry(assistant(attempt.text or decided or "(no decision)")))
+        await self._run.files.write_all(
+            {f"{attempt.stem}.prompt.txt": attempt.prompt, f"{attempt.stem}.response.txt": decided or attempt.text}
+        )
+
+    async def _shorten_history(self, prompt: str) -> None:
+        """Over 80 % of the context window the oldest reports shrink to their outcome."""
+        window = self._model.context_window
+        if not window:
+            return
+        counter = counter_for(self._model.provider, self._model.model)
+        limit = int(window * _CROWDED)
+        fixed = self._system + prompt + "".join(message.text for message in self._history)
+
+        def shorten() -> None:
+            for entry in self._entries:
+                if not counter.exceeds(fixed + "".join(e.message.text for e in self._entries), limit):
+                    return
+                if entry.brief and entry.message.text != entry.brief:
+                    entry.message = Message("user", (TextPart(entry.brief),))
+
+        await to_thread.run_sync(shorten)  # counting the tokens of a long conversation takes a while
 
 
 class _RoutingRunner(ToolRunner):
-    """Decides what a plain runner cannot: answers that are already told, and plans asked for when none is offered."""
+    """Decides what a plain runner cannot: answers already sent in part, and plans asked for when none is offered."""
 
     def __init__(
         self,
         toolset: Toolset,
         slot: DecisionSlot,
         stream: AnswerStream,
-        call: PlanningCall,
+        routes: Routes,
+        query: str,
         workers: tuple[str, ...],
     ) -> None:
         super().__init__(toolset, unknown_tool_hint=_UNKNOWN_HINT)
-        self._slot, self._stream, self._call, self._workers = slot, stream, call, workers
+        self._slot, self._stream, self._routes = slot, stream, routes
+        self._query, self._workers = query, workers
 
     async def run(self, call: ToolCall, context: CallContext) -> ToolOutcome:
-        if call.name == PLAN and not self._call.routes.plan and not self._slot.taken:
-            refused = self._late_plan(call)
-            if refused is not None:
-                return refused
+        if call.name == PLAN and not self._routes.plan and not self._slot.is_set:
+            recorded = self._late_plan(call)
+            if recorded is not None:
+                return recorded
         outcome = await super().run(call, context)
-        told = self._stream.sent
-        if call.name == RESPOND and not outcome.ok and told is not None and not self._slot.taken:
+        sent = self._stream.sent
+        if call.name == RESPOND and not outcome.ok and sent is not None and not self._slot.is_set:
             # an answer that is whole and lacks only its reason was not cut
-            self._slot.offer(Direct(told.text, told.rationale, cut=isinstance(parse_arguments(call.arguments), str)))
+            cut = isinstance(parse_arguments(call.arguments), str)
+            self._slot.record(DirectDecision(sent.text, sent.rationale, cut=cut))
         return outcome
 
     def _late_plan(self, call: ToolCall) -> ToolOutcome | None:
@@ -329,23 +328,17 @@ class _RoutingRunner(ToolRunner):
         if isinstance(arguments, str):
             return None
         try:
-            plan = read_plan(arguments, query=self._call.query, workers=self._workers)
-        except InvalidPlanError:
+            plan = read_plan(arguments, query=self._query, workers=self._workers)
+        except InvalidDecisionError:
             return None
-        self._slot.offer(PlanDecision(plan))
+        self._slot.record(PlanDecision(plan))
         return success("The plan is recorded, but cannot be carried out any more.")
 
 
-_PHASES = {"plan": "planning", "continue": "continuation"}
-
-
-async def _consume(conversation: Conversation, event_mapper: EventMapper) -> None:
-    async with aclosing(conversation.run()) as events:
-        async for batch in events:
+async def consume(conversation: Conversation, events: EventMapper) -> None:
+    """Runs ``conversation`` to its end; of what it streams only the reasoning is passed on."""
+    async with aclosing(conversation.run()) as batches:
+        async for batch in batches:
             for event in batch:
                 if isinstance(event, ReasoningDelta):
-                    event_mapper(event)
-
-
-def conversation_history(owner: Coordinator) -> tuple[Message, ...]:
-    return (*owner._history, *(entry.message for entry in owner._said))
+                    events(event)

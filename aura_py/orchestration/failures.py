@@ -1,4 +1,4 @@
-"""Why a task or a planning call failed (``orchestration.md`` §14)."""
+"""Why a task or a planning call failed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TRANSIENT: frozenset[FailureCategory] = frozenset({"agent_timeout", "provider_ov
 """A planning call is worth repeating after these."""
 
 PROVIDER: frozenset[FailureCategory] = frozenset({"provider_overloaded", "provider_auth_error", "provider_not_found"})
-"""Nothing a new plan could mend; counts for the short-circuit of §15.2."""
+"""Nothing a new plan could mend."""
 
 
 MAX_PAUSE = 60.0
@@ -51,10 +51,6 @@ class DepthExhausted(RunError):
     """The turns ran out before a decision or a result."""
 
     failure = "turn_limit"
-
-
-class LoopDetected(RunError):
-    """The duplicate-call guard ended the attempt."""
 
 
 class WorkerUnavailable(RunError):
@@ -101,8 +97,6 @@ def failure_category(error: BaseException) -> FailureCategory:
         return "context_overflow"
     if isinstance(error, DepthExhausted):
         return "depth_exhausted"
-    if isinstance(error, LoopDetected):
-        return "loop_detected"
     if isinstance(error, ProviderOverloaded | ProviderUnreachable):
         return "provider_overloaded"
     if isinstance(error, ProviderAuthError):
@@ -118,7 +112,7 @@ def failure_category(error: BaseException) -> FailureCategory:
 
 
 def category_of_text(text: str) -> FailureCategory:
-    """The first row of the table in §14.1 that recognises ``text``."""
+    """The first row that recognises ``text``."""
     lowered = text.lower()
     return next((category for category, pattern in _TEXTS if pattern.search(lowered)), "agent_error")
 
@@ -139,5 +133,5 @@ def is_stall(error: BaseException) -> bool:
 
 
 def error_summary(error: BaseException) -> str:
-    """What a person may read about ``error``: never a provider's raw words (``orchestration.md`` L27)."""
+    """What a person may read about ``error``: never a provider's raw words."""
     return error.message if isinstance(error, AuraError) else f"internal error ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""The plan: tasks, their dependencies and states, and their JSON form (``orchestration.md`` §10)."""
+"""The plan: tasks, their dependencies and states, and their JSON form."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class Task:
     rationale: str = ""
     wave: int = 1
     attempts: int = 0
+    model_calls: int = 0
     duration_ms: int = 0
     note: str = ""
     notes: tuple[str, ...] = ()
@@ -129,6 +130,10 @@ class Plan:
     def __len__(self) -> int:
         return len(self.tasks)
 
+    @property
+    def routing_mode(self) -> Literal["routed", "orchestrated"]:
+        return "routed" if len(self.tasks) == 1 else "orchestrated"
+
     def having(self, status: TaskStatus) -> tuple[Task, ...]:
         return tuple(task for task in self.tasks if task.status == status)
 
@@ -175,7 +180,7 @@ def step_json(step: Step) -> dict[str, Json]:
 
 
 def flatten(steps: Iterable[Step]) -> tuple[Task, ...]:
-    """Tasks with ids 0, 1, 2 … in written order; a step depends on all exits of the step before it (§10.2)."""
+    """Tasks with ids 0, 1, 2 … in written order; a step depends on all exits of the step before it."""
     tasks: list[Task] = []
 
     def add(step: Step, frontier: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What the coordinator is told after an iteration, and the raw results (``orchestration.md`` §16)."""
+"""What the coordinator is told after an iteration, and the raw results."""
 
 from __future__ import annotations
 
@@ -6,41 +6,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aura_py.orchestration.failures import FailureCategory
+from aura_py.config.models import Artifacts
 from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.prompts import fence
+from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.text import cut, indent
-from aura_py.orchestration.traces import CallRecord, TaskTrace, Traces
+from aura_py.orchestration.tool_records import CallRecord, TaskTrace
 
 _REASON_LENGTH = 100
 
 
 @dataclass(slots=True, frozen=True)
-class FailureRecord:
-    """One failed task of any iteration; the list grows over the run (§14.2)."""
-
-    description: str
-    error: str
-    iteration: int
-    worker: str | None
-    category: FailureCategory
-
-
-@dataclass(slots=True, frozen=True)
 class Report:
-    """Everything a continuation prompt is made of."""
+    """What a continuation prompt says about the iteration that has just been carried out."""
 
-    iteration: int
-    max_cycles: int
+    run: OrchestrationRun
     plan: Plan
-    traces: Traces
-    failures: Sequence[FailureRecord]
-    summary_length: int
-    show_reasoning: bool = False
-
-    @property
-    def final(self) -> bool:
-        return self.iteration + 1 >= self.max_cycles
+    iteration: int
 
     def text(self) -> str:
         parts = [
@@ -74,17 +56,22 @@ class Report:
             if task.status == "complete":
                 state = f"complete ({len(task.result or '')} characters)"
             elif task.status == "failed":
-                state = f"failed: {cut(task.error or 'unknown', self.summary_length)}"
+                state = f"failed: {cut(task.error or 'unknown', self._artifacts.result_summary_length)}"
             else:
                 state = "blocked" if task.id in blocked else task.status
             lines.append(f"- task {task.id} ({task.description}): {state}")
         return "\n".join(lines)
 
+    @property
+    def _artifacts(self) -> Artifacts:
+        return self.run.config.orchestration.artifacts
+
     def _head(self) -> str:
-        final = " (final attempt)" if self.final else ""
+        cycles = self.run.config.orchestration.max_planning_cycles
+        final = " (final attempt)" if self.iteration + 1 >= cycles else ""
         done = len(self.plan.having("complete"))
         return (
-            f"# Iteration {self.iteration} of {max(1, self.max_cycles)}{final}\n\n"
+            f"# Iteration {self.iteration} of {max(1, cycles)}{final}\n\n"
             f"Goal: {self.plan.goal}\n\nOutcome: {done} of {len(self.plan)} tasks succeeded."
         )
 
@@ -95,13 +82,13 @@ class Report:
         return "## Completed\n\n" + "\n\n".join(self._completed_task(task) for task in tasks)
 
     def _completed_task(self, task: Task) -> str:
-        trace = self.traces.of(self.iteration, task.id)
+        trace = self.run.traces.task(self.iteration, task.id)
         confidence = f" [{task.structured.confidence} confidence]" if task.structured is not None else ""
         lines = [f"Task {task.id}: {task.description}{confidence}"]
         lines += [f"Note: {note}" for note in task.notes]
         lines.append(indent(fence(_body(task), "result")))
         lines += _stored_outputs(trace)
-        if self.show_reasoning and trace.calls:
+        if self._artifacts.show_tool_reasoning_in_continuation and trace.calls:
             lines.append(_chain(trace))
         return "\n".join(lines)
 
@@ -118,8 +105,8 @@ class Report:
     def _failed(self) -> str:
         blocks = []
         for task in self.plan.having("failed"):
-            error = fence(cut(task.error or "unknown", self.summary_length, task.note), "error")
-            trace = self.traces.of(self.iteration, task.id)
+            error = fence(cut(task.error or "unknown", self._artifacts.result_summary_length, task.note), "error")
+            trace = self.run.traces.task(self.iteration, task.id)
             lines = [f"Task {task.id}: {task.description}: failed [{task.category}]", indent(error)]
             if task.found:
                 lines.append(f"Written before it failed:\n{indent(fence(task.found, 'result'))}")
@@ -139,17 +126,17 @@ class Report:
         )
 
     def _history(self) -> str:
-        if not self.failures:
+        if not self.run.failures:
             return ""
         lines = [
             f"- iteration {f.iteration}, {f.worker or 'unassigned'}, {f.category}: {f.description}: "
-            f"{cut(f.error, self.summary_length)}"
-            for f in self.failures
+            f"{cut(f.error, self._artifacts.result_summary_length)}"
+            for f in self.run.failures
         ]
         return "## Failures of this run\n\n" + fence("\n".join(lines), "failures")
 
     def _patterns(self) -> str:
-        counts = Counter((f.description, f.category) for f in self.failures)
+        counts = Counter((f.description, f.category) for f in self.run.failures)
         lines = [
             f"- “{description}” failed {count} times with {category}: try something fundamentally different."
             for (description, category), count in counts.items()
@@ -197,7 +184,7 @@ def _ids(ids: Sequence[int]) -> str:
 
 
 def raw_results(note: str, plans: Sequence[Plan]) -> str:
-    """All iterations' results as the workers delivered them, with an honest note (§16.4, L19)."""
+    """All iterations' results as the workers delivered them, with an honest note."""
     parts = [note, "These are the results of the tasks as they were delivered:"]
     for number, plan in enumerate(plans, start=1):
         last = number == len(plans)

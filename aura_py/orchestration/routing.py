@@ -1,24 +1,102 @@
-"""The three routing tools: answer, plan, ask (``orchestration.md`` §5)."""
+"""Routing: what a coordinator may decide (answer, plan, ask) and the tools that record its decision."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import orjson
 
 from aura_py.ids import tool_call_id
 from aura_py.messages import Json, JsonObject, ToolCall
-from aura_py.orchestration.calls_as_text import object_in_text
-from aura_py.orchestration.decisions import Clarification, Decision, DecisionSlot, Direct, PlanDecision
-from aura_py.orchestration.plan import is_array
-from aura_py.orchestration.steps import InvalidPlanError, read_plan
+from aura_py.orchestration.plan import Plan, is_array, step_json
+from aura_py.orchestration.steps import InvalidDecisionError, read_plan
+from aura_py.orchestration.text import object_in_text
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 
 RESPOND = "respond_directly"
 PLAN = "create_plan"
 CLARIFY = "request_clarification"
 ROUTING_TOOLS = (RESPOND, PLAN, CLARIFY)
+
+
+@dataclass(slots=True, frozen=True)
+class DirectDecision:
+    """``streamed`` says that the text is already on its way to the client."""
+
+    response: str
+    rationale: str = ""
+    summary: str | None = None
+    streamed: bool = False
+    cut: bool = False
+    """The model stopped in the middle of it."""
+
+
+@dataclass(slots=True, frozen=True)
+class ClarificationDecision:
+    question: str
+    rationale: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class PlanDecision:
+    plan: Plan
+
+
+Decision: TypeAlias = DirectDecision | ClarificationDecision | PlanDecision
+
+
+@dataclass(slots=True)
+class DecisionSlot:
+    """Holds the first decision of one planning attempt; later ones change nothing."""
+
+    decision: Decision | None = None
+    faults: list[str] = field(default_factory=list)
+    """Why routing calls were refused, for the correction message of the next attempt."""
+
+    @property
+    def is_set(self) -> bool:
+        return self.decision is not None
+
+    def record(self, decision: Decision) -> bool:
+        if self.decision is not None:
+            return False
+        self.decision = decision
+        return True
+
+
+def decision_json(decision: Decision) -> str:
+    """The decision as the coordinator's own words in its conversation and on disk."""
+    return orjson.dumps(_fields(decision)).decode()
+
+
+def _fields(decision: Decision) -> dict[str, Json]:
+    if isinstance(decision, DirectDecision):
+        value: dict[str, Json] = {
+            "response_type": "direct",
+            "response": decision.response,
+            "routing_rationale": decision.rationale,
+        }
+        if decision.summary is not None:
+            value["response_summary"] = decision.summary
+        return value
+    if isinstance(decision, ClarificationDecision):
+        return {
+            "response_type": "clarification",
+            "question": decision.question,
+            "options": list(decision.options),
+            "routing_rationale": decision.rationale,
+        }
+    plan = decision.plan
+    return {
+        "response_type": "steps_plan",
+        "goal": plan.goal,
+        "steps": [step_json(step) for step in plan.steps],
+        "routing_rationale": plan.rationale,
+        "planning_summary": plan.summary,
+    }
 
 
 _DECISIONS = (
@@ -55,14 +133,14 @@ def route_in_text(text: str) -> ToolCall | None:
     for name, arguments in ((found.get("name"), key) for key in ("arguments", "parameters")):
         written = found.get(arguments)
         if name in ROUTING_TOOLS and isinstance(written, Mapping):
-            return _written(str(name), written)
+            return _call_from_text(str(name), written)
     for name, kind, key, others in _DECISIONS:
         if key in found and (found.get("response_type") == kind or any(other in found for other in others)):
-            return _written(name, found)
+            return _call_from_text(name, found)
     return None
 
 
-def _written(name: str, arguments: JsonObject) -> ToolCall:
+def _call_from_text(name: str, arguments: JsonObject) -> ToolCall:
     given = {"routing_rationale": "written as text", **arguments}
     if "response_summary" in given:
         given["summary"] = given.pop("response_summary")
@@ -72,75 +150,69 @@ def _written(name: str, arguments: JsonObject) -> ToolCall:
 def routing_tools(
     routes: Routes, slot: DecisionSlot, *, query: str, workers: tuple[str, ...]
 ) -> tuple[BuiltinTool, ...]:
-    """The tools of one planning call; each puts its decision into ``slot``."""
+    """The tools of one planning call; each records its decision in ``slot``."""
 
-    async def respond(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
-        response = arguments.get("response")
-        if not isinstance(response, str) or not response.strip():
-            return _refuse(slot, "`response` must be the whole answer as text; it is missing or blank.")
-        missing = _missing_rationale(arguments)
-        if missing:
-            return _refuse(slot, missing)
-        summary = arguments.get("summary")
-        decision = Direct(
-            response, _text(arguments, "routing_rationale"), summary if isinstance(summary, str) else None
-        )
-        return _record(slot, decision, "The answer is recorded.")
+    def read_answer(arguments: JsonObject) -> Decision:
+        response = _text(arguments, "response", "the whole answer as text")
+        rationale, summary = _rationale(arguments), arguments.get("summary")
+        return DirectDecision(response, rationale, summary if isinstance(summary, str) else None)
 
-    async def plan(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
-        missing = _missing_rationale(arguments)
-        if missing:
-            return _refuse(slot, missing)
-        try:
-            made = read_plan(arguments, query=query, workers=workers)
-        except InvalidPlanError as refusal:
-            return _refuse(slot, " ".join(refusal.faults))
-        return _record(slot, PlanDecision(made), f"The plan is created, with {len(made)} task{'s' * (len(made) != 1)}.")
+    def read_steps(arguments: JsonObject) -> Decision:
+        _rationale(arguments)
+        return PlanDecision(read_plan(arguments, query=query, workers=workers))
 
-    async def clarify(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
+    def read_question(arguments: JsonObject) -> Decision:
         if routes.after_iteration and not routes.clarify:
-            return _refuse(slot, "asking back is switched off; answer with what you have through `respond_directly`.")
-        question = arguments.get("question")
-        if not isinstance(question, str) or not question.strip():
-            return _refuse(slot, "`question` must be one question as text; it is missing or blank.")
-        missing = _missing_rationale(arguments)
-        if missing:
-            return _refuse(slot, missing)
-        options = arguments.get("options")
+            raise InvalidDecisionError(
+                ["asking back is switched off; answer with what you have through `respond_directly`."]
+            )
+        question = _text(arguments, "question", "one question as text")
+        rationale, options = _rationale(arguments), arguments.get("options")
         listed = [o for o in options if isinstance(o, str) and o.strip()] if is_array(options) else []
-        decision = Clarification(question, _text(arguments, "routing_rationale"), tuple(listed))
-        return _record(slot, decision, "The question is recorded.")
+        return ClarificationDecision(question, rationale, tuple(listed))
+
+    def tool(name: str, description: str, schema: JsonObject, read: Callable[[JsonObject], Decision]) -> BuiltinTool:
+        async def handle(arguments: JsonObject, _context: CallContext) -> ToolOutcome:
+            try:
+                decision = read(arguments)
+            except InvalidDecisionError as refusal:
+                text = " ".join(refusal.faults)
+                slot.faults.append(text)
+                return failure(f"Not accepted: {text}", outcome="schema_error")
+            if slot.record(decision):
+                return success(_confirmation(decision))
+            text = "A routing action was already chosen; one per turn. This call changed nothing."
+            return failure(text, outcome="tool_error")
+
+        return BuiltinTool(name, description, schema, handle, "orchestration")
 
     tools = {
-        RESPOND: BuiltinTool(RESPOND, _respond_text(routes), RESPOND_SCHEMA, respond, "orchestration"),
-        PLAN: BuiltinTool(PLAN, _PLAN_TEXT, plan_schema(workers), plan, "orchestration"),
-        CLARIFY: BuiltinTool(CLARIFY, _CLARIFY_TEXT[routes.clarify], CLARIFY_SCHEMA, clarify, "orchestration"),
+        RESPOND: tool(RESPOND, _respond_text(routes), RESPOND_SCHEMA, read_answer),
+        PLAN: tool(PLAN, _PLAN_TEXT, plan_schema(workers), read_steps),
+        CLARIFY: tool(CLARIFY, _CLARIFY_TEXT[routes.clarify], CLARIFY_SCHEMA, read_question),
     }
     return tuple(tools[name] for name in routes.names)
 
 
-def _record(slot: DecisionSlot, decision: Decision, text: str) -> ToolOutcome:
-    if slot.offer(decision):
-        return success(text)
-    return failure(
-        "A routing action was already chosen; one per turn. This call changed nothing.", outcome="tool_error"
-    )
+def _confirmation(decision: Decision) -> str:
+    if isinstance(decision, PlanDecision):
+        tasks = len(decision.plan)
+        return f"The plan is created, with {tasks} task{'s' * (tasks != 1)}."
+    return f"The {'answer' if isinstance(decision, DirectDecision) else 'question'} is recorded."
 
 
-def _refuse(slot: DecisionSlot, text: str) -> ToolOutcome:
-    slot.faults.append(text)
-    return failure(f"Not accepted: {text}", outcome="schema_error")
-
-
-def _missing_rationale(arguments: JsonObject) -> str | None:
-    if isinstance(arguments.get("routing_rationale"), str):
-        return None
-    return "`routing_rationale` must be a short reason as text; it is missing."
-
-
-def _text(arguments: JsonObject, key: str) -> str:
+def _text(arguments: JsonObject, key: str, what: str) -> str:
     value = arguments.get(key)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidDecisionError([f"`{key}` must be {what}; it is missing or blank."])
+    return value
+
+
+def _rationale(arguments: JsonObject) -> str:
+    value = arguments.get("routing_rationale")
+    if not isinstance(value, str):
+        raise InvalidDecisionError(["`routing_rationale` must be a short reason as text; it is missing."])
+    return value
 
 
 # --- what the model sees -------------------------------------------------------------------------------------------

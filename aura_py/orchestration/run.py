@@ -1,37 +1,93 @@
-"""What everything inside one run shares."""
+"""One run: what its coordinator and its workers share, and the record of what they did."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
 
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
+from aura_py.events import Event, ModelCallCompleted
 from aura_py.mcp import McpAttachment
+from aura_py.messages import Usage
+from aura_py.orchestration.deadline import DeadlineExceeded, run_with_timeout
+from aura_py.orchestration.failures import AttemptTimeout, FailureCategory
+from aura_py.orchestration.plan import Plan
 from aura_py.orchestration.prompt_journal import PromptJournal
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.run_directory import RunDirectory
 from aura_py.orchestration.team import Team
-from aura_py.orchestration.traces import Traces
+from aura_py.orchestration.tool_records import Traces
 from aura_py.tools.contract import Tool
+
+
+@dataclass(slots=True, frozen=True)
+class FailureRecord:
+    """A failed task of any iteration."""
+
+    description: str
+    error: str
+    iteration: int
+    worker: str | None
+    category: FailureCategory
+
+
+@dataclass(slots=True, frozen=True)
+class PhaseTimings:
+    planning_ms: int
+    execution_ms: int
+    task_compute_ms: int
+    tool_ms: int
 
 
 @dataclass(slots=True)
 class OrchestrationRun:
-    """One run: its identity, its connections, its files, its clock. ``stop_at`` is when work must end so that an
-    answer can still be given; it is on ``context.clock`` and before the run's deadline."""
+    """The context of a run and its growing record.
+
+    Args:
+        stop_at: When work must end so that an answer can still be given, on ``context.clock``; before the run's
+            deadline, ``None`` without one.
+    """
 
     config: AgentConfig
     context: RunContext
+    run_id: str
     orchestrator_id: str
+    query: str
     team: Team
     prompts: PromptLibrary
     files: RunDirectory
     journal: PromptJournal
-    traces: Traces
+    started_at: datetime
     attachment: McpAttachment | None = None
     stop_at: float | None = None
-    calls: dict[str, int] = field(default_factory=dict)
-    """Model calls made so far, by agent."""
+    plans: list[Plan] = field(default_factory=list)
+    """One for each iteration that was begun."""
+    failures: list[FailureRecord] = field(default_factory=list)
+    traces: Traces = field(default_factory=Traces)
+    timings: PhaseTimings | None = None
+    usage: Usage = Usage()
+    answered: Literal["direct", "clarification", "failed"] | None = None
+    """How the run ended, or how it ended without any plan."""
+    outcome: str | None = None
+    response_summary: str | None = None
+    cancelled: bool = False
+
+    def __post_init__(self) -> None:
+        emit = self.context.emit
+
+        def count(event: Event) -> None:
+            if isinstance(event, ModelCallCompleted):
+                self.usage += event.usage
+            emit(event)
+
+        self.context = replace(self.context, emit=count)
+
+    @property
+    def iterations(self) -> int:
+        return len(self.plans)
 
     @property
     def mcp_tools(self) -> tuple[Tool, ...]:
@@ -39,13 +95,28 @@ class OrchestrationRun:
 
     @property
     def unavailable(self) -> str | None:
+        """A note for prompts about MCP servers that cannot be reached."""
         return self.attachment.unavailable_note if self.attachment is not None else None
 
     def time_left(self) -> float | None:
-        """Seconds until work must stop; ``None`` without a budget."""
+        """Seconds until work must stop; ``None`` without a deadline."""
         return None if self.stop_at is None else max(0.0, self.stop_at - self.context.clock.monotonic())
 
-    def bounded(self, seconds: int) -> float | None:
-        """A configured limit of ``seconds`` (0 is none), no longer than the time that is left."""
+    def call_limit(self) -> float | None:
+        """Seconds that a planning call or an attempt may take: ``per_call_timeout_secs``, less when time is short."""
+        seconds = self.config.orchestration.timeouts.per_call_timeout_secs
         limits = [limit for limit in (float(seconds) if seconds else None, self.time_left()) if limit is not None]
         return min(limits, default=None)
+
+    async def run_limited(self, who: str, limit: float | None, work: Callable[[], Awaitable[None]]) -> None:
+        """Runs ``work`` of ``who`` for at most ``limit`` seconds.
+
+        Raises:
+            AttemptTimeout: The limit was reached.
+        """
+        try:
+            await run_with_timeout(self.context.clock, limit, work)
+        except DeadlineExceeded:
+            seconds = self.config.orchestration.timeouts.per_call_timeout_secs
+            how = f"timed out after {seconds}s" if limit == seconds else "was stopped: the request's time is up"
+            raise AttemptTimeout(f"{who} {how}.") from None

@@ -1,6 +1,6 @@
 """A run's directory, beside the other runs of its session.
 
-Persistence never fails an answer: the first thing that cannot be written is logged and told as a
+Persistence never fails an answer: the first thing that cannot be written is logged and reported as a
 :class:`~aura_py.events.Notice`, and the run goes on. Files appear whole or not at all, readable by their owner only.
 """
 
@@ -67,13 +67,13 @@ class RunDirectory:
         *,
         session: Path | None = None,
         emit: Callable[[Event], None] = lambda _event: None,
-        patience: float = _PATIENCE_SECONDS,
+        timeout: float = _PATIENCE_SECONDS,
     ) -> None:
         self.path = path
         self.session = session
         self._emit = emit
-        self._patience = patience or _PATIENCE_SECONDS
-        self._told = False
+        self._timeout = timeout or _PATIENCE_SECONDS
+        self._degraded = False
         self._limiter = anyio.CapacityLimiter(4)
         self._turns = itertools.count()
         self._order = _Order()
@@ -90,7 +90,7 @@ class RunDirectory:
         *,
         keep: int,
         emit: Callable[[Event], None],
-        patience: float = _PATIENCE_SECONDS,
+        timeout: float = _PATIENCE_SECONDS,
     ) -> RunDirectory:
         """Creates the directory, points ``latest`` at it and prunes the session's old runs to ``keep`` (0 keeps all).
 
@@ -98,7 +98,7 @@ class RunDirectory:
         """
         if session is None:
             return cls(None)
-        run = cls(session / run_id, session=session, emit=emit, patience=patience)
+        run = cls(session / run_id, session=session, emit=emit, timeout=timeout)
         opened = await run._io("the run directory", lambda: _open(session, run_id))
         if opened is None:
             run.path = None
@@ -181,11 +181,11 @@ class RunDirectory:
 
     async def _io(self, what: str, work: Callable[[], T]) -> T | None:
         try:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(self._timeout):
                 return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
         except TimeoutError as error:
             if error.errno is None:
-                self._degrade(what, f"the disk did not answer for {self._patience:g} s; nothing more is written")
+                self._degrade(what, f"the disk did not answer for {self._timeout:g} s; nothing more is written")
                 self.path = None
             else:
                 self._degrade(what, _reason(error))
@@ -196,10 +196,10 @@ class RunDirectory:
         return None
 
     def _degrade(self, what: str, reason: str) -> None:
-        if self._told:
+        if self._degraded:
             logger.debug("persistence: %s: %s", what, reason)
             return
-        self._told = True
+        self._degraded = True
         logger.warning("persistence of run `%s` is incomplete: %s: %s", self.path or "", what, reason)
         self._emit(Notice("persistence_degraded", f"Run files are incomplete: {what}: {reason}. The answer is not."))
 

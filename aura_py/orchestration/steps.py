@@ -19,7 +19,7 @@ _MAX_LEAVES = 1000
 _SHOWN = 60
 
 
-class InvalidPlanError(Exception):
+class InvalidDecisionError(Exception):
     """The plan cannot run; ``faults`` says why, each with its place."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -119,12 +119,12 @@ def read_plan(arguments: JsonObject, *, query: str, workers: tuple[str, ...]) ->
     """The plan in ``create_plan``'s arguments, flattened, checked, with its waves.
 
     Raises:
-        InvalidPlanError: With every fault found, at most ten.
+        InvalidDecisionError: With every fault found, at most ten.
     """
     reader = _Reader(workers, [])
     steps = reader.steps(arguments.get("steps"), "steps", 0) or ()
     if reader.faults:
-        raise InvalidPlanError(reader.faults[:_MAX_FAULTS])
+        raise InvalidDecisionError(reader.faults[:_MAX_FAULTS])
     goal = arguments.get("goal")
     return make_plan(
         steps,
@@ -141,12 +141,12 @@ def make_plan(
     """A plan out of steps.
 
     Raises:
-        InvalidPlanError: When the tasks do not form a plan.
+        InvalidDecisionError: When the tasks do not form a plan.
     """
     tasks = flatten(steps)
     found = faults(tasks, workers=workers)
     if found:
-        raise InvalidPlanError(found[:_MAX_FAULTS])
+        raise InvalidDecisionError(found[:_MAX_FAULTS])
     for task_id, wave in waves(tasks).items():
         tasks[task_id].wave = wave
     return Plan(goal, tasks, tuple(steps), rationale, summary)

@@ -1,16 +1,18 @@
-"""``submit_result``: how a worker delivers (``orchestration-workers.md`` §5)."""
+"""``submit_result``: how a worker delivers, and what it means for the other calls of a turn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+import anyio
 import orjson
 
-from aura_py.messages import JsonObject
-from aura_py.orchestration.calls_as_text import object_in_text
+from aura_py.messages import JsonObject, ToolCall
 from aura_py.orchestration.plan import Confidence, read_confidence
-from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
+from aura_py.orchestration.text import object_in_text
+from aura_py.tools.contract import BuiltinTool, CallContext, Invocation, Next, ToolOutcome, failure, success
+from aura_py.tools.runner import ToolRunner, parse_arguments
 
 SUBMIT = "submit_result"
 _SUMMARY_LENGTH = 200
@@ -35,7 +37,7 @@ SUBMIT_SCHEMA: JsonObject = {
     "required": ["summary", "result", "confidence"],
 }
 
-CUT_ADVICE = (
+_CUT_ADVICE = (
     "The arguments ended in the middle, most likely because they were too long. Call `submit_result` again with the "
     "essential part only."
 )
@@ -55,7 +57,7 @@ class SubmissionSlot:
         self.submission: Submission | None = None
 
     @property
-    def taken(self) -> bool:
+    def is_set(self) -> bool:
         return self.submission is not None
 
     def tool(self) -> BuiltinTool:
@@ -98,3 +100,54 @@ class SubmissionSlot:
 
 def _status(text: str) -> str:
     return orjson.dumps({"status": text}).decode()
+
+
+_AFTER = "ToolCallError: not executed, the result was submitted before this call."
+
+
+@dataclass(slots=True)
+class _Turn:
+    number: int
+    unfinished: list[anyio.Event] = field(default_factory=list)
+    submitting: anyio.Event | None = None
+
+
+class SubmissionOrder:
+    """The outermost middleware of an attempt: what a turn calls before ``submit_result`` runs before it, what stands
+    behind it does not run, and everything else runs side by side. Calls enter in the order the model wrote them."""
+
+    def __init__(self, submitted: Callable[[], bool]) -> None:
+        self._submitted = submitted
+        self._turn = _Turn(0)
+
+    async def __call__(self, invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome:
+        if self._turn.number != context.turn:
+            self._turn = _Turn(context.turn)
+        turn = self._turn
+        earlier = list(turn.unfinished)
+        barrier, done = turn.submitting, anyio.Event()
+        turn.unfinished.append(done)
+        is_submission = invocation.tool.name == SUBMIT
+        if is_submission:
+            turn.submitting = done
+        try:
+            if is_submission:
+                for event in earlier:
+                    await event.wait()
+            elif barrier is not None:
+                await barrier.wait()
+                if self._submitted():
+                    return failure(_AFTER)
+            return await next_(invocation, context)
+        finally:
+            done.set()
+
+
+class SubmissionRunner(ToolRunner):
+    """Adds advice where the arguments of a submission were cut in the middle."""
+
+    async def run(self, call: ToolCall, context: CallContext) -> ToolOutcome:
+        outcome = await super().run(call, context)
+        if call.name == SUBMIT and not outcome.ok and isinstance(parse_arguments(call.arguments), str):
+            return replace(outcome, text=f"{outcome.text} {_CUT_ADVICE}")
+        return outcome

@@ -1,4 +1,4 @@
-"""Who can do what: an orchestration's workers, resolved when it is loaded (``orchestration-workers.md`` §1)."""
+"""Who can do what: an orchestration's workers, resolved when it is loaded."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class WorkerProfile:
     def mcp_tools(self, tools: Sequence[Tool]) -> tuple[Tool, ...]:
         names = {tool.name for patterns in self.filters for tool in filter_tools(tools, patterns)}
         return tuple(tool for tool in tools if tool.name in names)
+
+    @property
+    def label(self) -> str:
+        """The name for logs and errors."""
+        return self.name or "generic"
 
     @property
     def wants_tools(self) -> bool:
@@ -82,7 +87,7 @@ class Team:
     def profile(self, worker: str | None) -> WorkerProfile:
         return self.generic if worker is None else self.named[worker]
 
-    def limits(self) -> dict[str, int]:
+    def max_parallel_tasks(self) -> dict[str, int]:
         workers = self._config.orchestration.worker
         return {name: worker.max_parallel_tasks for name, worker in workers.items() if worker.max_parallel_tasks}
 
@@ -90,7 +95,7 @@ class Team:
         tools = self._config.tools
         return tuple(filesystem_tools(tools.filesystem_root)) if tools.filesystem else ()
 
-    def reachable(self, tools: Sequence[Tool]) -> tuple[Tool, ...]:
+    def reachable_tools(self, tools: Sequence[Tool]) -> tuple[Tool, ...]:
         """MCP tools that some worker may call."""
         profiles = tuple(self.named.values()) or (self.generic,)
         names = {tool.name for profile in profiles for tool in profile.mcp_tools(tools)}

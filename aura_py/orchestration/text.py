@@ -1,6 +1,12 @@
-"""Cutting texts meant for people and models: by code points, preferably at a line end."""
+"""Texts meant for people and models: shortened by code points, indented, read as JSON."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from aura_py.messages import JsonObject
 
 CUT_MARK = "… [cut]"
 
@@ -29,3 +35,18 @@ def ellipsis(text: str, length: int) -> str:
 
 def indent(text: str, by: str = "    ") -> str:
     return "\n".join(f"{by}{line}" if line else "" for line in text.splitlines())
+
+
+def object_in_text(text: str) -> JsonObject | None:
+    """The JSON object that ``text`` consists of, apart from a fence and words around it.
+
+    Some models write the arguments of a call as their text instead of calling.
+    """
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        return None
+    try:
+        value = orjson.loads(text[start : end + 1])
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, Mapping) else None

@@ -187,13 +187,13 @@ class WaitForTool:
     Args:
         probes: Runs the probed tool: only this worker's own MCP tools, behind the same gate as its other calls.
         park: The worker's scratchpad; what was observed last passes it as an output of the probed tool.
-        ends: When the attempt's time is over, on the run's clock; a wait is shortened to it.
+        deadline: When the attempt's time is over, on the run's clock; a wait is shortened to it.
     """
 
-    def __init__(self, probes: ToolRunner, *, park: Middleware | None = None, ends: float | None = None) -> None:
+    def __init__(self, probes: ToolRunner, *, park: Middleware | None = None, deadline: float | None = None) -> None:
         self._probes = probes
         self._park = park
-        self._ends = ends
+        self._deadline = deadline
 
     def tool(self) -> BuiltinTool:
         return BuiltinTool(
@@ -208,7 +208,7 @@ class WaitForTool:
 
     async def _handle(self, arguments: JsonObject, context: CallContext) -> ToolOutcome:
         clock = context.run.clock
-        left = CEILING if self._ends is None else self._ends - clock.monotonic()
+        left = CEILING if self._deadline is None else self._deadline - clock.monotonic()
         try:
             request = read_request(arguments, ceiling=left)
         except _Fault as fault:

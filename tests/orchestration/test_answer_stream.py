@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aura_py.llm.contract import ToolCallFragment
 from aura_py.orchestration.answer_stream import AnswerStream, ArgumentReader
-from aura_py.orchestration.decisions import Direct
+from aura_py.orchestration.routing import DirectDecision
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -51,7 +51,7 @@ class _Screen:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def _begin(self, answer: Direct) -> None:
+    def _begin(self, answer: DirectDecision) -> None:
         self.told.append(f"<{answer.rationale}>")
         self.known = answer
 
@@ -119,12 +119,12 @@ def test_the_announcement_carries_what_came_with_the_first_piece() -> None:
     stream = screen.stream()
     stream.fragments([_fragment('{"routing_rationale": "known", "response": "Hel'), _fragment("lo wo")])
     stream.fragments([_fragment('rld"}')])
-    assert screen.known == Direct("Hello wo", "known", streamed=True)
+    assert screen.known == DirectDecision("Hello wo", "known", streamed=True)
     assert screen.told == ["<known>", "Hello wo", "rld"]
 
 
 def test_an_answer_that_came_at_once_is_announced_whole() -> None:
     screen = _Screen()
     screen.stream().fragments([_fragment('{"response": "Hello '), _fragment('world", "routing_rationale": "known"}')])
-    assert screen.known == Direct("Hello world", "known")
+    assert screen.known == DirectDecision("Hello world", "known")
     assert screen.told == ["<known>", "Hello world"]

@@ -29,7 +29,7 @@ async def read(tmp_path: Path, text: str, **arguments: Any) -> dict[str, Any]:
     files = await RunDirectory.open(tmp_path / "s", RUN, keep=0, emit=lambda _event: None)
     await files.write(f"artifacts/{NAME}", text)
 
-    reader = ArtifactReader(files, counter=counter_for("openai", "gpt-5"), cap=1000)
+    reader = ArtifactReader(files, counter=counter_for("openai", "gpt-5"), limit=1000)
     asked: JsonObject = {"filename": NAME, **arguments}
     outcome = await reader.tool().handler(asked, CONTEXT)
     assert isinstance(outcome, ToolOutcome)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_py.messages import Json
-from aura_py.orchestration.steps import InvalidPlanError, read_plan
+from aura_py.orchestration.steps import InvalidDecisionError, read_plan
 
 TEAM = ("stock", "Pricing")
 
@@ -20,7 +20,7 @@ def _read(steps: Json, workers: tuple[str, ...] = TEAM, **more: Json) -> list[tu
 
 
 def _refused(steps: Json, workers: tuple[str, ...] = TEAM) -> str:
-    with pytest.raises(InvalidPlanError) as refusal:
+    with pytest.raises(InvalidDecisionError) as refusal:
         _read(steps, workers)
     return str(refusal.value)
 
@@ -82,7 +82,7 @@ def test_a_blank_goal_is_the_query_and_a_missing_summary_is_empty() -> None:
 
 
 def test_many_faults_are_cut_at_ten() -> None:
-    with pytest.raises(InvalidPlanError) as refusal:
+    with pytest.raises(InvalidDecisionError) as refusal:
         _read([{"type": "task", "task": ""}] * 30, ())
     assert len(refusal.value.faults) == 10
 
@@ -108,7 +108,7 @@ _JSON = st.recursive(
 
 def test_a_refusal_never_repeats_more_than_a_little_of_what_was_written() -> None:
     steps: Json = [{"type": "task", "task": "a", "worker": "w" * 100_000}, {"type": ["x"] * 10_000}]
-    with pytest.raises(InvalidPlanError) as refused:
+    with pytest.raises(InvalidDecisionError) as refused:
         read_plan({"goal": "g", "steps": steps}, query="q", workers=TEAM)
     assert len(str(refused.value)) < 500
 
@@ -131,7 +131,7 @@ def test_a_plan_without_end_is_not_read_to_its_end() -> None:
 def test_whatever_a_model_writes_is_a_sound_plan_or_a_refusal(steps: Json) -> None:
     try:
         plan = read_plan({"goal": "g", "steps": steps}, query="q", workers=TEAM)
-    except InvalidPlanError:
+    except InvalidDecisionError:
         return
     assert 1 <= len(plan) <= 50
     for number, task in enumerate(plan):

@@ -57,7 +57,7 @@ async def wait(
             return answer
 
         tool = BuiltinTool("status", "", {"type": "object"}, probe, "mcp", annotations=annotations)
-        waiter = WaitForTool(ToolRunner(Toolset([tool])), park=park, ends=ends)
+        waiter = WaitForTool(ToolRunner(Toolset([tool])), park=park, deadline=ends)
         runner = ToolRunner(Toolset([waiter.tool()]))
         context = CallContext(
             RunContext("r", "q", "s", clock=clock), "call", events.append, initiator="alpha", task_id=3

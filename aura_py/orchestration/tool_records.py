@@ -1,10 +1,11 @@
-"""The persistence stage of a worker: reasons, records, artifacts of its calls (``orchestration-workers.md`` §13)."""
+"""What a run remembers of its tool calls and files, and the middleware that records them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import orjson
 
@@ -13,7 +14,6 @@ from aura_py.events import ToolKind
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.naming import output_name
 from aura_py.orchestration.run_directory import RunDirectory
-from aura_py.orchestration.traces import ArtifactRecord, CallRecord, TaskTrace
 from aura_py.tools.contract import Annotations, CallContext, Invocation, Next, Tool, ToolOutcome
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,93 @@ _REASONING_SCHEMA: JsonObject = {
     "type": "string",
     "description": "Why you make this call with these arguments, in one sentence. Always give it.",
 }
+
+
+RECORD_OUTPUT = 2000
+"""Characters of an output that its record keeps when the whole is in an artifact."""
+
+
+@dataclass(slots=True, frozen=True)
+class CallRecord:
+    """One MCP call of a worker. ``output`` is the raw text; ``error`` is set when the call failed."""
+
+    tool: str
+    arguments: JsonObject
+    reasoning: str
+    output: str | None
+    error: str | None
+    duration_ms: int
+    artifact: str | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        output = self.output
+        if output is not None and self.artifact is not None:
+            output = output[:RECORD_OUTPUT]
+        value: dict[str, Json] = {
+            "tool": self.tool,
+            "arguments": self.arguments,
+            "reasoning": self.reasoning,
+            "output": output,
+            "error": self.error,
+            "duration_ms": self.duration_ms,
+        }
+        if self.artifact is not None:
+            value["artifact_filename"] = self.artifact
+        return value
+
+    def trace_json(self) -> dict[str, Json]:
+        """The short form of the manifest."""
+        value: dict[str, Json] = {"tool": self.tool}
+        if self.reasoning:
+            value["reasoning"] = self.reasoning
+        value["duration_ms"] = self.duration_ms
+        if self.error is not None:
+            value["outcome"] = {"error": {"message": self.error}}
+        else:
+            value["outcome"] = {"success": {"output_bytes": len((self.output or "").encode("utf-8", "replace"))}}
+        if self.artifact is not None:
+            value["artifact_filename"] = self.artifact
+        return value
+
+
+@dataclass(slots=True, frozen=True)
+class ArtifactRecord:
+    filename: str
+    size: int
+    kind: Literal["result", "tool_output"]
+    tool: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        kind: Json = "result" if self.kind == "result" else {"tool_output": {"tool_name": self.tool}}
+        return {"filename": self.filename, "size_bytes": self.size, "kind": kind}
+
+
+@dataclass(slots=True)
+class TaskTrace:
+    calls: list[CallRecord] = field(default_factory=list)
+    artifacts: list[ArtifactRecord] = field(default_factory=list)
+
+    @property
+    def tool_ms(self) -> int:
+        return sum(call.duration_ms for call in self.calls)
+
+
+class Traces:
+    """All traces of a run."""
+
+    def __init__(self) -> None:
+        self._traces: dict[tuple[int, int], TaskTrace] = {}
+
+    def task(self, iteration: int, task_id: int) -> TaskTrace:
+        return self._traces.setdefault((iteration, task_id), TaskTrace())
+
+    def tool_ms(self, iteration: int) -> int:
+        return sum(trace.tool_ms for (number, _), trace in self._traces.items() if number == iteration)
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRecord, ...]:
+        found = (artifact for trace in self._traces.values() for artifact in trace.artifacts)
+        return tuple(sorted(found, key=lambda artifact: artifact.filename))
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,7 +162,7 @@ def with_reasoning(tool: Tool) -> ReasoningTool:
 
 
 class ToolCallRecorder:
-    """The innermost stage of one attempt: takes the reason out, stores what is worth storing, records the call."""
+    """The innermost middleware of one attempt: takes the reason out, stores what is worth storing, records the call."""
 
     def __init__(
         self,
@@ -102,7 +189,7 @@ class ToolCallRecorder:
             return await next_(invocation, context)
         index, self._next = self._next, self._next + 1
         reasoning, arguments = _split(invocation)
-        self._notice(tool)
+        self._note_effects(tool)
         clock = context.run.clock
         began = clock.monotonic()
         outcome = await next_(Invocation(tool, arguments), replace(context, intent=reasoning or context.intent))
@@ -125,11 +212,11 @@ class ToolCallRecorder:
         return outcome if artifact is None else replace(outcome, meta={**outcome.meta, "artifact": artifact})
 
     async def watch(self, invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome:
-        """The stage of calls that are made within a recorded call: they may change something, too."""
-        self._notice(invocation.tool)
+        """The middleware of calls that are made within a recorded call: they may change something, too."""
+        self._note_effects(invocation.tool)
         return await next_(invocation, context)
 
-    def _notice(self, tool: Tool) -> None:
+    def _note_effects(self, tool: Tool) -> None:
         if tool.kind == "mcp" and not tool.annotations.read_only:
             self.changed_something = True
 
@@ -151,14 +238,14 @@ class ToolCallRecorder:
         """The attempt's records as one file, for the end of the attempt."""
         return {f"{self._file}.json": [record.to_json() for record in self.records]} if self.records else {}
 
-    async def fold(self) -> None:
-        """Removes the line-by-line file once :meth:`files` are written."""
+    async def remove_line_file(self) -> None:
+        """Removes the line-by-line file once :meth:`files` is written."""
         if self.records:
             await self._run.remove(f"{self._file}.jsonl")
 
 
 class ArtifactFooter:
-    """Names the stored output where the model sees less than all of it (settled question 16)."""
+    """Names the stored output where the model sees less than all of it."""
 
     async def __call__(self, invocation: Invocation, context: CallContext, next_: Next) -> ToolOutcome:
         outcome = await next_(invocation, context)

@@ -1,4 +1,4 @@
-"""One task from dispatch to its final outcome: attempts, corrections, retries, files (``orchestration.md`` §13)."""
+"""One task from dispatch to its outcome: attempts, corrections, retries, files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aura_py.errors import AuraError, ContextOverflow
 from aura_py.events import TaskCompleted, TaskStarted
-from aura_py.messages import Json, Message
+from aura_py.messages import Json
 from aura_py.orchestration.attempt import Attempt, AttemptResult
 from aura_py.orchestration.failures import (
     AttemptTimeout,
@@ -24,12 +24,12 @@ from aura_py.orchestration.prompts import fence
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.submission import Submission
 from aura_py.orchestration.text import head
-from aura_py.orchestration.traces import ArtifactRecord
+from aura_py.orchestration.tool_records import ArtifactRecord
 
 logger = logging.getLogger(__name__)
 
 MAX_RETRIES = 2
-"""Further attempts after a failing provider, when nothing with side effects has happened (L8)."""
+"""Further attempts after a failing provider, when nothing with side effects has happened."""
 MIN_CORRECTION_TURNS = 3
 LOOP_NOTE = "ended by the duplicate-call guard"
 _PREVIEW = 100
@@ -37,126 +37,129 @@ _SUMMARY = 200
 
 
 class TaskExecution:
-    """Runs the tasks of one plan; every outcome lands in the plan and is told before :meth:`run` returns.
+    """Carries out one task; its outcome is in the plan and in the events before :meth:`run` returns.
 
-    ``ended`` is called after each, so that a process that is killed leaves what was done.
+    Args:
+        save: Called after the outcome, so that a process that is killed leaves what was done.
     """
 
-    def __init__(self, run: OrchestrationRun, plan: Plan, iteration: int, ended: Callable[[], Awaitable[None]]) -> None:
-        self._run, self._plan, self._iteration, self._ended = run, plan, iteration, ended
-        self._began: dict[int, float] = {}
+    def __init__(
+        self, run: OrchestrationRun, plan: Plan, task: Task, iteration: int, save: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._run, self._plan, self._task, self._iteration, self._save = run, plan, task, iteration, save
+        self._profile = run.team.profile(task.worker)
+        self._began = 0.0
+        self._prompt = ""
+        self._best = ""
+        """The longest text that any attempt has written."""
 
-    def start(self, task_id: int) -> None:
-        task = self._plan[task_id]
+    def start(self) -> None:
+        task, run = self._task, self._run
         task.start()
-        self._began[task_id] = self._run.context.clock.monotonic()
-        self._run.context.emit(
+        self._began = run.context.clock.monotonic()
+        run.context.emit(
             TaskStarted(
                 task_id=task.id,
                 description=task.description,
-                worker_id=self._worker_id(task),
-                orchestrator_id=self._run.orchestrator_id,
+                worker_id=task.worker or run.orchestrator_id,
+                orchestrator_id=run.orchestrator_id,
                 iteration=self._iteration,
                 wave=task.wave,
             )
         )
 
-    async def run(self, task_id: int) -> bool:
-        task = self._plan[task_id]
-        attempts = _Attempts(self._run, self._plan, task, self._iteration)
+    async def run(self) -> bool:
+        """Says whether the task succeeded; does not raise."""
+        task, run = self._task, self._run
         try:
-            await attempts.run()
+            await self._attempts()
         except Exception as error:
             logger.exception("task %d failed inside Aura", task.id)
-            task.fail(f"Worker failed task {task.id}: {error_summary(error)}", "agent_error", attempts.best)
-        clock = self._run.context.clock
-        task.duration_ms = round((clock.monotonic() - self._began[task_id]) * 1000)
-        if task.status == "failed":
+            task.fail(f"Worker failed task {task.id}: {error_summary(error)}", "agent_error", self._best)
+        task.duration_ms = self._duration()
+        succeeded = task.status == "complete"
+        if not succeeded:
             logger.warning("task %d failed (%s): %s", task.id, task.category, task.description[:_PREVIEW])
-        self._run.context.emit(
+        run.context.emit(
             TaskCompleted(
                 task_id=task.id,
-                worker_id=self._worker_id(task),
-                orchestrator_id=self._run.orchestrator_id,
-                success=task.status == "complete",
+                worker_id=task.worker or run.orchestrator_id,
+                orchestrator_id=run.orchestrator_id,
+                success=succeeded,
                 duration_ms=task.duration_ms,
-                result=(task.result if task.status == "complete" else task.error) or "",
+                result=(task.result if succeeded else task.error) or "",
                 iteration=self._iteration,
                 wave=task.wave,
             )
         )
-        await self._ended()
-        return task.status == "complete"
+        await self._save()
+        return succeeded
 
-    def _worker_id(self, task: Task) -> str:
-        return task.worker or self._run.orchestrator_id
-
-
-class _Attempts:
-    def __init__(self, run: OrchestrationRun, plan: Plan, task: Task, iteration: int) -> None:
-        self._run, self._plan, self._task, self._iteration = run, plan, task, iteration
-        self._profile = run.team.profile(task.worker)
-        self._began = run.context.clock.monotonic()
-        self.best = ""
-        """The longest text that any attempt has written."""
+    async def _attempts(self) -> None:
+        run, task = self._run, self._task
         self._prompt = run.prompts.render(
-            "task", task=task.description, context=context_of(plan, task), artifacts=run.files.enabled
+            "task", task=task.description, context=context_of(self._plan, task), artifacts=run.files.enabled
         )
-
-    async def run(self) -> None:
+        attempt = self._next_attempt()
         retries = 0
-        history: tuple[Message, ...] = ()
-        prompt, depth, forced = self._prompt, None, False
         while True:
-            self._task.attempts += 1
-            attempt = Attempt(
-                self._run,
-                self._profile,
-                self._task,
-                self._iteration,
-                self._task.attempts,
-                depth=depth,
-                forced=forced,
-            )
             try:
-                end = await attempt.execute(history, prompt)
+                end = await attempt.execute()
                 if end.turn_limit and end.submission is None and not end.escalated:
-                    raise DepthExhausted(f"worker `{self._profile.name or 'generic'}` reached its turn limit.")
+                    raise DepthExhausted(f"worker `{self._profile.label}` reached its turn limit.")
             except WorkerUnavailable as error:
-                self._task.fail(self._failure(error), "agent_error")
+                task.fail(self._failure(error), "agent_error")
                 return
             except AuraError as error:
                 self._keep_text(attempt.text)
                 response, result = attempt.text or "(error)", attempt.text or None
-                await self._store(attempt, prompt, response, result=result, error=error.message)
-                if not forced and retries < MAX_RETRIES and await self._may_retry(attempt, error, retries):
+                await self._store(attempt, response, result=result, error=error.message)
+                if not attempt.forced and retries < MAX_RETRIES and await self._may_retry(attempt, error, retries):
                     retries += 1
+                    attempt = self._next_attempt()
                     continue
-                found = await self._shortened(self.best, attempt.number)
-                self._task.fail(self._failure(error), failure_category(error), found)
+                found = await self._shortened(self._best, attempt.number)
+                task.fail(self._failure(error), failure_category(error), found)
                 return
             self._keep_text(end.text)
             if end.submission is not None:
-                await self._complete(attempt, prompt, end, end.submission)
+                await self._complete(attempt, end, end.submission)
                 return
             if end.escalated:
-                text = await self._shortened(self.best or "no text was written", attempt.number)
-                await self._store(attempt, prompt, end.text, error="duplicate call loop")
-                self._task.fail(f"Worker was blocked by a duplicate call loop. {text}", "loop_detected")
+                text = await self._shortened(self._best or "no text was written", attempt.number)
+                await self._store(attempt, end.text, error="duplicate call loop")
+                task.fail(f"Worker was blocked by a duplicate call loop. {text}", "loop_detected")
                 return
-            if forced:
-                await self._give_up(attempt, prompt, end)
+            if attempt.forced:
+                await self._give_up(attempt, end)
                 return
-            await self._store(attempt, prompt, end.text, error="no submission")
-            turns = self._profile.turn_depth + 2 - end.turns
-            history, depth, forced = end.conversation, max(MIN_CORRECTION_TURNS, turns) - 2, True
-            prompt = self._run.prompts.render("submission")
+            await self._store(attempt, end.text, error="no submission")
+            attempt = self._correction(end)
+
+    def _next_attempt(self) -> Attempt:
+        self._task.attempts += 1
+        return Attempt(self._run, self._profile, self._task, self._iteration, self._prompt)
+
+    def _correction(self, end: AttemptResult) -> Attempt:
+        """An attempt that goes on with the conversation and has to submit."""
+        self._task.attempts += 1
+        turns = max(MIN_CORRECTION_TURNS, self._profile.turn_depth + 2 - end.turns)
+        return Attempt(
+            self._run,
+            self._profile,
+            self._task,
+            self._iteration,
+            self._run.prompts.render("submission"),
+            history=end.conversation,
+            depth=turns - 2,
+            forced=True,
+        )
 
     def _keep_text(self, text: str) -> None:
-        if len(text.strip()) > len(self.best.strip()):
-            self.best = text
+        if len(text.strip()) > len(self._best.strip()):
+            self._best = text
 
-    async def _complete(self, attempt: Attempt, prompt: str, end: AttemptResult, submission: Submission) -> None:
+    async def _complete(self, attempt: Attempt, end: AttemptResult, submission: Submission) -> None:
         confidence = "low" if end.escalated else submission.confidence
         if end.escalated:
             self._task.notes = (LOOP_NOTE,)
@@ -169,25 +172,23 @@ class _Attempts:
         )
         result = await self._shortened(submission.result, attempt.number)
         structured = StructuredOutput(submission.summary, confidence)
-        await self._store(attempt, prompt, submission.result, structured=structured)
+        await self._store(attempt, submission.result, structured=structured)
         self._task.complete(result, structured)
 
-    async def _give_up(self, attempt: Attempt, prompt: str, end: AttemptResult) -> None:
-        text = await self._shortened(self.best, attempt.number)
-        if self._profile.accept_unsubmitted and self.best:
-            structured = StructuredOutput(self.best[:_SUMMARY], "low")
-            await self._store(attempt, prompt, self.best, structured=structured)
+    async def _give_up(self, attempt: Attempt, end: AttemptResult) -> None:
+        text = await self._shortened(self._best, attempt.number)
+        if self._profile.accept_unsubmitted and self._best:
+            structured = StructuredOutput(self._best[:_SUMMARY], "low")
+            await self._store(attempt, self._best, structured=structured)
             self._task.complete(text, structured)
             return
         logger.warning("task %d: ended without `submit_result`", self._task.id)
-        await self._store(attempt, prompt, end.text, result=self.best)
+        await self._store(attempt, end.text, result=self._best)
         self._task.fail(text or "The worker did not call submit_result and wrote nothing.", "soft_failure")
 
     async def _may_retry(self, attempt: Attempt, error: AuraError, retries: int) -> bool:
         transient = failure_category(error) == "provider_overloaded" or is_stall(error)
-        if not transient or isinstance(error, AttemptTimeout):
-            return False
-        if attempt.recorder is not None and attempt.recorder.changed_something:
+        if not transient or isinstance(error, AttemptTimeout) or attempt.changed_something:
             return False
         context = self._run.context
         pause = pause_before_retry(error, retries + 1, self._run.time_left(), context.random)
@@ -206,8 +207,13 @@ class _Attempts:
             cause = self._run.prompts.render("overflow", phase="worker")
         return f"Worker failed task {self._task.id} after {attempts} attempt{'s' * (attempts != 1)}: {cause}"
 
+    def _duration(self) -> int:
+        return round((self._run.context.clock.monotonic() - self._began) * 1000)
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
     async def _shortened(self, text: str, attempt: int) -> str:
-        """Long texts go into a file, if there are files; what travels on names it (§14)."""
+        """Long texts go into a file, if there are files; what other agents see of them names it."""
         run, task = self._run, self._task
         settings = run.config.orchestration.artifacts
         if len(text) <= settings.result_artifact_threshold or not run.files.enabled:
@@ -216,7 +222,7 @@ class _Attempts:
         if not await run.files.write(f"artifacts/{name}", text):
             return text
         size = len(text.encode("utf-8", "replace"))
-        run.traces.of(self._iteration, task.id).artifacts.append(ArtifactRecord(name, size, "result"))
+        run.traces.task(self._iteration, task.id).artifacts.append(ArtifactRecord(name, size, "result"))
         logger.info("result of task %d is stored as `%s` (%d characters)", task.id, name, len(text))
         task.note = f"[Full result ({len(text)} chars) saved to artifact: {name}]"
         return f"{head(text, settings.result_summary_length)}\n\n{task.note}"
@@ -224,16 +230,12 @@ class _Attempts:
     async def _store(
         self,
         attempt: Attempt,
-        prompt: str,
         response: str,
         *,
         structured: StructuredOutput | None = None,
         result: str | None = None,
         error: str | None = None,
     ) -> None:
-        run = self._run
-        if not run.files.enabled:
-            return
         record: dict[str, Json] = {
             "task_id": self._task.id,
             "description": self._task.description,
@@ -244,28 +246,26 @@ class _Attempts:
         if structured is not None:
             record["summary"] = structured.summary
         record["error"] = error
-        record["duration_ms"] = round((run.context.clock.monotonic() - self._began) * 1000)
+        record["duration_ms"] = self._duration()
         record["confidence"] = structured.confidence if structured is not None else None
         record["orchestrator_notes"] = None
         files: dict[str, str | Json] = {
-            f"{attempt.stem}.prompt.txt": prompt,
+            f"{attempt.stem}.prompt.txt": attempt.prompt,
             f"{attempt.stem}.response.txt": response,
             f"{attempt.stem}.result.json": record,
+            **attempt.recorder.files(),
         }
-        recorder = attempt.recorder
-        if recorder is not None:
-            files.update(recorder.files())
-        if await run.files.write_all(files) and recorder is not None:
-            await recorder.fold()
+        if await self._run.files.write_all(files):
+            await attempt.recorder.remove_line_file()
 
 
 def context_of(plan: Plan, task: Task) -> str:
-    """What a task is told of others: its direct dependencies in full, earlier ancestors in a line (§12, L16)."""
+    """What a task is told of others: its direct dependencies in full, earlier ancestors in a line."""
     blocks = []
     for dependency in task.dependencies:
         done = plan[dependency]
         if done.status == "complete":
-            blocks.append(f"COMPLETED task {done.id} ({done.description}):\n{fence(_travelling(done), 'result')}")
+            blocks.append(f"COMPLETED task {done.id} ({done.description}):\n{fence(_result(done), 'result')}")
     lines = [
         f"- task {ancestor.id} ({ancestor.description}): {ancestor.structured.summary}"
         for ancestor in plan.ancestors(task)
@@ -276,7 +276,7 @@ def context_of(plan: Plan, task: Task) -> str:
     return "\n\n---\n\n".join(blocks)
 
 
-def _travelling(task: Task) -> str:
+def _result(task: Task) -> str:
     """A cut in the middle of JSON helps nobody: then the summary goes in front of the note instead."""
     result = task.result or ""
     if not task.note or task.structured is None or result.lstrip()[:1] not in ("{", "["):
