@@ -53,7 +53,7 @@ def _decoded(raw: bytes) -> list[Json] | None:
         return None
     try:
         items: list[Json] = msgspec.json.decode(b"[" + raw.rstrip(b" \n,") + b"]")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return items
 

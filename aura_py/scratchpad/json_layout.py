@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from array import array
 from functools import cache
@@ -11,6 +12,7 @@ import msgspec
 from aura_py.scratchpad import linear
 
 _DEEPEST = 256
+_LARGEST_FOLDED = 4 << 20
 _LARGEST_INDENTATION = 256 << 20
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]|[^\s"\[\]{},:]++')
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?|.)", re.DOTALL)
@@ -21,8 +23,8 @@ _NO_CHARACTER = "\ufffd".encode()
 def laid_out(text: bytes) -> bytes | None:
     """The text in Aura's layout, or ``None`` when it is not one JSON object or array (``NaN`` is not JSON).
 
-    ``None`` also for what is nested deeper than 256 levels, or so deep for its size that its indentation would take too
-    much memory. So nothing that reads the layout needs to guard against either.
+    What is nested deeper than 256 levels stays folded, each such value on one line as it was written. ``None`` also for
+    what is so deep for its size that its layout would take too much time or memory.
     """
     text = text.strip(b" \t\r\n")
     if text[:1] not in (b"{", b"["):
@@ -33,13 +35,36 @@ def laid_out(text: bytes) -> bytes | None:
         # The text has fewer values than half its bytes: count them, which takes longer.
         values = text.count(b",") + text.count(b"[") + text.count(b"{")
         if not _is_nested_within(text, values):
-            return None
+            return _folded(text) if len(text) <= _LARGEST_FOLDED else None
     try:
         return msgspec.json.format(text, indent=2)
     except msgspec.DecodeError:
         # Half a surrogate pair is all that the engine refuses in valid JSON.
         mended = _ESCAPE.sub(_character, text)
         return None if mended == text else laid_out(mended)
+
+
+def _folded(text: bytes) -> bytes | None:
+    marker = b'"%b"' % hashlib.sha256(text).hexdigest().encode()
+    kept: list[bytes] = []
+    folded: list[bytes] = []
+    depth = at = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            if depth == _DEEPEST + 1:
+                kept.append(text[at : token.start()])
+                at = token.start()
+        elif token[0] in (b"]", b"}"):
+            if depth == _DEEPEST + 1:
+                folded.append(text[at : token.end()].replace(b"\n", b" "))
+                at = token.end()
+            depth -= 1
+    layout = laid_out(marker.join((*kept, text[at:]))) if folded else None
+    pieces = [] if layout is None else layout.split(marker)
+    if len(pieces) != len(folded) + 1:
+        return None
+    return pieces[0] + b"".join(value + piece for value, piece in zip(folded, pieces[1:], strict=True))
 
 
 def line_numbers(text: bytes) -> array[int]:

@@ -93,6 +93,11 @@ class JsonValue:
         return self.text.data[start] in b"{[" and self.text.data[start + 1 : start + 2] == b"\n"
 
     @property
+    def is_folded(self) -> bool:
+        """Whether it is a container nested so deep that the layout leaves it on one line; nothing leads into it."""
+        return self.is_container and self.text.data[self.start + 1] not in b"\n]}"
+
+    @property
     def end(self) -> int:
         data, start = self.text.data, self.start
         if self.is_block:
@@ -112,7 +117,9 @@ class JsonValue:
 
     @property
     def parsed(self) -> Json:
-        """The value for Python; whole numbers stay exact."""
+        """The value for Python; whole numbers stay exact, and what is folded stays text."""
+        if self.is_folded:
+            return self.raw.decode("utf-8", "replace")
         value: Json = self.string if self.kind == "string" else json.loads(self.raw)
         return value
 

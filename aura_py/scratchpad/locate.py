@@ -88,7 +88,9 @@ class Lookup:
             keys = [str(name) for name, _ in islice(value.children(), _MOST_KEYS + 1)]
             near = difflib.get_close_matches(step.text, keys, 3, 0.5)
             fields["available_keys"] = keys[:_MOST_KEYS]
-            if not keys:
+            if value.is_folded:
+                suggestions.append(f"what {where} holds is nested too deep for paths; use grep and slice")
+            elif not keys:
                 suggestions.append(f"the object at {where} is empty")
             elif near:
                 suggestions.append("did you mean " + " or ".join(f"`{key}`" for key in near) + "?")

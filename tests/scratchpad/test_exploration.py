@@ -333,13 +333,13 @@ async def test_arrays_of_objects_and_of_anything_are_counted_alike(pad: Rig) -> 
 
 async def test_errors_stay_short_however_long_paths_and_keys_are(pad: Rig) -> None:
     file = await pad.park(json.dumps({"k" * 50_000: 1, **{f"{n}-{'x' * 3000}": n for n in range(99)}}))
-    deep = await pad.park('{"deep": ' * 250 + "1" + "}" * 250)
-    for asked in ({"file": file, "path": "nope"}, {"file": deep, "path": ".".join(["deep"] * 249 + ["no"])}):
+    deep = await pad.park('{"deep": ' * 3000 + "1" + "}" * 3000)
+    for asked in ({"file": file, "path": "nope"}, {"file": deep, "path": ".".join(["deep"] * 2999 + ["no"])}):
         answer = await pad.explore("get_in", **asked)
         assert json.loads(answer.text)["error"] == "key_path_not_found"
         assert len(answer.text) < 12_000
     assert len((await pad.explore("head", file="a" * 50_000)).text) < 1000
-    assert len((await pad.explore("iterate_over", file=deep, path=".".join(["deep"] * 249), fields="a")).text) < 1000
+    assert len((await pad.explore("iterate_over", file=deep, path=".".join(["deep"] * 250), fields="a")).text) < 1000
     assert "\ud800" not in (await pad.explore("grep", file=file, pattern="a\ud800")).text
 
 

@@ -130,7 +130,9 @@ async def test_deep_and_huge_values_are_stored_whole(tmp_path: Path) -> None:
         assert await pad.lines("get_in", file=deep, path=".".join(["deep"] * 200)) == ["bottom"]
         assert (await pad.read("head", file=deep, lines=200)).startswith("     1\t{")
         deeper = await pad.park(deep_json(10_000))
-        assert deeper.endswith(".txt")
+        assert deeper.endswith(".json")
+        missed = await pad.read("get_in", file=deeper, path=".".join(["deep"] * 300))
+        assert "nested too deep for paths; use grep and slice" in missed
         assert '"bottom"' in await pad.read("grep", file=deeper, pattern="bottom")
         numbers = await pad.park(huge_numbers())
         assert "123456789012345678901234567890" in await pad.read("get_in", file=numbers, path="numbers")

@@ -69,14 +69,19 @@ def test_numbers_keep_their_text_and_keys_their_order() -> None:
     assert layout.index(b'"z"') < layout.index(b'"a"')
 
 
-def test_what_is_nested_very_deep_is_no_json() -> None:
-    assert laid_out(b'{"deep": ' * 10_000 + b"1" + b"}" * 10_000) is None
-    layout = laid_out(b'{"deep": ' * 256 + b"1" + b"}" * 256)
+@pytest.mark.parametrize("inner", ["1", "[]", '{"a":\n[1, "]"],\n "b": {}}'])
+def test_what_is_nested_very_deep_stays_folded(inner: str) -> None:
+    text = '{"n": 0, "deep": ' * 10_000 + inner + ', "after": [1]}' * 10_000
+    layout = laid_out(text.encode())
     assert layout is not None
+    assert len(layout) < len(text) + 400_000
+    assert layout.replace(b" ", b"").replace(b"\n", b"").decode() == text.replace(" ", "").replace("\n", "")
+    assert laid_out(layout) == layout
     node = JsonText(layout).root
     while (child := node.member("deep")) is not None:
         node = child
-    assert (node.raw, node.depth) == (b"1", 256)
+    assert (node.kind, node.depth, node.is_folded, node.size) == ("object", 256, True, 0)
+    assert laid_out(b"[" * 10_000 + b"]" * 9_999) is None
 
 
 def test_texts_that_would_swell_beyond_memory_are_no_json() -> None:
