@@ -118,14 +118,21 @@ class ServerSettings(BaseSettings):
     config_path: Path = _setting(
         Path("config.toml"), Setting("CONFIG_PATH", "--config", "a path", "File or directory of agent files.")
     )
-    host: str = _setting("127.0.0.1", Setting("HOST", "--host", "a host name or address", "Bind address."))
-    port: WholeNumber = _setting(8080, Setting("PORT", "--port", "0 to 65535", "Bind port."), le=65535)
+    host: str = _setting("127.0.0.1", Setting("HOST", "--host", "a host name or address", "Address to listen on."))
+    port: WholeNumber = _setting(
+        8080, Setting("PORT", "--port", "0 to 65535", "Port to listen on; 0 takes a free one."), le=65535
+    )
     default_agent: str | None = _setting(
         None, Setting("DEFAULT_AGENT", "--default-agent", "an agent's id", "Agent of requests that name none.")
     )
     tool_result_mode: Literal["none", "open-web-ui", "aura"] = _setting(
         "none",
-        Setting("TOOL_RESULT_MODE", "--tool-result-mode", "`none`, `open-web-ui` or `aura`", "How streams show tools."),
+        Setting(
+            "TOOL_RESULT_MODE",
+            "--tool-result-mode",
+            "`none`, `open-web-ui` or `aura`",
+            "How streams show tools that Aura ran itself.",
+        ),
     )
     tool_result_max_length: WholeNumber = _setting(
         1000,
@@ -142,12 +149,12 @@ class ServerSettings(BaseSettings):
             "STREAMING_BUFFER_SIZE",
             "--streaming-buffer-size",
             "a whole number, at least 1",
-            "Frames queued per stream before the run waits.",
+            "Events that may wait for a slow client before the run does.",
         ),
         ge=1,
     )
     custom_events: Boolean = _switch(
-        False, "AURA_CUSTOM_EVENTS", "--aura-custom-events", "Send the named `aura.*` events."
+        False, "AURA_CUSTOM_EVENTS", "--aura-custom-events", "Send the named `aura.*` events to every client."
     )
     emit_reasoning: Boolean = _switch(
         False, "AURA_EMIT_REASONING", "--aura-emit-reasoning", "Send `aura.reasoning`; needs custom events."
@@ -159,7 +166,7 @@ class ServerSettings(BaseSettings):
         "Show clients what the provider said; for development only.",
     )
     streaming_timeout_secs: WholeNumber = _seconds(
-        900, "STREAMING_TIMEOUT_SECS", "--streaming-timeout-secs", "Time for a whole request; 0 is unlimited."
+        900, "STREAMING_TIMEOUT_SECS", "--streaming-timeout-secs", "Longest run; 0 is no limit."
     )
     first_chunk_timeout_secs: WholeNumber = _seconds(
         90, "FIRST_CHUNK_TIMEOUT_SECS", "--first-chunk-timeout-secs", "Wait for the model's first delta; 0 is off."
@@ -171,7 +178,10 @@ class ServerSettings(BaseSettings):
         "Silence of a model after its first delta; 0 is off.",
     )
     shutdown_timeout_secs: WholeNumber = _seconds(
-        30, "SHUTDOWN_TIMEOUT_SECS", "--shutdown-timeout-secs", "Grace for runs in flight at shutdown."
+        30,
+        "SHUTDOWN_TIMEOUT_SECS",
+        "--shutdown-timeout-secs",
+        "How long running requests may go on when the server stops.",
     )
     server_url: Annotated[str, BeforeValidator(_origin)] | None = _setting(
         None,
@@ -183,7 +193,9 @@ class ServerSettings(BaseSettings):
         ),
     )
     enable_a2a: Boolean = _switch(False, "AURA_ENABLE_A2A", "--enable-a2a", "Mount the A2A routes; not built yet.")
-    reload: Boolean = _switch(False, "AURA_RELOAD", "--reload", "Load changed agent files without a restart.")
+    reload: Boolean = _switch(
+        False, "AURA_RELOAD", "--reload", "Watch the agents' files and reload them when they change."
+    )
     max_body_bytes: WholeNumber = _setting(
         16 * 1024 * 1024,
         Setting(
@@ -204,7 +216,7 @@ class ServerSettings(BaseSettings):
             "AURA_CORS_ORIGINS",
             "--cors-origins",
             "origins separated by commas, or `*`",
-            "Origins that browsers may use.",
+            "Origins that browsers may call from, separated by commas, or `*`.",
         ),
     )
     api_keys: SecretStr | None = _setting(
@@ -212,7 +224,13 @@ class ServerSettings(BaseSettings):
         Setting("AURA_API_KEYS", "", "keys separated by commas", "Keys that requests must carry one of.", secret=True),
     )
     api_keys_file: Path | None = _setting(
-        None, Setting("AURA_API_KEYS_FILE", "--api-keys-file", "a path", "File with the digests of keys.")
+        None,
+        Setting(
+            "AURA_API_KEYS_FILE",
+            "--api-keys-file",
+            "a path",
+            "File with the digests of API keys; `AURA_API_KEYS` holds keys themselves.",
+        ),
     )
     heartbeat_secs: Annotated[float, Field(ge=1, le=_LONGEST_HEARTBEAT)] = _setting(
         10.0,
@@ -220,7 +238,7 @@ class ServerSettings(BaseSettings):
             "AURA_HEARTBEAT_SECS",
             "--heartbeat-secs",
             f"a number from 1 to {_LONGEST_HEARTBEAT}",
-            "Silence of a stream before a comment keeps it alive.",
+            "Silence of a stream before a comment keeps it alive, at most 25.",
         ),
     )
     stall_secs: Annotated[float, Field(ge=1, le=86_400)] = _setting(

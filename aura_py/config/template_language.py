@@ -89,9 +89,8 @@ def _size(operator: str, left: object, right: object) -> int:
         return left.bit_length() + right.bit_length()
     if operator == "+":
         return _length(left) + _length(right)
-    return max(
-        _length(left) * right if isinstance(right, int) else 0, _length(right) * left if isinstance(left, int) else 0
-    )
+    pairs = ((left, right), (right, left))
+    return max((_length(many) * times for many, times in pairs if isinstance(times, int)), default=0)
 
 
 def _length(value: object) -> int:

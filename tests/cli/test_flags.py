@@ -1,37 +1,36 @@
-"""Flags of `aura serve` and the settings behind them are one list told twice; this holds them together."""
+"""The flags of `aura serve`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from aura_py.cli import main
-from aura_py.cli.serve import FLAGS
+from aura_py.cli.serve import command
 from aura_py.config.settings import ServerSettings, setting_of
 
-BY_FIELD = {flag.field: flag for flag in FLAGS}
+OPTIONS = {each.name: each for each in command.params if isinstance(each, click.Option)}
+SETTINGS = {
+    name: (setting, info)
+    for name, info in ServerSettings.model_fields.items()
+    if (setting := setting_of(info)) is not None and setting.flag and name != "config_path"
+}
 
 
-def test_every_setting_with_a_flag_has_it() -> None:
-    named = {
-        field: setting.flag
-        for field, info in ServerSettings.model_fields.items()
-        if (setting := setting_of(info)) is not None and setting.flag and field != "config_path"
-    }
-    assert {flag.field: flag.name for flag in FLAGS} == named
-
-
-@pytest.mark.parametrize("field", sorted(BY_FIELD))
-def test_the_help_tells_the_variable_and_the_default(field: str) -> None:
-    flag, info = BY_FIELD[field], ServerSettings.model_fields[field]
-    setting = setting_of(info)
-    assert setting is not None
-    assert flag.variable == setting.variable
-    if info.default not in (None, ()):
-        told = info.default if not isinstance(info.default, float) else f"{info.default:g}"
-        assert flag.default == (str(told).lower() if isinstance(told, bool) else str(told))
-    assert flag.switch == (info.annotation is bool)
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_a_setting_with_a_flag_is_told_with_its_variable_and_default(name: str) -> None:
+    setting, info = SETTINGS[name]
+    option = OPTIONS[name]
+    assert setting.flag in option.opts
+    default = info.default
+    told = (
+        str(default).lower() if isinstance(default, bool) else f"{default:g}" if isinstance(default, float) else default
+    )
+    told = "none" if default in (None, ()) else told
+    assert f"[env: {setting.variable}; default: {told}]" in (option.help or "")
+    assert (option.flag_value == "true") == (info.annotation is bool)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ def test_a_value_that_is_not_allowed_is_status_2_and_names_flag_and_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AURA_DISABLE_DOTENV", "true")
-    monkeypatch.setattr("aura_py.cli.serving.start_logging", lambda _level: None)
+    monkeypatch.setattr("aura_py.cli.serve.start_logging", lambda _level: None)
     assert main(["serve", str(tmp_path), *arguments]) == 2
     told = capsys.readouterr().err
     assert "CFG-D01" in told
