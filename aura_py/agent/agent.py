@@ -13,9 +13,9 @@ from aura_py.agent.filters import ToolFilterCheck
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
-from aura_py.agent.parking import Parking, agent_parking
 from aura_py.agent.prompt import system_prompt
 from aura_py.agent.reserved import reserved_names
+from aura_py.agent.scratchpad_session import ScratchpadSession, open_agent_scratchpad
 from aura_py.config.models import AgentConfig
 from aura_py.context import RunContext
 from aura_py.errors import RequestError
@@ -37,7 +37,7 @@ class _Equipment:
     client_tools: tuple[ToolSpec, ...]
     system: str
     turn_depth: int
-    parking: Parking | None
+    scratchpad: ScratchpadSession | None
 
 
 class Agent:
@@ -76,8 +76,8 @@ class Agent:
                     if attachment.statuses:
                         yield [McpStatus(attachment.statuses)]
                 equipment = await self._equip(turn, context, attachment)
-                if equipment.parking is not None:
-                    open_things.push_async_callback(equipment.parking.close)
+                if equipment.scratchpad is not None:
+                    open_things.push_async_callback(equipment.scratchpad.close)
             conversation = await self._conversation(turn, context, equipment)
             async with aclosing(conversation.run()) as events:
                 async for batch in events:
@@ -86,15 +86,15 @@ class Agent:
             if left is not None:
                 conversation.result.answer = left
                 yield [TextDelta(left)]
-            yield _closing(conversation.result, equipment.parking)
+            yield _closing(conversation.result, equipment.scratchpad)
 
     async def _conversation(self, turn: Turn, context: RunContext, equipment: _Equipment) -> Conversation:
-        parking = equipment.parking
+        scratchpad = equipment.scratchpad
         messages = repaired(turn.messages)
         sampling = turn.sampling if turn.side else self._sampling(turn)
         choice, chosen = self._choice(turn, equipment)
-        if parking is not None:
-            await parking.seed(message.text for message in messages)
+        if scratchpad is not None:
+            await scratchpad.seed(message.text for message in messages)
         spec = LoopSpec(
             model=self._model,
             system=equipment.system,
@@ -106,7 +106,7 @@ class Agent:
             client_tools=equipment.client_tools,
             tool_choice=choice,
             from_caller=frozenset() if turn.side else _given(sampling) | chosen,
-            on_usage=parking.observe if parking is not None else lambda _usage, _sent: None,
+            on_usage=scratchpad.observe if scratchpad is not None else lambda _usage, _sent: None,
         )
         return Conversation(spec, messages, context)
 
@@ -144,9 +144,9 @@ class Agent:
             client_tools = tuple(tool for tool in client_tools if tool.name in turn.allowed_tools)
             if self._may_choose:
                 tools = [tool for tool in tools if tool.name in turn.allowed_tools]
-        parking = await agent_parking(config, self._model, tools, base, client_tools, context)
-        if parking is not None:
-            tools += parking.tools
+        scratchpad = await open_agent_scratchpad(config, self._model, tools, base, client_tools, context)
+        if scratchpad is not None:
+            tools += scratchpad.tools
         toolset = Toolset(tools)
         client_tools = tuple(tool for tool in client_tools if tool.name not in toolset)
         middlewares: list[Middleware] = []
@@ -157,15 +157,15 @@ class Agent:
         middlewares.append(
             DuplicateGuard(nudge=limits.duplicate_call_nudge_threshold, block=limits.duplicate_call_block_threshold)
         )
-        if parking is not None:
-            middlewares.append(parking.middleware)
+        if scratchpad is not None:
+            middlewares.append(scratchpad.middleware)
         return _Equipment(
             toolset=toolset,
             middlewares=tuple(middlewares),
             client_tools=client_tools,
-            system=system_prompt(base, (), [parking.prompt if parking is not None else None]),
-            turn_depth=agent.turn_depth + (parking.turn_depth_bonus if parking is not None else 0),
-            parking=parking,
+            system=system_prompt(base, (), [scratchpad.prompt if scratchpad is not None else None]),
+            turn_depth=agent.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0),
+            scratchpad=scratchpad,
         )
 
     def _sampling(self, turn: Turn) -> Sampling:
@@ -209,11 +209,11 @@ def _left_undone(result: LoopResult) -> str | None:
     return f"The model used all {result.turns} turns of this request and gave no answer at the end.{undone}"
 
 
-def _closing(result: LoopResult, parking: Parking | None) -> list[Event]:
+def _closing(result: LoopResult, scratchpad: ScratchpadSession | None) -> list[Event]:
     """The last events of a run; the engine fills in the usage."""
     closing: list[Event] = []
-    if parking is not None and any(parking.usage()):
-        closing.append(ScratchpadUsage(*parking.usage()))
+    if scratchpad is not None and any(scratchpad.usage()):
+        closing.append(ScratchpadUsage(*scratchpad.usage()))
     closing.append(
         RunFinished(
             finish_reason=result.finish_reason,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.nudges import TurnNudges
-from aura_py.agent.parking import Parking
 from aura_py.agent.prompt import system_prompt
+from aura_py.agent.scratchpad_session import ScratchpadSession
 from aura_py.events import Event, ModelCallCompleted, ScratchpadUsage
 from aura_py.llm.contract import CallInfo, NamedTool
 from aura_py.messages import Message, user
@@ -24,7 +24,7 @@ from aura_py.orchestration.submission import SUBMIT, Submission, SubmissionOrder
 from aura_py.orchestration.team import WorkerProfile
 from aura_py.orchestration.tool_records import ArtifactFooter, ToolCallRecorder, with_reasoning
 from aura_py.orchestration.wait_for import WaitForTool
-from aura_py.orchestration.worker_scratchpad import ArtifactPager, parking_limits, worker_parking
+from aura_py.orchestration.worker_scratchpad import ArtifactPager, open_worker_scratchpad, scratchpad_thresholds
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Middleware, Tool
 from aura_py.tools.runner import ToolRunner
@@ -68,7 +68,7 @@ class Attempt:
     _slot: SubmissionSlot = field(default_factory=SubmissionSlot)
     _guard: DuplicateGuard = field(init=False)
     _events: EventMapper = field(init=False)
-    _scratchpad: Parking | None = None
+    _scratchpad: ScratchpadSession | None = None
 
     def __post_init__(self) -> None:
         run, settings = self.run, self.run.config.orchestration
@@ -192,7 +192,7 @@ class Attempt:
         mcp_tools = profile.mcp_tools(run.mcp_tools)
         self._require_tools(mcp_tools)
         tools: list[Tool] = [*(with_reasoning(tool) for tool in mcp_tools), *run.team.builtin_tools()]
-        limits = parking_limits(run, profile, tools)
+        limits = scratchpad_thresholds(run, profile, tools)
         worker_prompt = run.prompts.render(
             "worker",
             custom_prompt=profile.custom_prompt,
@@ -200,7 +200,7 @@ class Attempt:
             scratchpad=limits is not None,
         )
         system = system_prompt(worker_prompt, (), [run.unavailable])
-        scratchpad = await worker_parking(run, profile, tools, system, limits=limits, iteration=self.iteration)
+        scratchpad = await open_worker_scratchpad(run, profile, tools, system, limits=limits, iteration=self.iteration)
         self._scratchpad = scratchpad
         if scratchpad is not None:
             tools += scratchpad.tools

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aura_py.agent.parking import Parking
+from aura_py.agent.scratchpad_session import ScratchpadSession
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.run_directory import StoredText
 from aura_py.orchestration.team import WorkerProfile
@@ -16,7 +16,9 @@ from aura_py.tools.contract import Tool
 logger = logging.getLogger(__name__)
 
 
-def parking_limits(run: OrchestrationRun, profile: WorkerProfile, tools: Sequence[Tool]) -> Mapping[str, int] | None:
+def scratchpad_thresholds(
+    run: OrchestrationRun, profile: WorkerProfile, tools: Sequence[Tool]
+) -> Mapping[str, int] | None:
     """From how many tokens on each tool's output is parked; ``None`` when the scratchpad is off, has no directory, or
     nothing the worker can reach would ever be parked."""
     settings = profile.scratchpad
@@ -32,7 +34,7 @@ def parking_limits(run: OrchestrationRun, profile: WorkerProfile, tools: Sequenc
     return limits
 
 
-async def worker_parking(
+async def open_worker_scratchpad(
     run: OrchestrationRun,
     profile: WorkerProfile,
     tools: Sequence[Tool],
@@ -40,7 +42,7 @@ async def worker_parking(
     *,
     limits: Mapping[str, int] | None,
     iteration: int,
-) -> Parking | None:
+) -> ScratchpadSession | None:
     """``None`` without ``limits`` or when it cannot be made.
 
     The directory belongs to the iteration, the budget to the attempt. What lies outside the run cannot be read.
@@ -49,7 +51,7 @@ async def worker_parking(
     if limits is None or path is None or window is None:
         return None
     try:
-        return await Parking.open(
+        return await ScratchpadSession.open(
             profile.scratchpad,
             profile.model,
             window=window,
@@ -68,9 +70,9 @@ async def worker_parking(
 class ArtifactPager:
     """Gives artifacts of the run in ``run`` through a worker's scratchpad."""
 
-    parking: Parking
+    scratchpad: ScratchpadSession
     run: Path
 
     async def __call__(self, filename: str, stored: StoredText) -> str:
         """The artifact when it fits the budget, else a pointer to explore it in place."""
-        return await self.parking.offer_artifact(filename, self.run / "artifacts" / filename, stored.text)
+        return await self.scratchpad.offer_artifact(filename, self.run / "artifacts" / filename, stored.text)

@@ -34,7 +34,7 @@ def batches(array: JsonValue, first: int = 0, last: int | None = None) -> Iterat
 
     They are ``JsonValue`` where Python cannot hold them: an item of many megabytes, a number beyond a float.
     """
-    if not array.is_block:
+    if not array.has_members:
         return
     data = array.text.data
     size = None if last is None else array.size

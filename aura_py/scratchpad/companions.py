@@ -88,7 +88,7 @@ def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
 def _on_line(text: JsonText, line_start: int) -> tuple[str, JsonValue] | None:
     """The value whose line begins at an offset: its path below the root, and itself."""
     value, path = text.root, ""
-    while value.is_block:
+    while value.has_members:
         found: tuple[str | int, JsonValue] | None
         if value.kind == "array":
             index = bisect_right(value.elements, line_start + 2 * (value.depth + 1)) - 1

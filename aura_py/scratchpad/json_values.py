@@ -87,7 +87,7 @@ class JsonValue:
         return self.text.data[self.start] in b"{["
 
     @property
-    def is_block(self) -> bool:
+    def has_members(self) -> bool:
         """Whether it is a container that is not empty."""
         start = self.start
         return self.text.data[start] in b"{[" and self.text.data[start + 1 : start + 2] == b"\n"
@@ -100,7 +100,7 @@ class JsonValue:
     @property
     def end(self) -> int:
         data, start = self.text.data, self.start
-        if self.is_block:
+        if self.has_members:
             return self.text.known_ends.get(start) or self._closing()
         stop = data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
@@ -128,13 +128,13 @@ class JsonValue:
         """First and last line of the value in the file."""
         text = self.text
         first = text.lines.number(self.start)
-        last = text.lines.number(self.end - 1) if self.is_block else first
+        last = text.lines.number(self.end - 1) if self.has_members else first
         return text.file_line(first), text.file_line(last)
 
     @property
     def size(self) -> int:
         """How many members a container has."""
-        if not self.is_block:
+        if not self.has_members:
             return 0
         if self.kind == "array":
             return len(self.elements)
@@ -177,7 +177,7 @@ class JsonValue:
 
     def children(self, first: int = 0) -> Iterator[tuple[str | int, JsonValue]]:
         """Keys or indexes with their values, from child ``first`` on."""
-        if not self.is_block:
+        if not self.has_members:
             return
         if self.kind == "object":
             yield from islice(self._members(), first, None)

@@ -1,4 +1,4 @@
-"""One agent's scratchpad: the tools, the stage around tool calls, the prompt and the budget."""
+"""One agent's scratchpad: the tools, the runner's middleware, the prompt and the budget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aura_py.scratchpad.confinement import OutsideError
 from aura_py.scratchpad.definitions import DEFINITIONS, Definition
 from aura_py.scratchpad.documents import DOCUMENTS
 from aura_py.scratchpad.errors import HardError, SoftError, clipped
-from aura_py.scratchpad.interception import Interception, estimate
+from aura_py.scratchpad.middleware import ScratchpadMiddleware, estimate
 from aura_py.scratchpad.pointer import artifact_pointer
 from aura_py.scratchpad.prompt import PROMPT
 from aura_py.scratchpad.results import Counter, ExplorationContext
@@ -50,7 +50,7 @@ class Scratchpad:
     ) -> None:
         self.prompt = PROMPT
         self.tools: tuple[Tool, ...] = tuple(self._tool(definition) for definition in DEFINITIONS)
-        self.middleware: Middleware = Interception(exploration, thresholds, settings.default_min_tokens)
+        self.middleware: Middleware = ScratchpadMiddleware(exploration, thresholds, settings.default_min_tokens)
         self._settings = settings
         self._exploration = exploration
         self._calibration = calibration

@@ -31,13 +31,13 @@ def returning(outcome: ToolOutcome) -> Next:
 
 def tool(name: str, kind: ToolKind = "mcp") -> BuiltinTool:
     async def handler(_arguments: Mapping[str, Any], _context: CallContext) -> str:
-        raise AssertionError("the stage calls what follows it, not the tool")
+        raise AssertionError("the middleware calls what follows it, not the tool")
 
     return BuiltinTool(name, "", {}, handler, kind)
 
 
 class Rig:
-    """``park`` sends an output through the interception stage, ``explore`` calls a tool of the model."""
+    """``park`` sends an output through the middleware, ``explore`` calls a tool of the model."""
 
     def __init__(self, scratchpad: Scratchpad, directory: Path) -> None:
         self.scratchpad = scratchpad

@@ -1,4 +1,4 @@
-"""The stage around every tool call that parks large outputs."""
+"""The runner's middleware that parks large tool outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHORT = 1 << 11
 _SAMPLES, _SAMPLE = 8, 4096
 
 
-class Interception:
+class ScratchpadMiddleware:
     """Parks what is over its tool's threshold, and what would not fit the remaining budget whoever made it."""
 
     def __init__(self, exploration: ExplorationContext, thresholds: Mapping[str, int], default: int | None) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Parking:
+class ScratchpadSession:
     """The scratchpad of one run of an agent, or of one attempt of a worker."""
 
     def __init__(self, scratchpad: Scratchpad, turn_depth_bonus: int, count: Callable[[str], int]) -> None:
@@ -103,14 +103,14 @@ class Parking:
             await anyio.to_thread.run_sync(self._scratchpad.close)
 
 
-async def agent_parking(
+async def open_agent_scratchpad(
     config: AgentConfig,
     model: ChatModel,
     tools: Sequence[Tool],
     prompt: str,
     extra: Iterable[ToolSpec],
     context: RunContext,
-) -> Parking | None:
+) -> ScratchpadSession | None:
     """``None`` when the scratchpad is off, or when nothing a single agent can reach would be parked.
 
     Args:
@@ -130,7 +130,7 @@ async def agent_parking(
     session = session_directory(config.memory_dir, owner=context.owner, agent=config.id, session=context.session_id)
     directory = run_scratchpad(session, context.run_id)
     try:
-        return await Parking.open(
+        return await ScratchpadSession.open(
             settings,
             model,
             window=window,
