@@ -146,7 +146,7 @@ class RunResponse:
             error = AuraError("Aura failed while writing the answer; the log has the details.")
             answer.run.cancel(error)
             if writer.started:  # ends like any failure, never as a torn connection
-                self._recording.discard()
+                self._forget_unless_acted(answer.run)
                 await writer.write(data_frame(error_object(error)) + DONE, last=True)
             else:
                 await self._refuse(answer, writer, error)
@@ -199,13 +199,16 @@ class RunResponse:
     async def _refuse(
         self, answer: RunAnswer, writer: ResponseWriter, error: AuraError, *, tools_ran: bool = False
     ) -> None:
-        """The error under its own status; kept for repeated requests of a run that has changed something."""
-        acted = answer.run.acted
-        if not acted:
-            self._recording.discard()
-        response = error_response(error, debug=answer.debug_errors, tools_ran=tools_ran or acted)
+        """The error under its own status."""
+        self._forget_unless_acted(answer.run)
+        response = error_response(error, debug=answer.debug_errors, tools_ran=tools_ran or answer.run.acted)
         response.headers.update(answer.headers)
         await _send(writer, response)
+
+    def _forget_unless_acted(self, run: Run) -> None:
+        """A repetition of a failed request starts afresh, unless that would do something again."""
+        if not run.acted:
+            self._recording.discard()
 
     async def _repeat(self, writer: ResponseWriter) -> None:
         recording = self._recording

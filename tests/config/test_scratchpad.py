@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_the_directory_is_created_only_for_a_configuration_that_loads(tmp_path: 
     agent(MEMORY + MINIMAL)
     assert not (tmp_path / "memory").exists()
     agent(MEMORY + MINIMAL + WINDOW + ON)
-    assert (tmp_path / "memory").is_dir()
+    assert stat.S_IMODE((tmp_path / "memory").stat().st_mode) == 0o700
     assert list((tmp_path / "memory").iterdir()) == []
 
 
