@@ -12,6 +12,7 @@ from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.filters import ToolFilterCheck
 from aura_py.agent.history import repaired
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
+from aura_py.agent.middlewares import ordered_middlewares
 from aura_py.agent.nudges import TurnNudges
 from aura_py.agent.prompt import system_prompt
 from aura_py.agent.reserved import reserved_names
@@ -149,19 +150,17 @@ class Agent:
             tools += scratchpad.tools
         toolset = Toolset(tools)
         client_tools = tuple(tool for tool in client_tools if tool.name not in toolset)
-        middlewares: list[Middleware] = []
-        nudges = TurnNudges(last_turn=bool(agent.nudge_last_turn), remaining=agent.nudge_turns_remaining)
-        if nudges.active:
-            middlewares.append(nudges)
         limits = config.orchestration
-        middlewares.append(
-            DuplicateGuard(nudge=limits.duplicate_call_nudge_threshold, block=limits.duplicate_call_block_threshold)
+        middlewares = ordered_middlewares(
+            nudges=TurnNudges(last_turn=bool(agent.nudge_last_turn), remaining=agent.nudge_turns_remaining),
+            guard=DuplicateGuard(
+                nudge=limits.duplicate_call_nudge_threshold, block=limits.duplicate_call_block_threshold
+            ),
+            scratchpad=scratchpad.middleware if scratchpad is not None else None,
         )
-        if scratchpad is not None:
-            middlewares.append(scratchpad.middleware)
         return _Equipment(
             toolset=toolset,
-            middlewares=tuple(middlewares),
+            middlewares=middlewares,
             client_tools=client_tools,
             system=system_prompt(base, (), [scratchpad.prompt if scratchpad is not None else None]),
             turn_depth=agent.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0),

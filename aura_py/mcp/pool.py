@@ -247,6 +247,7 @@ class McpPool:
                 await connection.settled.wait()
                 self._remember(connection)
         finally:
+            connection.settled.set()
             if self._connections.get(connection.key) is connection:
                 del self._connections[connection.key]
             self._owned.discard(connection)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
+from aura_py.agent.middlewares import ordered_middlewares
 from aura_py.agent.nudges import TurnNudges
 from aura_py.agent.prompt import system_prompt
 from aura_py.agent.scratchpad_session import ScratchpadSession
@@ -229,14 +230,15 @@ class Attempt:
             remaining=WRAP_UP_TURNS if agent.nudge_turns_remaining is None else agent.nudge_turns_remaining,
             submit=SUBMIT,
         )
-        middlewares: list[Middleware] = [SubmissionOrder(lambda: self._slot.is_set)]
-        if nudges.active:
-            middlewares.append(nudges)
-        middlewares.append(self._guard)
-        if self._scratchpad is not None:
-            middlewares += [ArtifactFooter(), self._scratchpad.middleware]
-        middlewares.append(self.recorder)
-        return tuple(middlewares)
+        scratchpad = self._scratchpad
+        return ordered_middlewares(
+            submission=SubmissionOrder(lambda: self._slot.is_set),
+            nudges=nudges,
+            guard=self._guard,
+            footer=ArtifactFooter() if scratchpad is not None else None,
+            scratchpad=scratchpad.middleware if scratchpad is not None else None,
+            recorder=self.recorder,
+        )
 
     def _artifact_reader(self) -> ArtifactReader:
         model, path, scratchpad = self.profile.model, self.run.files.path, self._scratchpad
