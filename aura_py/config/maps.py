@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -22,77 +23,84 @@ _AUTH_SCHEME = re.compile(r"bearer|token|basic", re.IGNORECASE)
 _SECRET_NAME = re.compile(r"auth|key|token|secret|passw|cookie|credential", re.IGNORECASE)
 
 
-@dataclass(slots=True, frozen=True)
-class Headers(ValueType):
-    """Static HTTP headers; values are secrets, stripped; a bare auth scheme is not sent."""
+class Entries(ValueType):
+    """A table of names and strings, each entry read by itself."""
+
+    label = "table of strings"
+    example = "write `[{key}]` with one header per line"
 
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
-            return wrong_type(at, "a table of strings", value, f"write `[{at.key}]` with one header per line")
-        headers: dict[str, SecretStr] = {}
+            return wrong_type(at, "a table of strings", value, self.example.replace("{key}", at.key))
+        entries: dict[str, object] = {}
         spelled: dict[str, str] = {}
         for name, content in value.items():
-            here = at / name
             if isinstance(name, Unresolved) or isinstance(content, Unresolved):
                 continue
-            if not check_header_name(name, here) or not first_spelling(name, spelled, here):
-                continue
-            if not isinstance(content, str):
-                wrong_type(here, "a string", content, "put the value in quotes")
-                continue
-            if isinstance(content, Templated) or _SECRET_NAME.search(name):
-                note_secret(content, here)
-            text = content.strip()
-            if not _HEADER_VALUE.fullmatch(text):
-                here.error(
-                    "CFG-M04",
-                    f"the value of header `{here.name}` has characters that no header may carry"
-                    f" ({len(text)} characters long)",
-                    "remove line breaks and other control characters",
-                )
-            elif _AUTH_SCHEME.fullmatch(text):
-                here.warn(
-                    "WARN-MCP02",
-                    f"header `{here.name}` is only an authentication scheme without a token; it is not sent",
-                    "set the variable behind it, or remove the header",
-                )
-            else:
-                headers[str(name)] = SecretStr(text)
-        return headers
+            here = at / name
+            read = self.entry(name, content, here)
+            if read is not NOTHING and self.is_new(name, spelled, here):
+                entries[self.spelling(name)] = read
+        return entries
+
+    @abstractmethod
+    def entry(self, name: str, content: object, at: Location) -> object:
+        """The value as it is used, or ``NOTHING``."""
+
+    def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
+        """Headers are the same in every letter case."""
+        other = spelled.setdefault(name.lower(), str(shown(name)))
+        if other == str(shown(name)):
+            return True
+        at.error("CFG-M05", f"`{other}` and `{shown(name)}` are the same header, letter case aside", "keep one of them")
+        return False
+
+    def spelling(self, name: str) -> str:
+        return str(name)
 
     def schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
-    def describe(self) -> str:
-        return "table of strings"
+
+class Headers(Entries):
+    """Static HTTP headers; values are secrets, stripped; a bare authentication scheme is not sent."""
+
+    def entry(self, name: str, content: object, at: Location) -> object:
+        if not check_header_name(name, at):
+            return NOTHING
+        if not isinstance(content, str):
+            return wrong_type(at, "a string", content, "put the value in quotes")
+        if isinstance(content, Templated) or _SECRET_NAME.search(name):
+            note_secret(content, at)
+        text = content.strip()
+        if not _HEADER_VALUE.fullmatch(text):
+            at.error(
+                "CFG-M04",
+                f"the value of header `{at.name}` has characters that no header may carry"
+                f" ({len(text)} characters long)",
+                "remove line breaks and other control characters",
+            )
+            return NOTHING
+        if _AUTH_SCHEME.fullmatch(text):
+            at.warn(
+                "WARN-MCP02",
+                f"header `{at.name}` is only an authentication scheme without a token; it is not sent",
+                "set the variable behind it, or remove the header",
+            )
+            return NOTHING
+        return SecretStr(text)
 
 
-@dataclass(slots=True, frozen=True)
-class HeaderMap(ValueType):
+class HeaderMap(Entries):
     """Outbound header name to inbound header name."""
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, dict):
-            return wrong_type(at, "a table of strings", value, 'write `Authorization = "x-user-token"`')
-        mapping: dict[str, str] = {}
-        spelled: dict[str, str] = {}
-        for outbound, inbound in value.items():
-            here = at / outbound
-            if isinstance(outbound, Unresolved) or isinstance(inbound, Unresolved):
-                continue
-            if not isinstance(inbound, str):
-                wrong_type(here, "a string", inbound, "name the inbound header in quotes")
-                continue
-            good = check_header_name(outbound, here) and check_header_name(inbound, here)
-            if good and first_spelling(outbound, spelled, here):
-                mapping[str(outbound)] = str(inbound)
-        return mapping
+    label = "table outbound → inbound"
+    example = 'write `Authorization = "x-user-token"`'
 
-    def schema(self) -> JsonSchema:
-        return {"type": "object", "additionalProperties": {"type": "string"}}
-
-    def describe(self) -> str:
-        return "table outbound → inbound"
+    def entry(self, name: str, content: object, at: Location) -> object:
+        if not isinstance(content, str):
+            return wrong_type(at, "a string", content, "name the inbound header in quotes")
+        return str(content) if check_header_name(name, at) and check_header_name(content, at) else NOTHING
 
 
 def check_header_name(name: str, at: Location, code: str = "CFG-M04") -> bool:
@@ -102,52 +110,35 @@ def check_header_name(name: str, at: Location, code: str = "CFG-M04") -> bool:
     return False
 
 
-def first_spelling(name: str, spelled: dict[str, str], at: Location) -> bool:
-    other = spelled.setdefault(name.lower(), str(shown(name)))
-    if other == str(shown(name)):
-        return True
-    at.error("CFG-M05", f"`{other}` and `{shown(name)}` are the same header, letter case aside", "keep one of them")
-    return False
-
-
-@dataclass(slots=True, frozen=True)
-class Environment(ValueType):
+class Environment(Entries):
     """Variables of a child process; numbers and booleans become text."""
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, dict):
-            return wrong_type(at, "a table of strings", value, 'write `env = { NAME = "value" }`')
-        variables: dict[str, SecretStr] = {}
-        for name, content in value.items():
-            here = at / name
-            if isinstance(name, Unresolved) or isinstance(content, Unresolved):
-                continue
-            if not name or "=" in name or "\0" in name:
-                here.error(
-                    "CFG-S02", f"`{shown(name)}` cannot be the name of a variable", "use letters, digits and `_`"
-                )
-            elif isinstance(content, bool):
-                variables[str(name)] = SecretStr("true" if content else "false")
-            elif isinstance(content, int | float):
-                variables[str(name)] = SecretStr(str(content))
-            elif not isinstance(content, str) or "\0" in content:
-                wrong_type(here, "a string without NUL characters", content, "put the value in quotes")
-            else:
-                if isinstance(content, Templated) or _SECRET_NAME.search(name):
-                    note_secret(content, here)
-                variables[str(name)] = SecretStr(str(content))
-        return variables
+    example = 'write `env = { NAME = "value" }`'
+
+    def entry(self, name: str, content: object, at: Location) -> object:
+        if not name or "=" in name or "\0" in name:
+            at.error("CFG-S02", f"`{shown(name)}` cannot be the name of a variable", "use letters, digits and `_`")
+            return NOTHING
+        if isinstance(content, bool | int | float):
+            return SecretStr(str(content).lower() if isinstance(content, bool) else str(content))
+        if not isinstance(content, str) or "\0" in content:
+            return wrong_type(at, "a string without NUL characters", content, "put the value in quotes")
+        if isinstance(content, Templated) or _SECRET_NAME.search(name):
+            note_secret(content, at)
+        return SecretStr(str(content))
+
+    def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
+        return True
 
     def schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
-
-    def describe(self) -> str:
-        return "table of strings"
 
 
 @dataclass(slots=True, frozen=True)
 class FreeForm(ValueType):
     """Any table, as it is; dates become RFC 3339 text. ``reserved`` keys are refused."""
+
+    label = "table"
 
     code: str = "CFG-L05"
     reserved: tuple[str, ...] = ()
@@ -173,9 +164,6 @@ class FreeForm(ValueType):
         if not self.reserved:
             return {"type": "object"}
         return {"type": "object", "propertyNames": {"not": {"enum": list(self.reserved)}}}
-
-    def describe(self) -> str:
-        return "table"
 
 
 def _plain(value: object, at: Location) -> object:

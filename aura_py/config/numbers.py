@@ -130,6 +130,8 @@ class Number(ValueType):
 class Flag(ValueType):
     """A boolean, or exactly ``true`` or ``false`` as a string."""
 
+    label = "boolean"
+
     def _read(self, value: object, at: Location) -> object:
         if isinstance(value, bool):
             return value
@@ -143,6 +145,3 @@ class Flag(ValueType):
 
     def schema(self) -> JsonSchema:
         return {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\s*(true|false)\s*$"}, TEMPLATE_SCHEMA]}
-
-    def describe(self) -> str:
-        return "boolean"

@@ -203,6 +203,8 @@ def _constant(word: str, *, fold: bool) -> JsonSchema:
 class Table(ValueType):
     """A table with the keys of a model."""
 
+    label = "table"
+
     model: type[Section]
 
     @property
@@ -217,13 +219,12 @@ class Table(ValueType):
     def schema(self) -> JsonSchema:
         return self.shape.schema()
 
-    def describe(self) -> str:
-        return "table"
-
 
 @dataclass(slots=True, frozen=True)
 class TableMap(ValueType):
     """A table of named entries, in file order."""
+
+    label = "table of tables"
 
     entry: ValueType
     check: Check | None = None
@@ -243,13 +244,12 @@ class TableMap(ValueType):
     def schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": self.entry.schema()}
 
-    def describe(self) -> str:
-        return "table of tables"
-
 
 @dataclass(slots=True, frozen=True)
 class TableList(ValueType):
     """An array of tables. ``entry`` comes from the type of the field when it is not given."""
+
+    label = "array of tables"
 
     entry: ValueType = field(default_factory=Text)
 
@@ -269,9 +269,6 @@ class TableList(ValueType):
     def schema(self) -> JsonSchema:
         return {"type": "array", "items": self.entry.schema()}
 
-    def describe(self) -> str:
-        return "array of tables"
-
 
 @dataclass(slots=True, frozen=True)
 class Variant(ValueType):
@@ -280,6 +277,8 @@ class Variant(ValueType):
     ``foreign_code`` is the error for a key that another variant has; ``on_missing`` reports a missing tag. The
     ``members`` come from the type of the field; they are read ``without`` some of their keys.
     """
+
+    label = "table"
 
     tag: str
     on_missing: Callable[[Location], None]
@@ -346,9 +345,6 @@ class Variant(ValueType):
         return {
             "anyOf": [shape.schema({self.tag: _constant(word, fold=self.fold)}) for word, shape in self.shapes.items()]
         }
-
-    def describe(self) -> str:
-        return "table"
 
 
 def missing_tag(tag: str, words: str, code: str = "CFG-S01") -> Callable[[Location], None]:

@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -37,6 +37,9 @@ TEMPLATE_SCHEMA: JsonSchema = {"type": "string", "pattern": _TEMPLATE_PATTERN}
 class ValueType(ABC):
     """Reads one value, or reports why it cannot."""
 
+    label: ClassVar[str]
+    """The type for the generated reference."""
+
     def read(self, value: object, at: Location) -> object:
         if isinstance(value, Unresolved):
             at.file.failures.append(at.path)
@@ -46,12 +49,11 @@ class ValueType(ABC):
     @abstractmethod
     def _read(self, value: object, at: Location) -> object: ...
 
-    @abstractmethod
-    def schema(self) -> JsonSchema: ...
+    def schema(self) -> JsonSchema:
+        return {"type": "string"}
 
-    @abstractmethod
     def describe(self) -> str:
-        """The type for the generated reference."""
+        return self.label
 
 
 def wrong_type(at: Location, expected: str, value: object, fix: str = "") -> _Nothing:
@@ -65,6 +67,8 @@ def wrong_type(at: Location, expected: str, value: object, fix: str = "") -> _No
 @dataclass(slots=True, frozen=True)
 class Text(ValueType):
     """A string. ``blank`` says what a blank one is: text like any other, absent, or the error ``blank_code``."""
+
+    label = "string"
 
     blank: str = "text"
     blank_code: str = ""
@@ -87,13 +91,12 @@ class Text(ValueType):
     def schema(self) -> JsonSchema:
         return {"type": "string", "pattern": r"\S"} if self.blank == "refuse" else {"type": "string"}
 
-    def describe(self) -> str:
-        return "string"
-
 
 @dataclass(slots=True, frozen=True)
 class Secret(ValueType):
     """A credential: stripped, and never shown."""
+
+    label = "secret string"
 
     blank: str = "absent"
     blank_code: str = "CFG-L03"
@@ -117,9 +120,6 @@ class Secret(ValueType):
 
     def schema(self) -> JsonSchema:
         return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}
-
-    def describe(self) -> str:
-        return "secret string"
 
 
 def note_secret(value: str, at: Location) -> None:
@@ -145,6 +145,8 @@ def emptiness(value: object) -> str:
 @dataclass(slots=True, frozen=True)
 class Url(ValueType):
     """An absolute http(s) URL with a host."""
+
+    label = "URL"
 
     code: str
     secret: bool = False
@@ -176,9 +178,6 @@ class Url(ValueType):
         pattern = rf"^\s*({choices})://|{_TEMPLATE_PATTERN}" + (r"|^\s*$" if self.blank == "absent" else "")
         return {"type": "string", "pattern": pattern}
 
-    def describe(self) -> str:
-        return "URL"
-
 
 def is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
     try:
@@ -193,6 +192,8 @@ def is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
 class FilePath(ValueType):
     """A path; relative ones start at the working directory, or with ``beside`` at the file that names them, whose
     directory they cannot leave."""
+
+    label = "path"
 
     beside: bool = False
     blank: str = "absent"
@@ -227,9 +228,6 @@ class FilePath(ValueType):
 
     def schema(self) -> JsonSchema:
         return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}
-
-    def describe(self) -> str:
-        return "path"
 
 
 @dataclass(slots=True, frozen=True)
@@ -291,6 +289,8 @@ class Strings(ValueType):
 class GlobText(ValueType):
     """A glob over tool names."""
 
+    label = "glob"
+
     code: str = "CFG-S08"
 
     def _read(self, value: object, at: Location) -> object:
@@ -306,12 +306,6 @@ class GlobText(ValueType):
             )
             return NOTHING
         return value
-
-    def schema(self) -> JsonSchema:
-        return {"type": "string"}
-
-    def describe(self) -> str:
-        return "glob"
 
 
 PromptText: TypeAlias = Annotated[str, Text(prompt=True)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aura_py.config.spelling import distance, near_miss
+from aura_py.config.models import AgentSection
+from aura_py.config.spelling import near_miss
 from tests.config.files import AGENT, LLM, MINIMAL, agent, codes, found, only
 
 ORCHESTRATION = MINIMAL + "[orchestration]\n"
@@ -145,12 +148,24 @@ def test_a_near_miss_is_a_slip_of_the_finger(key: str, expected: str | None) -> 
     assert near_miss(key, ["headers", "headers_from_request", "url", "transport"]) == expected
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "edits"),
-    [("abc", "abc", 0), ("abc", "acb", 1), ("abc", "ab", 1), ("abc", "xyz", 3), ("a", "abcde", 3)],
+KEYS = sorted(name for name in AgentSection.model_fields if len(name) > 5)
+
+
+@given(
+    st.sampled_from(KEYS),
+    st.integers(0, 5),
+    st.sampled_from("aeqz_"),
+    st.sampled_from(["drop", "add", "swap", "change"]),
 )
-def test_distance_counts_edits_up_to_the_limit(left: str, right: str, edits: int) -> None:
-    assert distance(left, right, 2) == edits
+def test_one_slip_in_a_key_is_found(key: str, place: int, letter: str, slip: str) -> None:
+    before, at, after = key[:place], key[place], key[place + 1 :]
+    slipped = {
+        "drop": before + after,
+        "add": before + letter + at + after,
+        "change": before + letter + after,
+        "swap": before + after[:1] + at + after[1:],
+    }[slip]
+    assert near_miss(slipped, KEYS) is not None
 
 
 def test_a_remedy_names_tables_as_a_file_does() -> None:

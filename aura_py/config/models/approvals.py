@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
-from aura_py.config.maps import HeaderSources, HeaderValues, check_header_name
+from aura_py.config.maps import Entries, HeaderSources, HeaderValues, check_header_name
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Advice, Key, Section, Variant
-from aura_py.config.templates import Unresolved
-from aura_py.config.values import GlobText, JsonSchema, Strings, Url, ValueType, wrong_type
+from aura_py.config.values import NOTHING, GlobText, Strings, Url, wrong_type
 
 _MODES = ("conversational", "webhook")
 _RESERVED = frozenset({"content-type", "accept", "mcp-session-id", "host", "content-length", "transfer-encoding"})
 _LONGEST_SECS = 86_400
 
 
-@dataclass(slots=True, frozen=True)
-class ResponseHeaders(ValueType):
+class ResponseHeaders(Entries):
     """MCP header to the header of the approval response that it is taken from; both in lower case."""
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, dict):
-            return wrong_type(at, "a table of strings", value, 'write `x-approver = "x-approved-by"`')
-        mapping: dict[str, str] = {}
-        for outbound, inbound in value.items():
-            here = at / outbound
-            if isinstance(outbound, Unresolved) or isinstance(inbound, Unresolved):
-                continue
-            if not isinstance(inbound, str):
-                wrong_type(here, "a string", inbound, "name the response header in quotes")
-                continue
-            if not all(check_header_name(name.strip(), here, "CFG-H06") for name in (outbound, inbound)):
-                continue
-            lowered = outbound.strip().lower()
-            if lowered in _RESERVED:
-                here.error("CFG-H08", f"`{shown(outbound)}` is a reserved transport header", "use another header")
-            elif lowered in mapping:
-                here.error("CFG-H07", f"duplicate tool header override `{lowered}`", "keep one of them")
-            else:
-                mapping[lowered] = inbound.strip().lower()
-        return mapping
+    label = "table outbound → response header"
+    example = 'write `x-approver = "x-approved-by"`'
 
-    def schema(self) -> JsonSchema:
-        return {"type": "object", "additionalProperties": {"type": "string"}}
+    def entry(self, name: str, content: object, at: Location) -> object:
+        if not isinstance(content, str):
+            return wrong_type(at, "a string", content, "name the response header in quotes")
+        if not all(check_header_name(each.strip(), at, "CFG-H06") for each in (name, content)):
+            return NOTHING
+        if name.strip().lower() in _RESERVED:
+            at.error("CFG-H08", f"`{shown(name)}` is a reserved transport header", "use another header")
+            return NOTHING
+        return content.strip().lower()
 
-    def describe(self) -> str:
-        return "table outbound → response header"
+    def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
+        lowered = self.spelling(name)
+        if lowered in spelled:
+            at.error("CFG-H07", f"duplicate tool header override `{shown(lowered)}`", "keep one of them")
+            return False
+        spelled[lowered] = lowered
+        return True
+
+    def spelling(self, name: str) -> str:
+        return name.strip().lower()
 
 
 def _mode_missing(at: Location) -> None:

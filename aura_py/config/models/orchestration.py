@@ -142,6 +142,8 @@ class Workers(TableMap):
 class PromptFiles(ValueType):
     """Prompt name to a Jinja2 file beside the agent's file."""
 
+    label = "table name → path"
+
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table of paths", value, f"write `[{at.key}]` with one prompt per line")
@@ -164,9 +166,6 @@ class PromptFiles(ValueType):
 
     def schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": "string"}}
-
-    def describe(self) -> str:
-        return "table name → path"
 
 
 def _usable(name: str, file: Path, here: Location) -> bool:

@@ -24,6 +24,8 @@ from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, Va
 class Pattern(ValueType):
     """A regular expression."""
 
+    label = "regular expression"
+
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, "put the regular expression in quotes")
@@ -44,29 +46,24 @@ class Pattern(ValueType):
     def schema(self) -> JsonSchema:
         return {"type": "string", "format": "regex"}
 
-    def describe(self) -> str:
-        return "regular expression"
-
 
 @dataclass(slots=True, frozen=True)
 class Template(ValueType):
     """A Jinja2 template."""
+
+    label = "Jinja2 template"
 
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, str):
             return wrong_type(at, "a string", value, f'put the text in quotes: `{at.name} = "…"`')
         return value if _parses(value, at) else NOTHING
 
-    def schema(self) -> JsonSchema:
-        return {"type": "string"}
-
-    def describe(self) -> str:
-        return "Jinja2 template"
-
 
 @dataclass(slots=True, frozen=True)
 class Arguments(ValueType):
     """A table whose strings, at any depth, are templates."""
+
+    label = "table of templates"
 
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
@@ -85,9 +82,6 @@ class Arguments(ValueType):
 
     def schema(self) -> JsonSchema:
         return {"type": "object"}
-
-    def describe(self) -> str:
-        return "table of templates"
 
 
 def _parses(text: str, at: Location) -> bool:
