@@ -1,18 +1,19 @@
-"""The ``response`` of ``respond_directly`` while the model still writes it (settled question 5)."""
+"""The ``response`` of ``respond_directly`` while the model still writes it."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aura_py.llm.contract import ToolCallFragment
 from aura_py.orchestration.routing import RESPOND, DirectDecision
 
-_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_SPACE = " \t\r\n"
-_PLAIN = re.compile(r'[^"\\]+')
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_CHARACTERS = re.compile(r'(?:[^"\\]|\\(?:[^u]|u[0-9a-fA-F]{4}))*+')
+_UNICODE_ESCAPE = 6
 
 
 class ArgumentReader:
@@ -26,28 +27,19 @@ class ArgumentReader:
         """Keys whose string has ended."""
         self._parts: dict[str, list[str]] = {}
         self._taken: dict[str, int] = {}
-        self._state = "start"
-        self._key: str | None = None
-        self._raw: list[str] = []
         self._depth = 0
-        self._quoted = False
+        self._next: Literal["object", "key", "colon", "value", "comma", "end"] = "object"
+        """What may come next at the top level."""
+        self._key = ""
+        self._string: list[str] | None = None
+        """The parts of the string that is being read."""
         self._escape = ""
-        self._high = ""
+        """An escape sequence that has not arrived in full."""
+        self._high_surrogate = ""
 
     @property
     def values(self) -> Mapping[str, str]:
         return {key: "".join(parts) for key, parts in self._parts.items()}
-
-    def feed(self, text: str) -> None:
-        at = 0
-        while at < len(text):
-            plain = _PLAIN.match(text, at) if self._state == "value" and not self._escape else None
-            if plain is None:
-                self._step(text[at])
-                at += 1
-            else:
-                self._put(plain.group())
-                at = plain.end()
 
     def take(self, key: str) -> str:
         """What has come of ``key`` since the last time."""
@@ -55,113 +47,76 @@ class ArgumentReader:
         self._taken[key] = len(parts)
         return "".join(parts[start:])
 
-    def _step(self, char: str) -> None:
-        state = self._state
-        if state == "value":
-            self._value_char(char)
-        elif state == "skip":
-            self._skip(char)
-        elif state == "key":
-            self._key_char(char)
-        elif char in _SPACE or state == "lost":
-            return
-        elif state == "start":
-            self._state = "before_key" if char == "{" else "lost"
-        elif state == "before_key":
-            if char == '"':
-                self._state, self._raw = "key", []
-            elif char != ",":
-                self._state = "lost"
-        elif state == "colon":
-            self._state = "before_value" if char == ":" else "lost"
-        elif state == "before_value":
-            self._begin_value(char)
-
-    def _key_char(self, char: str) -> None:
-        if char == '"' and not self._escape:
-            try:
-                self._key = json.loads('"' + "".join(self._raw) + '"')
-            except ValueError:
-                self._state = "lost"
-                return
-            self._state = "colon"
-            return
-        self._escape = "\\" if char == "\\" and not self._escape else ""
-        self._raw.append(char)
-
-    def _begin_value(self, char: str) -> None:
-        assert self._key is not None
-        self._escape = self._high = ""
-        if char == '"' and self._key not in self._parts:
-            self._state = "value"
-            self._parts[self._key] = []
-            return
-        self._state, self._depth, self._quoted = "skip", 0, False
-        self._skip(char)
-
-    def _value_char(self, char: str) -> None:
-        assert self._key is not None
-        if self._escape:
-            self._escape += char
-            self._unescape()
-        elif char == "\\":
-            self._escape = char
-        elif char == '"':
-            self._put("")
-            self.complete.add(self._key)
-            self._state = "before_key"
-        else:
-            self._put(char)
-
-    def _unescape(self) -> None:
-        escape = self._escape
-        if escape[1] != "u":
-            self._escape = ""
-            self._put(_ESCAPES.get(escape[1], escape[1]))
-        elif len(escape) == 6:
-            self._escape = ""
-            try:
-                unit = int(escape[2:], 16)
-            except ValueError:
-                self._put("\ufffd")
-                return
-            if 0xD800 <= unit < 0xDC00:
-                self._put("")
-                self._high = chr(unit)
-            elif 0xDC00 <= unit < 0xE000 and self._high:
-                pair = 0x10000 + ((ord(self._high) - 0xD800) << 10) + (unit - 0xDC00)
-                self._high = ""
-                self._put(chr(pair))
-            elif 0xDC00 <= unit < 0xE000:
-                self._put("\ufffd")
+    def feed(self, text: str) -> None:
+        text, self._escape, at = self._escape + text, "", 0
+        while at < len(text):
+            if self._string is None:
+                self._read_structure(text[at])
+                at += 1
+                continue
+            match = _CHARACTERS.match(text, at)
+            end = match.end() if match is not None else at
+            self._append(_ESCAPE.sub(_unescape, text[at:end]))
+            at = end
+            if text[at : at + 1] == '"':
+                self._end_string()
+                at += 1
+            elif len(text) - at >= _UNICODE_ESCAPE:  # `\\u` without four digits
+                self._append("\ufffd")
+                at += _UNICODE_ESCAPE
             else:
-                self._put(chr(unit))
+                self._escape = text[at:]
+                return
 
-    def _put(self, text: str) -> None:
-        assert self._key is not None
-        if self._high:
-            text, self._high = "\ufffd" + text, ""
-        self._parts[self._key].append(text)
-
-    def _skip(self, char: str) -> None:
-        if self._quoted:
-            if self._escape:
-                self._escape = ""
-            elif char == "\\":
-                self._escape = char
-            elif char == '"':
-                self._quoted = False
-            return
+    def _read_structure(self, char: str) -> None:
+        top = self._depth == 1
         if char == '"':
-            self._quoted = True
+            self._string = []
+            if top and self._next == "value" and self._key not in self._parts:
+                self._parts[self._key] = self._string
+            elif top and self._next == "value":
+                self._next = "comma"
+        elif self._next == "end":
+            return
         elif char in "{[":
+            if self._next == "object":
+                self._next = "key" if char == "{" else "comma"
+            elif top:
+                self._next = "comma"
             self._depth += 1
         elif char in "}]":
             self._depth -= 1
-            if self._depth < 0:
-                self._state = "lost"
-        elif char == "," and self._depth == 0:
-            self._state = "before_key"
+            if self._depth == 0:
+                self._next = "end"
+        elif top and char == "," and self._next == "comma":
+            self._next = "key"
+        elif top and char == ":" and self._next == "colon":
+            self._next = "value"
+        elif not char.isspace() and (top or self._next == "object"):
+            self._next = "comma"
+
+    def _end_string(self) -> None:
+        self._append("", last=True)
+        if self._depth == 1 and self._next == "key":
+            self._key, self._next = "".join(self._string or ()), "colon"
+        elif self._depth == 1 and self._next == "value":
+            self.complete.add(self._key)
+            self._next = "comma"
+        self._string = None
+
+    def _append(self, text: str, *, last: bool = False) -> None:
+        text, self._high_surrogate = self._high_surrogate + text, ""
+        if not last and "\ud800" <= text[-1:] < "\udc00":
+            text, self._high_surrogate = text[:-1], text[-1]
+        if text and self._string is not None:
+            # two escaped halves become one character, a lone half becomes the replacement character
+            whole = text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            self._string.append(whole)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    escape = match[1]
+    return chr(int(escape[1:], 16)) if len(escape) > 1 else _ESCAPES.get(escape, escape)
 
 
 @dataclass(slots=True)
@@ -180,16 +135,16 @@ class AnswerStream:
     """Passes the answer on as it is generated.
 
     Only the first call of a response is streamed, and only when nothing can be decided before it; once the first
-    piece is told (``begin`` announces it) the decision cannot be taken back.
+    piece is sent (``begin`` announces it) the decision cannot be taken back.
 
     Args:
         begin: Called once, before the first piece, with what is known: the whole answer when it came at once.
-        tell: Passes a piece of text on.
+        send: Passes a piece of text on.
     """
 
-    def __init__(self, begin: Callable[[DirectDecision], None], tell: Callable[[str], None], *, allowed: bool) -> None:
+    def __init__(self, begin: Callable[[DirectDecision], None], send: Callable[[str], None], *, allowed: bool) -> None:
         self.sent: PartialAnswer | None = None
-        self._begin, self._tell = begin, tell
+        self._begin, self._send = begin, send
         self._allowed = allowed
         self._reader = ArgumentReader()
         self._call: str | None = None
@@ -211,7 +166,7 @@ class AnswerStream:
         self._reader.feed(fragment.arguments)
 
     def finish(self, response: str) -> str:
-        """Tells what is left of the whole ``response``; says what was told in the end."""
+        """Sends what is left of the whole ``response``; returns what was sent in the end."""
         if self.sent is None:
             return response
         text = self.sent.text
@@ -230,4 +185,4 @@ class AnswerStream:
             self._begin(DirectDecision(piece, rationale, streamed="response" not in self._reader.complete))
         if piece:
             self.sent.pieces.append(piece)
-            self._tell(piece)
+            self._send(piece)

@@ -23,6 +23,7 @@ from aura_py.orchestration.failures import (
     failure_category,
     pause_before_retry,
 )
+from aura_py.orchestration.plan_reader import InvalidDecisionError, read_plan
 from aura_py.orchestration.routing import (
     PLAN,
     RESPOND,
@@ -36,7 +37,6 @@ from aura_py.orchestration.routing import (
     routing_tools,
 )
 from aura_py.orchestration.run import OrchestrationRun
-from aura_py.orchestration.steps import InvalidDecisionError, read_plan
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Tool, ToolOutcome, success
 from aura_py.tools.runner import ToolRunner, parse_arguments

@@ -12,8 +12,7 @@ from aura_py.messages import Message
 from aura_py.orchestration.artifact_reader import ArtifactReader, token_limit
 from aura_py.orchestration.coordinator import Coordinator
 from aura_py.orchestration.lookup_tools import inspect_tool_params, list_prior_runs, list_tools
-from aura_py.orchestration.manifest import Manifest
-from aura_py.orchestration.prior_runs import MAX_LISTED, prior_runs, run_summary
+from aura_py.orchestration.prior_runs import MAX_LISTED, Manifest, prior_runs, run_summary
 from aura_py.orchestration.routing import ROUTING_TOOLS
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.tokens import counter_for

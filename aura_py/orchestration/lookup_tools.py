@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 
 from aura_py.messages import Json, JsonObject
-from aura_py.orchestration.manifest import Manifest
-from aura_py.orchestration.prior_runs import listed
+from aura_py.orchestration.prior_runs import Manifest, runs_json
 from aura_py.tools.contract import BuiltinTool, CallContext, Tool, ToolOutcome, failure, success
 
 LIST_TOOLS = "list_tools"
@@ -52,7 +51,7 @@ def inspect_tool_params(tools: Sequence[Tool]) -> BuiltinTool:
 
 def list_prior_runs(load: Callable[[], Awaitable[Sequence[Manifest]]]) -> BuiltinTool:
     async def handle(_arguments: JsonObject, _context: CallContext) -> ToolOutcome:
-        return _json(listed(await load()))
+        return _json(runs_json(await load()))
 
     text = "List earlier runs of this session, newest first, with their goals and outcomes."
     return BuiltinTool(PRIOR_RUNS, text, _NOTHING, handle, "orchestration")

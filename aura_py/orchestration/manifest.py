@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Literal
 
-from aura_py.messages import Json, JsonObject
+from aura_py.messages import Json
 from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.run_directory import json_bytes
@@ -158,65 +157,3 @@ def _without_traces(value: Json) -> Json:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_without_traces(item) for item in value]
     return value
-
-
-# --- reading -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, frozen=True)
-class Manifest:
-    """A stored manifest as readers see it; old ones lack much, and unknown fields are ignored."""
-
-    run_id: str
-    timestamp: datetime
-    goal: str
-    status: str
-    iterations: int
-    outcome: str | None
-    response_summary: str | None
-    tasks: tuple[JsonObject, ...]
-    artifacts: tuple[str, ...]
-    owner: str | None
-    agent: str | None
-
-
-def read_manifest(value: Json) -> Manifest | None:
-    """``None`` when ``value`` is not a manifest."""
-    if not isinstance(value, Mapping):
-        return None
-    run_id, timestamp = value.get("run_id"), _time(value.get("timestamp"))
-    if not isinstance(run_id, str) or timestamp is None:
-        return None
-    status = value.get("status")
-    iterations = value.get("iterations")
-    return Manifest(
-        run_id=run_id,
-        timestamp=timestamp,
-        goal=_text(value.get("goal")) or "",
-        status=status if status in ("success", "partial_success", "failed", "cancelled") else "failed",
-        iterations=iterations if isinstance(iterations, int) else 0,
-        outcome=_text(value.get("outcome")),
-        response_summary=_text(value.get("response_summary")),
-        tasks=tuple(task for task in _array(value.get("task_summaries")) if isinstance(task, Mapping)),
-        artifacts=tuple(name for name in _array(value.get("artifact_paths")) if isinstance(name, str)),
-        owner=_text(value.get("owner")),
-        agent=_text(value.get("agent")),
-    )
-
-
-def _time(value: Json) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _array(value: Json) -> Sequence[Json]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

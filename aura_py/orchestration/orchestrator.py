@@ -157,7 +157,7 @@ class Orchestrator:
         except asyncio.CancelledError:
             run.cancelled = True
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
-                await files.write_json("manifest.json", manifest_json(run))
+                await files.write("manifest.json", manifest_json(run))
             raise
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):

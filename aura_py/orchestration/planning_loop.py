@@ -30,11 +30,11 @@ from aura_py.orchestration.coordinator_setup import planning_prompt, timestamp
 from aura_py.orchestration.failures import PROVIDER, error_summary
 from aura_py.orchestration.manifest import PREVIEW, manifest_json
 from aura_py.orchestration.plan import Plan, TaskStep
+from aura_py.orchestration.plan_reader import make_plan
 from aura_py.orchestration.report import Report, raw_results
 from aura_py.orchestration.routing import ClarificationDecision, Decision, DirectDecision, PlanDecision, Routes
 from aura_py.orchestration.run import FailureRecord, OrchestrationRun, PhaseTimings
 from aura_py.orchestration.scheduler import Bounds, Scheduler
-from aura_py.orchestration.steps import make_plan
 from aura_py.orchestration.task_execution import TaskExecution
 from aura_py.orchestration.text import ellipsis
 
@@ -97,7 +97,7 @@ class PlanningLoop:
         return await self._answer(decision)
 
     async def save_manifest(self) -> None:
-        await self._run.files.write_json("manifest.json", manifest_json(self._run))
+        await self._run.files.write("manifest.json", manifest_json(self._run))
 
     # --- the first decision ----------------------------------------------------------------------------------------
 

@@ -1,17 +1,20 @@
-"""Earlier runs of a session: which ones count, and how they are told."""
+"""Earlier runs of a session: reads their manifests, and describes them to the coordinator."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
 from aura_py.messages import Json, JsonObject
-from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES, Manifest, read_manifest
+from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES
 from aura_py.orchestration.naming import LATEST, is_uuid7
+from aura_py.orchestration.plan import is_array
 from aura_py.orchestration.run_directory import MAX_DIRECTORIES, read_plain
 from aura_py.orchestration.text import cut
 
@@ -23,6 +26,55 @@ _TEXT_LENGTH = 500
 """Characters of any one text of an earlier run; a goal may be a whole pasted log."""
 _RUN_LENGTH = 16_000
 """Characters of one earlier run in the coordinator's prompt."""
+
+
+@dataclass(slots=True, frozen=True)
+class Manifest:
+    """The manifest of an earlier run; old ones lack much, and unknown fields are ignored."""
+
+    run_id: str
+    timestamp: datetime
+    goal: str
+    status: str
+    iterations: int
+    outcome: str | None
+    response_summary: str | None
+    tasks: tuple[JsonObject, ...]
+    artifacts: tuple[str, ...]
+
+
+def read_manifest(value: Json) -> Manifest | None:
+    """``None`` when ``value`` is not a manifest."""
+    if not isinstance(value, Mapping):
+        return None
+    run_id, timestamp = value.get("run_id"), _time(value.get("timestamp"))
+    if not isinstance(run_id, str) or timestamp is None:
+        return None
+    status, iterations = value.get("status"), value.get("iterations")
+    tasks, artifacts = value.get("task_summaries"), value.get("artifact_paths")
+    return Manifest(
+        run_id=run_id,
+        timestamp=timestamp,
+        goal=_text(value.get("goal")) or "",
+        status=status if status in ("success", "partial_success", "failed", "cancelled") else "failed",
+        iterations=iterations if isinstance(iterations, int) else 0,
+        outcome=_text(value.get("outcome")),
+        response_summary=_text(value.get("response_summary")),
+        tasks=tuple(task for task in tasks if isinstance(task, Mapping)) if is_array(tasks) else (),
+        artifacts=tuple(name for name in artifacts if isinstance(name, str)) if is_array(artifacts) else (),
+    )
+
+
+def _time(value: Json) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed is not None and parsed.tzinfo is None else parsed
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def prior_runs(session: Path, current: str, limit: int) -> tuple[Manifest, ...]:
@@ -68,7 +120,7 @@ def _load(path: Path) -> Manifest | None:
     return manifest
 
 
-def listed(manifests: Sequence[Manifest]) -> dict[str, Json]:
+def runs_json(manifests: Sequence[Manifest]) -> dict[str, Json]:
     """The result of ``list_prior_runs``."""
     runs: list[Json] = []
     for manifest in manifests:
@@ -115,11 +167,11 @@ def _task_lines(task: JsonObject) -> list[str]:
         if isinstance(context, Mapping) and context.get("last_tool_call"):
             lines.append(f"  last tool: {_short(context['last_tool_call'])}")
     trace = task.get("tool_trace")
-    if isinstance(trace, Sequence) and not isinstance(trace, str) and trace:
+    if is_array(trace) and trace:
         names = [str(call.get("tool")) for call in trace if isinstance(call, Mapping)]
         lines.append(f"  tools: {_short(' → '.join(names))}")
     artifacts = task.get("artifacts")
-    if isinstance(artifacts, Sequence) and not isinstance(artifacts, str):
+    if is_array(artifacts):
         for artifact in artifacts:
             if isinstance(artifact, Mapping):
                 name, size = _short(artifact.get("filename")), _short(artifact.get("size_bytes"))

@@ -11,7 +11,7 @@ import orjson
 from aura_py.ids import tool_call_id
 from aura_py.messages import Json, JsonObject, ToolCall
 from aura_py.orchestration.plan import Plan, is_array, step_json
-from aura_py.orchestration.steps import InvalidDecisionError, read_plan
+from aura_py.orchestration.plan_reader import InvalidDecisionError, read_plan
 from aura_py.orchestration.text import object_in_text
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 

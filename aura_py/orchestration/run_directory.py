@@ -15,7 +15,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,19 +107,18 @@ class RunDirectory:
             await run._io("pruning", lambda: _prune(session, run_id, keep))
         return run
 
-    async def write(self, name: str, text: str) -> bool:
-        """Writes ``name`` (relative to the run) whole. Says whether it is there."""
-        return await self._write(name, lambda: text.encode("utf-8", "replace"))
+    async def write(self, name: str, value: str | Json) -> bool:
+        """Writes ``name`` (relative to the run) whole, a text as it is and everything else as JSON.
 
-    async def write_json(self, name: str, value: Json) -> bool:
-        return await self._write(name, lambda: json_bytes(value))
+        Returns whether the file is there.
+        """
+        return await self.write_all({name: value})
 
-    async def write_all(self, files: dict[str, str | Json]) -> bool:
-        """Writes several files in one go; a text as it is, everything else as JSON."""
+    async def write_all(self, files: Mapping[str, str | Json]) -> bool:
+        """Writes several files in one go."""
         path = self.path
         if path is None:
             return False
-
         turn = next(self._turns)
 
         def put() -> bool:
@@ -171,13 +170,6 @@ class RunDirectory:
     async def read(self, read: Callable[[], T]) -> T | None:
         """Runs a blocking read off the loop; ``None`` when it fails."""
         return await self._io("earlier runs", read)
-
-    async def _write(self, name: str, data: Callable[[], bytes]) -> bool:
-        path = self.path
-        if path is None:
-            return False
-        turn = next(self._turns)
-        return bool(await self._io(f"`{name}`", lambda: _write(path / name, data(), self._order.at(turn))))
 
     async def _io(self, what: str, work: Callable[[], T]) -> T | None:
         try:

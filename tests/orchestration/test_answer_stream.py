@@ -47,6 +47,12 @@ def test_no_text_makes_the_reader_raise(text: str) -> None:
     ArgumentReader().feed(text)
 
 
+def test_what_follows_the_object_is_not_read() -> None:
+    reader = ArgumentReader()
+    reader.feed('{"a": 1}{"b": 1, "response": "no"}')
+    assert reader.values == {}
+
+
 class _Screen:
     def __init__(self) -> None:
         self.told: list[str] = []

@@ -18,7 +18,6 @@ from aura_py.config.models import AgentConfig
 from aura_py.errors import RunCancelled
 from aura_py.events import Notice, OrchestratorToolCompleted, RunFinished, TaskCompleted, TaskStarted
 from aura_py.orchestration import run_directory
-from aura_py.orchestration.manifest import read_manifest
 from aura_py.orchestration.naming import (
     is_run_id,
     is_uuid7,
@@ -28,7 +27,7 @@ from aura_py.orchestration.naming import (
     safe_component,
     sanitise,
 )
-from aura_py.orchestration.prior_runs import listed, prior_runs
+from aura_py.orchestration.prior_runs import prior_runs, read_manifest, runs_json
 from aura_py.orchestration.run_directory import LOCK, RunDirectory, UnsafeNameError
 from aura_py.orchestration.run_retention import sweep_runs
 from tests.orchestration.stage import (
@@ -459,7 +458,7 @@ async def test_an_earlier_run_never_fills_the_coordinator_s_window(tmp_path: Pat
     assert "d" * 100 in told.asked("coordinator")[0].messages[0].text
     runs = prior_runs(sessions(tmp_path) / "s", "", 5)
     assert [len(run.tasks) for run in runs] == [40, 40]
-    assert len(str(listed(runs))) < 2_000
+    assert len(str(runs_json(runs))) < 2_000
 
 
 async def test_two_owners_of_one_session_id_see_nothing_of_each_other(tmp_path: Path) -> None:
@@ -560,7 +559,7 @@ def test_prior_runs_are_the_newest_readable_ones(tmp_path: Path) -> None:
     (tmp_path / names[5]).mkdir()
     found = prior_runs(tmp_path, names[3], 2)
     assert [manifest.run_id for manifest in found] == [names[2], names[1]]
-    assert listed(found)["count"] == 2
+    assert runs_json(found)["count"] == 2
 
 
 def test_a_name_without_chronology_makes_all_manifests_count_by_their_time(tmp_path: Path) -> None:
@@ -619,7 +618,7 @@ async def test_whatever_stands_in_an_earlier_run_s_manifest_the_next_run_goes_on
 def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
     old = read_manifest({"run_id": "r", "timestamp": "2026-01-01T00:00:00", "goal": "g", "status": "odd"})
     assert old is not None
-    assert (old.status, old.tasks, old.owner) == ("failed", (), None)
+    assert (old.status, old.tasks, old.artifacts) == ("failed", (), ())
     assert read_manifest({"run_id": 7}) is None
     assert read_manifest([1]) is None
 

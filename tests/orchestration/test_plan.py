@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from aura_py.orchestration.graph import faults, waves
 from aura_py.orchestration.plan import ChainStep, ParallelStep, Plan, Step, Task, TaskStep, flatten
+from aura_py.orchestration.plan_reader import plan_faults, waves
 
 
 def _tasks(*dependencies: tuple[int, ...]) -> tuple[Task, ...]:
@@ -53,12 +53,12 @@ def test_the_waves_of_the_specifications_example() -> None:
     ],
 )
 def test_what_is_not_a_plan_is_named(tasks: tuple[Task, ...], words: str) -> None:
-    assert any(words in fault for fault in faults(tasks))
+    assert any(words in fault for fault in plan_faults(tasks))
 
 
 def test_a_missing_worker_is_a_fault_only_where_there_are_workers() -> None:
-    assert faults((Task(0, "a"),)) == ()
-    assert "names no worker" in faults((Task(0, "a"),), workers=("x", "y"))[0]
+    assert plan_faults((Task(0, "a"),)) == ()
+    assert "names no worker" in plan_faults((Task(0, "a"),), workers=("x", "y"))[0]
 
 
 def test_a_task_only_goes_from_pending_over_running_to_its_end() -> None:

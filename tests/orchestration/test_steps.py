@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_py.messages import Json
-from aura_py.orchestration.steps import InvalidDecisionError, read_plan
+from aura_py.orchestration.plan_reader import InvalidDecisionError, read_plan
 
 TEAM = ("stock", "Pricing")
 

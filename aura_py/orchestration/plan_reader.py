@@ -1,21 +1,23 @@
-"""Reads the steps a coordinator wrote, leniently in form and strictly in substance (``orchestration.md`` §5, §10)."""
+"""Reads the plan that a coordinator wrote: lenient in form, strict in whether the plan can be carried out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import networkx as nx
 import orjson
 
 from aura_py.messages import Json, JsonObject
-from aura_py.orchestration.graph import MAX_PLAN_TASKS, faults, valid_workers, waves
-from aura_py.orchestration.plan import ChainStep, ParallelStep, Plan, Step, TaskStep, flatten
+from aura_py.orchestration.plan import ChainStep, ParallelStep, Plan, Step, Task, TaskStep, flatten
 from aura_py.orchestration.text import ellipsis
 
+MAX_PLAN_TASKS = 50
 MAX_NESTING = 2
 _MAX_FAULTS = 10
 _MAX_LEAVES = 1000
-"""Nobody reads on behind these."""
+"""Reading stops after these, however many follow."""
 _SHOWN = 60
 
 
@@ -144,12 +146,70 @@ def make_plan(
         InvalidDecisionError: When the tasks do not form a plan.
     """
     tasks = flatten(steps)
-    found = faults(tasks, workers=workers)
+    found = plan_faults(tasks, workers=workers)
     if found:
         raise InvalidDecisionError(found[:_MAX_FAULTS])
     for task_id, wave in waves(tasks).items():
         tasks[task_id].wave = wave
     return Plan(goal, tasks, tuple(steps), rationale, summary)
+
+
+def plan_faults(tasks: Sequence[Task], *, workers: Iterable[str] = (), limit: int = MAX_PLAN_TASKS) -> tuple[str, ...]:
+    """What is wrong with ``tasks``, as sentences a coordinator can act on; empty when the plan can run.
+
+    ``workers`` are the valid names; without any, a task must not name one.
+    """
+    if not tasks:
+        return ("the plan has no tasks; give at least one step.",)
+    if len(tasks) > limit:
+        return (f"the plan has {len(tasks)} tasks and at most {limit} are allowed; combine steps into larger tasks.",)
+    found = [
+        f"the id {i} is used by {n} tasks; ids must differ." for i, n in Counter(t.id for t in tasks).items() if n > 1
+    ]
+    known, names = {task.id for task in tasks}, tuple(workers)
+    for task in tasks:
+        if not task.description.strip():
+            found.append(f"task {task.id} has no text; say what is to be done.")
+        if task.worker is not None and task.worker not in names:
+            found.append(f"task {task.id} names the unknown worker `{task.worker}`; {valid_workers(names)}")
+        elif task.worker is None and names:
+            found.append(f"task {task.id} names no worker; {valid_workers(names)}")
+        dangling = [d for d in task.dependencies if d not in known]
+        if dangling:
+            found.append(f"task {task.id} depends on {_ids(dangling)}, which is not in the plan.")
+    graph = _graph(tasks)
+    if not nx.is_directed_acyclic_graph(graph):
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        found.append(
+            f"the tasks {' → '.join(map(str, [*cycle, cycle[0]]))} depend on each other in a circle; break it."
+        )
+    return tuple(found)
+
+
+def waves(tasks: Sequence[Task]) -> Mapping[int, int]:
+    """Each task's wave: 1 without dependencies, else one more than the latest wave it depends on."""
+    generations = nx.topological_generations(_graph(tasks))
+    return {task_id: wave for wave, ids in enumerate(generations, start=1) for task_id in ids}
+
+
+def valid_workers(names: Sequence[str]) -> str:
+    return (
+        "the workers are " + ", ".join(f"`{n}`" for n in names) + "."
+        if names
+        else "there are no named workers; leave it out."
+    )
+
+
+def _graph(tasks: Sequence[Task]) -> nx.DiGraph[int]:
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph.add_nodes_from(task.id for task in tasks)
+    known = {task.id for task in tasks}
+    graph.add_edges_from((d, task.id) for task in tasks for d in task.dependencies if d in known)
+    return graph
+
+
+def _ids(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def _kind(value: JsonObject) -> str | None:
