@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import os
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 _SAFE = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.ASCII)
 _DIGEST = "h-"
@@ -47,3 +51,44 @@ def agent_directories(memory_dir: Path, agent: str) -> list[Path]:
         return []
     directories = (Path(owner, path_component(agent)) for owner in owners)
     return [directory for directory in directories if directory.is_dir() and not directory.is_symlink()]
+
+
+def remove_surplus(
+    directories: Iterable[Path],
+    *,
+    now: float,
+    max_age: float | None,
+    max_bytes: int | None,
+    remove: Callable[[Path], bool],
+) -> int:
+    """Removes what has not changed for ``max_age`` seconds and, oldest first, what is over ``max_bytes`` together.
+
+    ``remove`` leaves what is in use and says whether it removed the directory. ``None`` is no limit. Faults are
+    logged. Returns how many directories went. Blocking.
+    """
+    found: list[tuple[float, int, Path]] = []
+    for directory in directories:
+        try:
+            found.append((*_last_change_and_size(directory), directory))
+        except OSError as error:
+            logger.warning("directory `%s` cannot be cleaned up: %s", directory, error.strerror)
+    total, removed = sum(size for _, size, _ in found), 0
+    for changed, size, directory in sorted(found):
+        too_old = max_age is not None and now - changed > max_age
+        too_much = max_bytes is not None and total > max_bytes
+        if (too_old or too_much) and remove(directory):
+            total, removed = total - size, removed + 1
+    return removed
+
+
+def _last_change_and_size(directory: Path) -> tuple[float, int]:
+    """When a file in it last changed, and how many bytes they have together."""
+    changed, size = 0.0, 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(folder, name))
+            except FileNotFoundError:  # a run goes on in it
+                continue
+            changed, size = max(changed, status.st_mtime), size + status.st_size
+    return changed or directory.stat().st_mtime, size

@@ -1,4 +1,4 @@
-"""What a loop reports, told as events of an orchestration (``sse-events.md`` §7)."""
+"""Turns the events of a loop into events of an orchestration."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COORDINATOR_SHOWN = frozenset({"read_artifact", "list_prior_runs", "load_skill",
 class EventMapper:
     """One attempt's or planning call's view of the loop.
 
-    ``named`` workers' reasoning becomes :class:`WorkerReasoning`. ``shown`` limits which tools are told at all.
-    Whatever was started and never ended is ended by :meth:`close`, so that every start has its end (O16).
+    ``named`` workers' reasoning becomes :class:`WorkerReasoning`. ``shown`` limits which tools are reported at all.
+    Whatever was started and never ended is ended by :meth:`close`, so that every start has its end.
     """
 
     emit: Callable[[Event], None]

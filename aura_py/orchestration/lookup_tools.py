@@ -1,4 +1,4 @@
-"""The coordinator's look-up tools (``orchestration.md`` §6)."""
+"""The coordinator's look-up tools."""
 
 from __future__ import annotations
 

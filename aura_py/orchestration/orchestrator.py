@@ -33,7 +33,7 @@ from aura_py.orchestration.prompt_journal import PromptJournal
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.run_directory import RunDirectory
-from aura_py.orchestration.run_retention import INTERVAL_SECONDS, sweep_runs
+from aura_py.orchestration.run_retention import SWEEP_INTERVAL_SECONDS, sweep_runs
 from aura_py.orchestration.team import Team
 from aura_py.storage import session_directory
 from aura_py.tools.runner import ToolRunner
@@ -197,11 +197,18 @@ class Orchestrator:
     async def _sweep(self, context: RunContext) -> None:
         """Age and size limits of the memory dir, at the first run and hourly after it."""
         settings, memory_dir = self._config.orchestration.artifacts, self._config.memory_dir
-        limits = (settings.max_memory_mb, settings.max_age_days)
         now = context.clock.monotonic()
-        if memory_dir is None or not any(limits) or (self._swept is not None and now - self._swept < INTERVAL_SECONDS):
+        if memory_dir is None or not (settings.max_memory_mb or settings.max_age_days):
+            return
+        if self._swept is not None and now - self._swept < SWEEP_INTERVAL_SECONDS:
             return
         self._swept = now
-        sweep = partial(sweep_runs, memory_dir, self._config.id, max_memory_mb=limits[0], max_age_days=limits[1])
+        sweep = partial(
+            sweep_runs,
+            memory_dir,
+            self._config.id,
+            max_memory_mb=settings.max_memory_mb,
+            max_age_days=settings.max_age_days,
+        )
         with anyio.move_on_after(_SWEEP_SECONDS):
             await anyio.to_thread.run_sync(sweep, abandon_on_cancel=True)

@@ -15,7 +15,8 @@ from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.manifest import MAX_MANIFEST_BYTES
 from aura_py.orchestration.naming import LATEST, is_uuid7
 from aura_py.orchestration.plan import is_array
-from aura_py.orchestration.run_directory import MAX_DIRECTORIES, read_plain
+from aura_py.orchestration.run_directory import read_plain
+from aura_py.orchestration.run_retention import MAX_DIRECTORIES
 from aura_py.orchestration.text import cut
 
 logger = logging.getLogger(__name__)

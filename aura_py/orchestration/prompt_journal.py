@@ -1,4 +1,4 @@
-"""The prompt journal: every prompt of a run in one file (``orchestration-workers.md`` §18)."""
+"""The prompt journal: every prompt of a run in one file."""
 
 from __future__ import annotations
 

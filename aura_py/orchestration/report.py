@@ -1,4 +1,4 @@
-"""What the coordinator is told after an iteration, and the raw results."""
+"""What the coordinator reads after an iteration, and the raw results."""
 
 from __future__ import annotations
 

@@ -10,10 +10,8 @@ import errno
 import itertools
 import logging
 import os
-import shutil
 import stat
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,18 +26,16 @@ import orjson
 from aura_py.events import Event, Notice
 from aura_py.messages import Json
 from aura_py.orchestration.naming import LATEST, is_run_id, safe_artifact
+from aura_py.orchestration.run_retention import LOCK, prune_session
 from aura_py.orchestration.text import ellipsis
 from aura_py.storage import make_private
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LOCK = "run.lock"
 HEARTBEAT_SECONDS = 15.0
-LIVE_SECONDS = 60.0
 MAX_READ_BYTES = 8 * 1024 * 1024
-MAX_DIRECTORIES = 1000
-_PATIENCE_SECONDS = 2.0
+_TIMEOUT_SECONDS = 2.0
 _SHOWN = 100
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PLAIN = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
@@ -67,16 +63,16 @@ class RunDirectory:
         *,
         session: Path | None = None,
         emit: Callable[[Event], None] = lambda _event: None,
-        timeout: float = _PATIENCE_SECONDS,
+        timeout: float = _TIMEOUT_SECONDS,
     ) -> None:
         self.path = path
         self.session = session
         self._emit = emit
-        self._timeout = timeout or _PATIENCE_SECONDS
+        self._timeout = timeout or _TIMEOUT_SECONDS
         self._degraded = False
         self._limiter = anyio.CapacityLimiter(4)
         self._turns = itertools.count()
-        self._order = _Order()
+        self._order = _WriteOrder()
 
     @property
     def enabled(self) -> bool:
@@ -90,7 +86,7 @@ class RunDirectory:
         *,
         keep: int,
         emit: Callable[[Event], None],
-        timeout: float = _PATIENCE_SECONDS,
+        timeout: float = _TIMEOUT_SECONDS,
     ) -> RunDirectory:
         """Creates the directory, points ``latest`` at it and prunes the session's old runs to ``keep`` (0 keeps all).
 
@@ -104,7 +100,7 @@ class RunDirectory:
             run.path = None
             return run
         if keep > 0:
-            await run._io("pruning", lambda: _prune(session, run_id, keep))
+            await run._io("pruning", lambda: prune_session(session, run_id, keep))
         return run
 
     async def write(self, name: str, value: str | Json) -> bool:
@@ -200,14 +196,6 @@ def json_bytes(value: Json) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
 
 
-def live(directory: Path) -> bool:
-    """Whether a run still executes in ``directory``: its lock was touched lately."""
-    try:
-        return time.time() - (directory / LOCK).stat().st_mtime < LIVE_SECONDS
-    except OSError:
-        return False
-
-
 def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
@@ -227,21 +215,7 @@ def _open(session: Path, run_id: str) -> bool:
     return True
 
 
-def _prune(session: Path, current: str, keep: int) -> None:
-    with os.scandir(session) as entries:
-        runs = sorted(e.name for e in entries if is_run_id(e.name) and e.is_dir(follow_symlinks=False))
-    others = [name for name in runs if name != current]
-    for name in others[: max(0, len(others) - (keep - 1))]:
-        if live(session / name):
-            continue
-        try:
-            shutil.rmtree(session / name)
-            logger.info("run `%s` of session `%s` is pruned", name, session.name)
-        except OSError as error:
-            logger.warning("run `%s` of session `%s` cannot be pruned: %s", name, session.name, _reason(error))
-
-
-class _Order:
+class _WriteOrder:
     """Keeps a write that was given up, and goes on in its thread, from replacing what was written after it."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs that are too old or too many go, over all sessions of one owner and agent."""
+"""Which runs are removed: too many of a session, too old or too large ones of an owner."""
 
 from __future__ import annotations
 
@@ -7,63 +7,76 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from aura_py.orchestration.naming import is_run_id
-from aura_py.orchestration.run_directory import MAX_DIRECTORIES, live
-from aura_py.storage import agent_directories
+from aura_py.storage import agent_directories, remove_surplus
 
 logger = logging.getLogger(__name__)
 
-INTERVAL_SECONDS = 3600.0
+LOCK = "run.lock"
+"""Touched again and again while a run goes on in its directory."""
+SWEEP_INTERVAL_SECONDS = 3600.0
+MAX_DIRECTORIES = 1000
+_RUNNING_SECONDS = 60.0
 _DAY = 86_400.0
 _MEBIBYTE = 1024 * 1024
 
 
-@dataclass(slots=True, frozen=True)
-class _Run:
-    path: Path
-    touched: float
-    size: int
+def is_running(directory: Path) -> bool:
+    """Whether a run, of this process or another one, still executes in ``directory``."""
+    try:
+        return time.time() - (directory / LOCK).stat().st_mtime < _RUNNING_SECONDS
+    except OSError:
+        return False
+
+
+def prune_session(session: Path, current: str, keep: int) -> None:
+    """Removes the oldest ended runs of a session, so that ``keep`` are left with the current one. Blocking.
+
+    Raises:
+        OSError: The session's directory cannot be read.
+    """
+    with os.scandir(session) as entries:
+        runs = sorted(e.name for e in entries if is_run_id(e.name) and e.is_dir(follow_symlinks=False))
+    others = [name for name in runs if name != current]
+    for name in others[: max(0, len(others) - (keep - 1))]:
+        _remove(session / name)
 
 
 def sweep_runs(memory_dir: Path, agent: str, *, max_memory_mb: int, max_age_days: int, now: float | None = None) -> int:
     """Removes ended runs of ``agent`` older than ``max_age_days``, then of each owner the oldest over
     ``max_memory_mb``; 0 is no limit.
 
-    Only directories named like runs are looked at, and none that is still at work. Returns how many went. Blocking.
+    Only directories named like runs are looked at. Returns how many went. Blocking.
     """
-    moment = time.time() if now is None else now
-    removed = 0
-    for directory in agent_directories(memory_dir, agent):
-        removed += _sweep(directory, max_memory_mb * _MEBIBYTE, max_age_days * _DAY, moment)
-    if removed:
-        logger.info("%d runs of agent `%s` below `%s` were removed", removed, agent, memory_dir)
-    return removed
+    return sum(
+        remove_surplus(
+            _runs(directory),
+            now=time.time() if now is None else now,
+            max_age=max_age_days * _DAY or None,
+            max_bytes=max_memory_mb * _MEBIBYTE or None,
+            remove=_remove,
+        )
+        for directory in agent_directories(memory_dir, agent)
+    )
 
 
-def _sweep(directory: Path, max_bytes: int, max_age: float, now: float) -> int:
-    """The same for one owner, whose sessions with the agent are in ``directory``."""
-    runs = sorted(_runs(directory), key=lambda run: run.touched)
-    total, removed = sum(run.size for run in runs), 0
-    for run in runs:
-        too_old = max_age > 0 and now - run.touched > max_age
-        too_much = max_bytes > 0 and total > max_bytes
-        if not (too_old or too_much) or live(run.path):
-            continue
-        try:
-            shutil.rmtree(run.path)
-        except OSError as error:
-            logger.warning("run `%s` cannot be removed: %s", run.path, error.strerror)
-            continue
-        total, removed = total - run.size, removed + 1
-    return removed
+def _remove(run: Path) -> bool:
+    if is_running(run):
+        return False
+    try:
+        shutil.rmtree(run)
+    except OSError as error:
+        logger.warning("run `%s` cannot be removed: %s", run, error.strerror)
+        return False
+    logger.info("run `%s` is removed", run)
+    return True
 
 
-def _runs(directory: Path) -> Iterator[_Run]:
+def _runs(directory: Path) -> Iterator[Path]:
     for session in _directories(directory):
-        yield from (_measured(path) for path in _directories(session) if is_run_id(path.name))
+        yield from (path for path in _directories(session) if is_run_id(path.name))
 
 
 def _directories(parent: Path) -> list[Path]:
@@ -73,15 +86,3 @@ def _directories(parent: Path) -> list[Path]:
     except OSError:
         return []
     return found[:MAX_DIRECTORIES]
-
-
-def _measured(run: Path) -> _Run:
-    touched, size = 0.0, 0
-    for folder, _, names in os.walk(run):
-        for name in names:
-            try:
-                status = os.stat(os.path.join(folder, name), follow_symlinks=False)
-            except OSError:
-                continue
-            touched, size = max(touched, status.st_mtime), size + status.st_size
-    return _Run(run, touched or run.stat().st_mtime, size)

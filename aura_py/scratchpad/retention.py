@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from aura_py.config.models import ScratchpadSettings
-from aura_py.storage import make_private, path_component
+from aura_py.storage import make_private, path_component, remove_surplus
 
 _log = logging.getLogger(__name__)
 _LOCK = ".lock"
@@ -64,23 +64,13 @@ def sweep(root: Path, settings: ScratchpadSettings, now: datetime) -> None:
 
     ``root`` is what one owner has of one agent. Faults are logged: they never keep a server from starting.
     """
-    too_old = (now - timedelta(hours=settings.retention_hours)).timestamp()
-    kept: list[tuple[float, int, Path]] = []
-    for directory in _directories(root):
-        try:
-            changed, size = _measure(directory)
-            if changed <= too_old:
-                remove_unless_held(directory)
-            else:
-                kept.append((changed, size, directory))
-        except OSError as error:
-            _log.warning("scratchpad directory `%s` could not be cleaned up: %s", directory, error.strerror)
-    total = sum(size for _, size, _ in kept)
-    for _, size, directory in sorted(kept):
-        if total <= settings.max_bytes:
-            break
-        if remove_unless_held(directory):
-            total -= size
+    remove_surplus(
+        _directories(root),
+        now=now.timestamp(),
+        max_age=settings.retention_hours * 3600.0,
+        max_bytes=settings.max_bytes,
+        remove=remove_unless_held,
+    )
 
 
 def sweep_now_and_then(root: Path, settings: ScratchpadSettings, now: datetime) -> None:
@@ -126,15 +116,3 @@ def _directories(root: Path) -> Iterator[Path]:
             if path not in seen and path.is_dir() and not path.is_symlink():
                 seen.add(path)
                 yield path
-
-
-def _measure(directory: Path) -> tuple[float, int]:
-    """When anything in it last changed, and how many bytes it holds."""
-    changed = directory.stat().st_mtime
-    size = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            facts = os.lstat(os.path.join(folder, name))
-            size += facts.st_size
-            changed = max(changed, facts.st_mtime)
-    return changed, size

@@ -1,4 +1,4 @@
-"""Whatever a run has started is gone when its client is (``orchestration.md`` §22)."""
+"""Whatever a run has started is gone when its client is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`WARN-FI01` for workers (``config.md`` §17)."""
+"""`WARN-FI01` for workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps a coordinator's context from overflowing (``orchestration.md`` L18, ``orchestration-workers.md`` W6)."""
+"""What keeps a coordinator's context from overflowing."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ from aura_py.orchestration.naming import (
     sanitise,
 )
 from aura_py.orchestration.prior_runs import prior_runs, read_manifest, runs_json
-from aura_py.orchestration.run_directory import LOCK, RunDirectory, UnsafeNameError
-from aura_py.orchestration.run_retention import sweep_runs
+from aura_py.orchestration.run_directory import RunDirectory, UnsafeNameError
+from aura_py.orchestration.run_retention import LOCK, is_running, sweep_runs
 from tests.orchestration.stage import (
     Rule,
     Told,
@@ -670,7 +670,7 @@ async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: p
                 await anyio.sleep(0.01)
             (lock,) = locks()
             os.utime(lock, (1, 1))
-            while not run_directory.live(lock.parent):  # noqa: ASYNC110
+            while not is_running(lock.parent):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         run.cancel(RunCancelled("The client has gone."))
         await run.closed()

@@ -1,4 +1,4 @@
-"""Every cell of the state machine (``orchestration.md`` §18): state, event, what is told in which order."""
+"""Every cell of the state machine: state, event, which events come in which order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that leave and processes that are killed, in every phase of an orchestration (``orchestration.md`` §22)."""
+"""Clients that leave and processes that are killed, in every phase of an orchestration."""
 
 from __future__ import annotations
 

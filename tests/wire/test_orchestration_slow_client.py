@@ -1,4 +1,4 @@
-"""A client that hardly reads loses nothing of what workers do (``orchestration-workers.md`` §12, §22 row 11)."""
+"""A client that hardly reads loses nothing of what workers do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole streams of orchestrations at once over HTTP: order, gating, sums, users, errors (``sse-events.md`` §7–8)."""
+"""Whole streams of orchestrations at once over HTTP: order, gating, sums, users, errors."""
 
 from __future__ import annotations
 
@@ -133,19 +133,19 @@ def url(teams: Path) -> Iterator[str]:
 
 
 def in_order(heard: Heard) -> None:
-    """O12–O20 over whole frames."""
+    """The order of events over whole frames."""
     at = heard.positions
     decisions = sorted([*at("plan_created"), *at("direct_answer"), *at("clarification_needed")])
-    assert at("aura.mcp_status")[0] < decisions[0]  # O12
+    assert at("aura.mcp_status")[0] < decisions[0]
     thoughts = at("aura.reasoning", agent_id="coordinator")
     assert thoughts[0] < decisions[0]
-    assert decisions[0] < at("iteration_complete")[0]  # O13
+    assert decisions[0] < at("iteration_complete")[0]
     bounds = [*at("plan_created"), len(heard.frames)]
     for number, (begin, end) in enumerate(itertools.pairwise(bounds), start=1):
         _one_plan(heard, number, begin, end)
-    assert max(at("iteration_complete")) < min(at("text"))  # O17
+    assert max(at("iteration_complete")) < min(at("text"))
     last = [name for name, _ in heard.frames[-2:]]
-    assert last[0] == "aura.usage" or last[1] == ""  # O2
+    assert last[0] == "aura.usage" or last[1] == ""
 
 
 def _one_plan(heard: Heard, number: int, begin: int, end: int) -> None:
@@ -160,11 +160,11 @@ def _one_plan(heard: Heard, number: int, begin: int, end: int) -> None:
     ids = range(len(plan_data["tasks"]))
     spans = {task: (find("task_started", task), find("task_completed", task)) for task in ids}
     for task, needs in DEPENDENCIES[len(ids)].items():
-        assert all(spans[need][1] < spans[task][0] for need in needs)  # O14
+        assert all(spans[need][1] < spans[task][0] for need in needs)
     ready = [spans[task][0] for task in ids if not DEPENDENCIES[len(ids)][task]]
     assert ready == sorted(ready)
     open_calls: dict[str, int] = {}
-    for i, event, data in within:  # O15, O16
+    for i, event, data in within:
         if event.endswith("tool_call_started"):
             open_calls[data["tool_call_id"]] = data["task_id"]
         elif event.endswith("tool_call_completed"):
@@ -181,9 +181,9 @@ def _one_plan(heard: Heard, number: int, begin: int, end: int) -> None:
     assert len(closing) == 1
     assert closing[0] > max(stop for _, stop in spans.values())
     (complete,) = heard.positions("iteration_complete", iteration=number)
-    assert closing[0] < complete  # O20
+    assert closing[0] < complete
     replans = heard.positions("replan_started", iteration=number + 1)
-    if replans:  # O17: the new plan, the end of the old iteration, the new one, its first task
+    if replans:  # the new plan, the end of the old iteration, the new one, its first task
         assert end < complete < replans[0] < min(i for i in heard.positions("task_started") if i > end)
     else:
         (direct,) = heard.positions("direct_answer")
@@ -260,7 +260,7 @@ async def test_json_tells_the_same_sum_as_a_stream(url: str) -> None:
 
 async def test_a_dead_provider_ends_in_an_error_frame_that_lists_the_tasks_and_never_its_raw_words(url: str) -> None:
     heard = await ask(url, "broken", "Try")
-    assert heard.named("synthesizing") == heard.named("iteration_complete") == []  # O19
+    assert heard.named("synthesizing") == heard.named("iteration_complete") == []
     (frame,) = [data for name, data in heard.frames if not name and "error" in data]
     message = frame["error"]["message"]
     assert "All tasks failed because of the model's provider" in message
@@ -289,7 +289,7 @@ async def test_when_time_is_short_what_is_done_is_delivered_with_its_cost(teams:
         server.stop()
     assert "## Task 0: a\n\nin time" in heard.text
     assert "## Task 1: b\n\nFailed: " in heard.text
-    assert heard.named("iteration_complete")[0]["reasoning"] == "Time budget exhausted"  # O18
+    assert heard.named("iteration_complete")[0]["reasoning"] == "Time budget exhausted"
     assert (heard.usage["prompt_tokens"], heard.usage["completion_tokens"]) == total(LATE[:2], {0: 1, 1: 1})
 
 

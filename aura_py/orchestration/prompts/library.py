@@ -1,4 +1,4 @@
-"""Loads and renders prompts (``orchestration.md`` §24). A value is never read as template text."""
+"""Loads and renders prompts. A value is never read as template text."""
 
 from __future__ import annotations
 
