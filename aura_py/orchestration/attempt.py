@@ -79,7 +79,7 @@ class Attempt:
         )
         self.recorder = ToolCallRecorder(
             run.files,
-            run.traces.task(self.iteration, self.task.id),
+            self.task.trace,
             settings.artifacts,
             task_id=self.task.id,
             worker=self.profile.name,

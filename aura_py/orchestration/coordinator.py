@@ -18,8 +18,8 @@ from aura_py.messages import Message, Part, TextPart, ToolCall, assistant
 from aura_py.orchestration.answer_stream import AnswerStream
 from aura_py.orchestration.event_mapper import COORDINATOR_SHOWN, EventMapper
 from aura_py.orchestration.failures import (
-    TRANSIENT,
-    DepthExhausted,
+    TRANSIENT_FAILURES,
+    TurnLimitError,
     failure_category,
     pause_before_retry,
 )
@@ -156,7 +156,7 @@ class Coordinator:
             except AuraError as error:
                 if attempt.sent_text is not None:
                     raise PartialAnswerError(error, attempt.sent_text) from error
-                if failure_category(error) not in TRANSIENT:
+                if failure_category(error) not in TRANSIENT_FAILURES:
                     raise
                 failure = error
                 if number == attempts or not await self._pause(error, number):
@@ -225,7 +225,7 @@ class Coordinator:
             attempt.route_in_text = True
             await runner.run(written, CallContext(run.context, written.id, emit=lambda _event: None))
         if not slot.is_set and (result.turn_limit or (result.turns >= TURN_DEPTH + 2 and not attempt.text.strip())):
-            raise DepthExhausted("the coordinator reached its turn limit without a routing decision.")
+            raise TurnLimitError("the coordinator reached its turn limit without a routing decision.")
         if isinstance(slot.decision, DirectDecision) and stream.sent is not None:
             response = stream.finish(slot.decision.response)
             slot.decision = replace(slot.decision, response=response, streamed=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
@@ -32,12 +33,13 @@ FailureCategory = Literal[
     "agent_error",
 ]
 
-TRANSIENT: frozenset[FailureCategory] = frozenset({"agent_timeout", "provider_overloaded"})
+TRANSIENT_FAILURES: frozenset[FailureCategory] = frozenset({"agent_timeout", "provider_overloaded"})
 """A planning call is worth repeating after these."""
 
-PROVIDER: frozenset[FailureCategory] = frozenset({"provider_overloaded", "provider_auth_error", "provider_not_found"})
+PROVIDER_FAILURES: frozenset[FailureCategory] = frozenset(
+    {"provider_overloaded", "provider_auth_error", "provider_not_found"}
+)
 """Nothing a new plan could mend."""
-
 
 MAX_PAUSE = 60.0
 """A provider that asks for more is not waited for."""
@@ -47,7 +49,7 @@ class AttemptTimeout(RunTimeout):
     """A coordinator call or a worker attempt took longer than ``per_call_timeout_secs``."""
 
 
-class DepthExhausted(RunError):
+class TurnLimitError(RunError):
     """The turns ran out before a decision or a result."""
 
     failure = "turn_limit"
@@ -67,26 +69,25 @@ _BY_STATUS: dict[int, FailureCategory] = {
 }
 
 _TEXTS: tuple[tuple[FailureCategory, re.Pattern[str]], ...] = (
-    ("agent_timeout", re.compile(r"no stream progress for|timed out")),
-    (
-        "context_overflow",
-        re.compile(
-            r"context(?=.*(?:limit|overflow|exceed|length))|(?:limit|overflow|exceed|length).*context|maximum context"
-            r"|token limit|tokens exceeded|maximum number of tokens|too.*long.*token|string_above_max_length"
-            r"|string.*too long|prompt is too long|input is too long",
-            re.DOTALL,
-        ),
-    ),
     ("depth_exhausted", re.compile(r"maxdeptherror|reached limit")),
     ("loop_detected", re.compile(r"duplicate call loop")),
     ("soft_failure", re.compile(r"did not call submit_result")),
     ("provider_overloaded", re.compile(r"\b(?:429|502|503)\b|rate limit|too many requests|service unavailable")),
     ("provider_auth_error", re.compile(r"\b(?:401|403)\b|authentication|unauthorized|api key")),
-    (
-        "provider_not_found",
-        re.compile(r"\b404\b|model identifier is invalid|is not found for api version"),
-    ),
+    ("provider_not_found", re.compile(r"\b404\b|model identifier is invalid|is not found for api version")),
 )
+_OVERFLOW_PHRASES = (
+    "maximum context",
+    "token limit",
+    "tokens exceeded",
+    "maximum number of tokens",
+    "too…long…token",
+    "string_above_max_length",
+    "string…too long",
+    "prompt is too long",
+    "input is too long",
+)
+"""Any text may stand in place of ``…``. Not regular expressions, which would take quadratic time for these."""
 
 
 def failure_category(error: BaseException) -> FailureCategory:
@@ -95,7 +96,7 @@ def failure_category(error: BaseException) -> FailureCategory:
         return "agent_timeout"
     if isinstance(error, ContextOverflow):
         return "context_overflow"
-    if isinstance(error, DepthExhausted):
+    if isinstance(error, TurnLimitError):
         return "depth_exhausted"
     if isinstance(error, ProviderOverloaded | ProviderUnreachable):
         return "provider_overloaded"
@@ -112,9 +113,29 @@ def failure_category(error: BaseException) -> FailureCategory:
 
 
 def category_of_text(text: str) -> FailureCategory:
-    """The first row that recognises ``text``."""
+    """The category that the words of ``text`` stand for; the more telling words are looked for first."""
     lowered = text.lower()
+    if "no stream progress for" in lowered or "timed out" in lowered:
+        return "agent_timeout"
+    if _is_overflow(lowered):
+        return "context_overflow"
     return next((category for category, pattern in _TEXTS if pattern.search(lowered)), "agent_error")
+
+
+def _is_overflow(text: str) -> bool:
+    if "context" in text and any(word in text for word in ("limit", "overflow", "exceed", "length")):
+        return True
+    return any(_in_order(text, phrase.split("…")) for phrase in _OVERFLOW_PHRASES)
+
+
+def _in_order(text: str, words: Sequence[str]) -> bool:
+    at = 0
+    for word in words:
+        found = text.find(word, at)
+        if found < 0:
+            return False
+        at = found + len(word)
+    return True
 
 
 def pause_before_retry(error: BaseException, failed: int, left: float | None, random: Random) -> float | None:

@@ -11,7 +11,6 @@ from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.run_directory import json_bytes
 from aura_py.orchestration.text import cut
-from aura_py.orchestration.tool_records import TaskTrace, Traces
 
 PREVIEW = 200
 SCHEMA_VERSION = 2
@@ -41,8 +40,10 @@ def manifest_json(run: OrchestrationRun) -> dict[str, Json]:
         value["outcome"] = outcome
     if run.response_summary is not None:
         value["response_summary"] = run.response_summary
-    value["task_summaries"] = _tasks(run.traces, plan, run.iterations) if plan is not None else []
-    value["artifact_paths"] = [artifact.filename for artifact in run.traces.artifacts]
+    value["task_summaries"] = _tasks(plan) if plan is not None else []
+    value["artifact_paths"] = sorted(
+        artifact.filename for plan in run.plans for task in plan for artifact in task.trace.artifacts
+    )
     if run.timings is not None:
         value["phase_timings"] = asdict(run.timings)
     value["agent"] = run.config.id
@@ -50,7 +51,7 @@ def manifest_json(run: OrchestrationRun) -> dict[str, Json]:
     value["schema_version"] = SCHEMA_VERSION
     value["started_at"] = run.started_at.isoformat(timespec="microseconds")
     value["iterations_detail"] = [
-        {"iteration": number, "goal": done.goal, "task_summaries": _tasks(run.traces, done, number)}
+        {"iteration": number, "goal": done.goal, "task_summaries": _tasks(done)}
         for number, done in enumerate(run.plans, start=1)
     ]
     value["usage"] = {"input_tokens": run.usage.input, "output_tokens": run.usage.output}
@@ -78,13 +79,13 @@ def _outcome(run: OrchestrationRun, plan: Plan | None) -> str | None:
     return "Asked for clarification" if run.answered == "clarification" else None
 
 
-def _tasks(traces: Traces, plan: Plan, iteration: int) -> list[Json]:
+def _tasks(plan: Plan) -> list[Json]:
     blocked = plan.blocked()
-    return [_task(task, traces.task(iteration, task.id), blocked.get(task.id)) for task in plan]
+    return [_task(task, blocked.get(task.id)) for task in plan]
 
 
-def _task(task: Task, trace: TaskTrace, blocked_by: tuple[int, ...] | None) -> dict[str, Json]:
-    status, error, category = task.status, task.error, task.category
+def _task(task: Task, blocked_by: tuple[int, ...] | None) -> dict[str, Json]:
+    status, error, category, trace = task.status, task.error, task.category, task.trace
     if blocked_by is not None:
         status, category = "failed", "dependency_failed"
         error = f"not run: it depends on task {', '.join(map(str, blocked_by))}, which failed"
@@ -100,7 +101,7 @@ def _task(task: Task, trace: TaskTrace, blocked_by: tuple[int, ...] | None) -> d
     if status == "failed":
         value["failure_category"] = category or "agent_error"
         value["error"] = error or "unknown"
-        value["error_context"] = _error_context(task, category or "agent_error", trace)
+        value["error_context"] = _error_context(task, category or "agent_error")
     if trace.calls:
         value["tool_trace"] = [call.trace_json() for call in trace.calls]
     if trace.artifacts:
@@ -111,10 +112,10 @@ def _task(task: Task, trace: TaskTrace, blocked_by: tuple[int, ...] | None) -> d
     return value
 
 
-def _error_context(task: Task, category: str, trace: TaskTrace) -> dict[str, Json]:
+def _error_context(task: Task, category: str) -> dict[str, Json]:
     value: dict[str, Json] = {"category": category}
-    if trace.calls:
-        value["last_tool_call"] = trace.calls[-1].tool
+    if task.trace.calls:
+        value["last_tool_call"] = task.trace.calls[-1].tool
     value["attempt_count"] = task.attempts
     partial = task.error if task.category in ("soft_failure", "loop_detected") else task.found
     if partial:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, TypeGuard
 
 from aura_py.messages import Json
 from aura_py.orchestration.failures import FailureCategory
+from aura_py.orchestration.tool_records import TaskTrace
 
 TaskStatus = Literal["pending", "running", "complete", "failed"]
 Confidence = Literal["high", "medium", "low"]
@@ -65,6 +66,7 @@ class Task:
     duration_ms: int = 0
     note: str = ""
     notes: tuple[str, ...] = ()
+    trace: TaskTrace = field(default_factory=TaskTrace)
 
     def start(self) -> None:
         if self.status != "pending":

@@ -27,13 +27,13 @@ from aura_py.events import (
 from aura_py.messages import Message, Part, TextPart
 from aura_py.orchestration.coordinator import Coordinator, NoDecisionError, PartialAnswerError, PlanningCall
 from aura_py.orchestration.coordinator_setup import planning_prompt, timestamp
-from aura_py.orchestration.failures import PROVIDER, error_summary
+from aura_py.orchestration.failures import PROVIDER_FAILURES, error_summary
 from aura_py.orchestration.manifest import PREVIEW, manifest_json
-from aura_py.orchestration.plan import Plan, TaskStep
+from aura_py.orchestration.plan import Plan, Task, TaskStep
 from aura_py.orchestration.plan_reader import make_plan
 from aura_py.orchestration.report import Report, raw_results
 from aura_py.orchestration.routing import ClarificationDecision, Decision, DirectDecision, PlanDecision, Routes
-from aura_py.orchestration.run import FailureRecord, OrchestrationRun, PhaseTimings
+from aura_py.orchestration.run import OrchestrationRun, PhaseTimings
 from aura_py.orchestration.scheduler import Bounds, Scheduler
 from aura_py.orchestration.task_execution import TaskExecution
 from aura_py.orchestration.text import ellipsis
@@ -187,14 +187,8 @@ class PlanningLoop:
             planning_ms=self._planning_ms,
             execution_ms=round(took * 1000),
             task_compute_ms=sum(task.duration_ms for task in plan),
-            tool_ms=run.traces.tool_ms(iteration),
+            tool_ms=sum(task.trace.tool_ms for task in plan),
         )
-        run.failures += [
-            FailureRecord(
-                task.description, task.error or "unknown", iteration, task.worker, task.category or "agent_error"
-            )
-            for task in plan.having("failed")
-        ]
         await self._save_plan(plan, iteration)
 
     async def _save_plan(self, plan: Plan, iteration: int) -> None:
@@ -263,14 +257,14 @@ class PlanningLoop:
             self._close_iteration(iteration, will_replan=False)
         return await self._answer(decision)
 
-    def _provider_failure(self, plan: Plan) -> FailureRecord | None:
-        """The failure that stands for all, when a new plan would meet the same dead provider."""
+    def _provider_failure(self, plan: Plan) -> Task | None:
+        """The failed task that stands for all, when a new plan would meet the same dead provider."""
         failed = plan.having("failed")
-        if not failed or plan.having("complete") or any(task.category not in PROVIDER or task.found for task in failed):
+        if not failed or plan.having("complete"):
             return None
-        if not all(self._run.team.profile(task.worker).shares_provider for task in failed):
-            return None
-        return self._run.failures[-len(failed)]
+        profiles = (self._run.team.profile(task.worker) for task in failed)
+        hopeless = all(task.category in PROVIDER_FAILURES and not task.found for task in failed)
+        return failed[0] if hopeless and all(profile.shares_provider for profile in profiles) else None
 
     def _spent(self, iteration: int) -> str | None:
         """Why no further plan can be carried out; the number of cycles is looked at first."""
@@ -376,9 +370,9 @@ def _planning_failed(error: AuraError) -> AuraError:
     return type(error)(message, detail=error.detail)
 
 
-def _all_failed(failure: FailureRecord, report: Report) -> AuraError:
+def _all_failed(failed: Task, report: Report) -> AuraError:
     kinds = {"provider_auth_error": ProviderAuthError, "provider_not_found": ProviderNotFound}
-    kind = kinds.get(failure.category, ProviderOverloaded)
+    kind = kinds.get(failed.category or "", ProviderOverloaded)
     return kind(
         "All tasks failed because of the model's provider, which a new plan cannot mend.\n\n"
         + report.execution_summary()

@@ -82,7 +82,7 @@ class Report:
         return "## Completed\n\n" + "\n\n".join(self._completed_task(task) for task in tasks)
 
     def _completed_task(self, task: Task) -> str:
-        trace = self.run.traces.task(self.iteration, task.id)
+        trace = task.trace
         confidence = f" [{task.structured.confidence} confidence]" if task.structured is not None else ""
         lines = [f"Task {task.id}: {task.description}{confidence}"]
         lines += [f"Note: {note}" for note in task.notes]
@@ -106,7 +106,7 @@ class Report:
         blocks = []
         for task in self.plan.having("failed"):
             error = fence(cut(task.error or "unknown", self._artifacts.result_summary_length, task.note), "error")
-            trace = self.run.traces.task(self.iteration, task.id)
+            trace = task.trace
             lines = [f"Task {task.id}: {task.description}: failed [{task.category}]", indent(error)]
             if task.found:
                 lines.append(f"Written before it failed:\n{indent(fence(task.found, 'result'))}")
@@ -126,17 +126,17 @@ class Report:
         )
 
     def _history(self) -> str:
-        if not self.run.failures:
-            return ""
         lines = [
-            f"- iteration {f.iteration}, {f.worker or 'unassigned'}, {f.category}: {f.description}: "
-            f"{cut(f.error, self._artifacts.result_summary_length)}"
-            for f in self.run.failures
+            f"- iteration {iteration}, {task.worker or 'unassigned'}, {task.category}: {task.description}: "
+            f"{cut(task.error or 'unknown', self._artifacts.result_summary_length)}"
+            for iteration, task in self.run.failed_tasks()
         ]
+        if not lines:
+            return ""
         return "## Failures of this run\n\n" + fence("\n".join(lines), "failures")
 
     def _patterns(self) -> str:
-        counts = Counter((f.description, f.category) for f in self.run.failures)
+        counts = Counter((task.description, task.category) for _, task in self.run.failed_tasks())
         lines = [
             f"- “{description}” failed {count} times with {category}: try something fundamentally different."
             for (description, category), count in counts.items()

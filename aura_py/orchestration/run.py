@@ -13,25 +13,13 @@ from aura_py.events import Event, ModelCallCompleted
 from aura_py.mcp import McpAttachment
 from aura_py.messages import Usage
 from aura_py.orchestration.deadline import DeadlineExceeded, run_with_timeout
-from aura_py.orchestration.failures import AttemptTimeout, FailureCategory
-from aura_py.orchestration.plan import Plan
+from aura_py.orchestration.failures import AttemptTimeout
+from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.prompt_journal import PromptJournal
 from aura_py.orchestration.prompts import PromptLibrary
 from aura_py.orchestration.run_directory import RunDirectory
 from aura_py.orchestration.team import Team
-from aura_py.orchestration.tool_records import Traces
 from aura_py.tools.contract import Tool
-
-
-@dataclass(slots=True, frozen=True)
-class FailureRecord:
-    """A failed task of any iteration."""
-
-    description: str
-    error: str
-    iteration: int
-    worker: str | None
-    category: FailureCategory
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,8 +53,6 @@ class OrchestrationRun:
     stop_at: float | None = None
     plans: list[Plan] = field(default_factory=list)
     """One for each iteration that was begun."""
-    failures: list[FailureRecord] = field(default_factory=list)
-    traces: Traces = field(default_factory=Traces)
     timings: PhaseTimings | None = None
     usage: Usage = Usage()
     answered: Literal["direct", "clarification", "failed"] | None = None
@@ -88,6 +74,10 @@ class OrchestrationRun:
     @property
     def iterations(self) -> int:
         return len(self.plans)
+
+    def failed_tasks(self) -> list[tuple[int, Task]]:
+        """The failed tasks of all iterations, each with the number of its iteration."""
+        return [(number, task) for number, plan in enumerate(self.plans, start=1) for task in plan.having("failed")]
 
     @property
     def mcp_tools(self) -> tuple[Tool, ...]:

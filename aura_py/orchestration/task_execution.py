@@ -11,7 +11,7 @@ from aura_py.messages import Json
 from aura_py.orchestration.attempt import Attempt, AttemptResult
 from aura_py.orchestration.failures import (
     AttemptTimeout,
-    DepthExhausted,
+    TurnLimitError,
     WorkerUnavailable,
     error_summary,
     failure_category,
@@ -106,7 +106,7 @@ class TaskExecution:
             try:
                 end = await attempt.execute()
                 if end.turn_limit and end.submission is None and not end.escalated:
-                    raise DepthExhausted(f"worker `{self._profile.label}` reached its turn limit.")
+                    raise TurnLimitError(f"worker `{self._profile.label}` reached its turn limit.")
             except WorkerUnavailable as error:
                 task.fail(self._failure(error), "agent_error")
                 return
@@ -222,7 +222,7 @@ class TaskExecution:
         if not await run.files.write(f"artifacts/{name}", text):
             return text
         size = len(text.encode("utf-8", "replace"))
-        run.traces.task(self._iteration, task.id).artifacts.append(ArtifactRecord(name, size, "result"))
+        task.trace.artifacts.append(ArtifactRecord(name, size, "result"))
         logger.info("result of task %d is stored as `%s` (%d characters)", task.id, name, len(text))
         task.note = f"[Full result ({len(text)} chars) saved to artifact: {name}]"
         return f"{head(text, settings.result_summary_length)}\n\n{task.note}"

@@ -86,30 +86,14 @@ class ArtifactRecord:
 
 @dataclass(slots=True)
 class TaskTrace:
+    """What the attempts at one task have called and stored."""
+
     calls: list[CallRecord] = field(default_factory=list)
     artifacts: list[ArtifactRecord] = field(default_factory=list)
 
     @property
     def tool_ms(self) -> int:
         return sum(call.duration_ms for call in self.calls)
-
-
-class Traces:
-    """All traces of a run."""
-
-    def __init__(self) -> None:
-        self._traces: dict[tuple[int, int], TaskTrace] = {}
-
-    def task(self, iteration: int, task_id: int) -> TaskTrace:
-        return self._traces.setdefault((iteration, task_id), TaskTrace())
-
-    def tool_ms(self, iteration: int) -> int:
-        return sum(trace.tool_ms for (number, _), trace in self._traces.items() if number == iteration)
-
-    @property
-    def artifacts(self) -> tuple[ArtifactRecord, ...]:
-        found = (artifact for trace in self._traces.values() for artifact in trace.artifacts)
-        return tuple(sorted(found, key=lambda artifact: artifact.filename))
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,8 +7,8 @@ import pytest
 from aura_py import errors
 from aura_py.orchestration.failures import (
     AttemptTimeout,
-    DepthExhausted,
     FailureCategory,
+    TurnLimitError,
     category_of_text,
     error_summary,
     failure_category,
@@ -22,7 +22,7 @@ from aura_py.orchestration.failures import (
         (AttemptTimeout("x"), "agent_timeout"),
         (errors.InactivityTimeout("x"), "agent_timeout"),
         (errors.ContextOverflow("x"), "context_overflow"),
-        (DepthExhausted("x"), "depth_exhausted"),
+        (TurnLimitError("x"), "depth_exhausted"),
         (errors.ProviderOverloaded("x", provider_status=429), "provider_overloaded"),
         (errors.ProviderUnreachable("x"), "provider_overloaded"),
         (errors.ProviderAuthError("x", provider_status=401), "provider_auth_error"),
