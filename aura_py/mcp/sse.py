@@ -22,7 +22,7 @@ from aura_py.mcp.http import McpHttpClient
 log = logging.getLogger(__name__)
 
 REJECTED = "Server returned an error response"
-"""The SDK's words for a failing status without a JSON-RPC error; ``ObservingClient`` knows which status it was."""
+"""The SDK's words for a failing status without a JSON-RPC error; ``McpHttpClient`` knows which status it was."""
 
 
 class SseError(Exception):

@@ -57,7 +57,7 @@ def lives(process_id: int) -> bool:
 
 async def test_requests_share_a_process_and_runs_after_one_another_keep_it(calls: Calls) -> None:
     async with McpPool() as pool:
-        server = python_server("mock")
+        server = python_server("careless")
         assert await process_of(pool, server, calls) == await process_of(pool, server, calls)
 
 
@@ -66,7 +66,7 @@ async def test_many_requests_at_once_open_one_connection(calls: Calls) -> None:
     async with McpPool() as pool:
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
-                tasks.start_soon(process_of, pool, python_server("mock", fork=False), calls)
+                tasks.start_soon(process_of, pool, python_server("careless", fork=False), calls)
         assert len(children() - before) == 1
 
 
@@ -196,9 +196,9 @@ async def test_collisions_are_settled_in_file_order(mock_http: str) -> None:
 async def test_an_unused_connection_is_closed_after_a_while(calls: Calls) -> None:
     before = children()
     async with McpPool(idle_ttl=0.2) as pool:
-        await process_of(pool, python_server("mock", fork=False), calls)
+        await process_of(pool, python_server("careless", fork=False), calls)
         await until(lambda: children() == before)
-        assert await process_of(pool, python_server("mock", fork=False), calls)
+        assert await process_of(pool, python_server("careless", fork=False), calls)
 
 
 async def test_a_connection_in_use_outlives_the_idle_time(calls: Calls) -> None:
@@ -214,7 +214,7 @@ async def test_a_connection_in_use_outlives_the_idle_time(calls: Calls) -> None:
 async def test_the_least_recently_used_connection_makes_room(calls: Calls) -> None:
     before = children()
     async with McpPool(max_connections=2) as pool:
-        servers = [python_server("mock", fork=False, env={"NUMBER": str(number)}) for number in range(3)]
+        servers = [python_server("careless", fork=False, env={"NUMBER": str(number)}) for number in range(3)]
         pids = [await process_of(pool, server, calls) for server in servers]
         await until(lambda: children() - before == set(pids[1:]))
         assert await process_of(pool, servers[1], calls) == pids[1]
@@ -224,7 +224,7 @@ async def test_connections_beyond_the_limit_are_closed_when_they_are_released(ca
     before = children()
     async with McpPool(max_connections=1) as pool:
         servers: dict[str, McpServer] = {
-            name: python_server("mock", fork=False, env={"NUMBER": name}) for name in ("one", "two")
+            name: python_server("careless", fork=False, env={"NUMBER": name}) for name in ("one", "two")
         }
         attachment = await pool.attach(servers, headers={})
         assert len(children() - before) == 2
@@ -237,7 +237,7 @@ async def test_a_cancelled_attach_leaves_no_child_behind() -> None:
     async with McpPool() as pool:
         with anyio.move_on_after(0.3):
             script = "import time; time.sleep(60)"
-            silent = python_server("mock", fork=False).model_copy(update={"cmd": (sys.executable, "-c", script)})
+            silent = python_server("careless", fork=False).model_copy(update={"cmd": (sys.executable, "-c", script)})
             await pool.attach({"silent": silent}, headers={})
     await until(lambda: children() == before)
 
@@ -245,7 +245,7 @@ async def test_a_cancelled_attach_leaves_no_child_behind() -> None:
 async def test_a_child_that_ignores_the_end_of_its_input_is_killed_at_shutdown() -> None:
     before = children()
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-    stubborn = python_server("mock", fork=False).model_copy(update={"cmd": (sys.executable, "-c", script)})
+    stubborn = python_server("careless", fork=False).model_copy(update={"cmd": (sys.executable, "-c", script)})
     with anyio.fail_after(15):
         async with McpPool() as pool:
             with anyio.move_on_after(0.5):

@@ -142,7 +142,7 @@ leaves = (
 soup = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keywords | st.just("a"), inner))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(keywords, soup))
 def test_no_schema_breaks_the_sanitiser_and_twice_is_once(schema: Schema) -> None:
     before = copy.deepcopy(schema)

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 TOOLS = (
+    "process_id",
     "crash",
     "grandchild",
     "verbatim",
@@ -38,6 +39,8 @@ def call(name: str, message_id: object, arguments: dict[str, Any]) -> None:
     match name:
         case "verbatim":
             write(json.dumps({"jsonrpc": "2.0", "id": message_id, "result": arguments["result"]}).encode() + b"\n")
+        case "process_id":
+            write(answer(message_id, str(os.getpid())) + b"\n")
         case "crash":
             sys.exit(f"OSError: the disk\x1b[31m is full; the token is {os.environ.get('TOKEN')}")
         case "grandchild":
