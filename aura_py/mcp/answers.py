@@ -13,12 +13,16 @@ from http import HTTPStatus
 import anyio
 import httpx2
 import orjson
+from mcp_types import INVALID_PARAMS
 
 UNREACHABLE = -32097
 """JSON-RPC code of an answer that we made up because the server could not be reached."""
 
 UNREADABLE = -32096
 """JSON-RPC code of an answer that we made up because the server's own is no answer to the request."""
+
+REJECTED = "Server returned an error response"
+"""The SDK's words for a failing status without a JSON-RPC error."""
 
 MAX_EVENT = 64 * 1024 * 1024
 """Bytes of one server-sent event, or of one answer in JSON, above which the call that it answers fails."""
@@ -94,6 +98,8 @@ def may_follow(request: httpx2.Request, following: httpx2.Request) -> bool:
 def is_session_lost(status: int, content: bytes) -> bool:
     """Whether a failing response to a request that named a session says that there is no such session."""
     text = content[:_MAX_EXCERPT].lower()
+    if f"{INVALID_PARAMS}".encode() in text:
+        return False  # an argument of the tool may be called so
     return status == 410 or b"session" in text or b"not initialized" in text or b"not initialised" in text
 
 

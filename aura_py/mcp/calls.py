@@ -11,7 +11,7 @@ from mcp_types import HEADER_MISMATCH, PARSE_ERROR, CallToolResult
 from pydantic import ValidationError
 
 from aura_py.events import ToolProgress
-from aura_py.mcp.answers import UNREADABLE
+from aura_py.mcp.answers import REJECTED, UNREADABLE, HttpFailure
 from aura_py.mcp.arguments import SchemaCheck
 from aura_py.mcp.attachment import Lease
 from aura_py.mcp.connection import Connection
@@ -25,15 +25,18 @@ log = logging.getLogger(__name__)
 
 NOTIFY_SECONDS = 2.0
 _SESSION_NOT_FOUND = -32001
+_MADE_OF_STATUS = frozenset({REJECTED, "Session terminated", "Not Found"})
+"""Messages of errors that the SDK makes of a failing status, when the response holds no JSON-RPC error."""
 _CHECKED = 16_384
 """Characters of text up to which a result is checked against its output schema; larger ones would hold the loop."""
 
 
 class SessionLost(Exception):
-    """The connection has to be opened anew. ``refused``: the call was certainly not executed."""
+    """The session has to be opened anew. ``refused``: the call was certainly not executed."""
 
-    def __init__(self, message: str, *, refused: bool = True) -> None:
-        super().__init__(message)
+    def __init__(self, outcome: ToolOutcome, *, refused: bool = True) -> None:
+        super().__init__(outcome.text)
+        self.outcome = outcome
         self.refused = refused
 
 
@@ -110,7 +113,7 @@ async def call_tool(
             connection.close()
             log.info("MCP server `%s` has forgotten the session (%s)", lease.name, lost)
             if attempt == 2 or not (lost.refused or repeatable):
-                return transport_failure(str(lost))
+                return lost.outcome
         except ToolChanged as changed:
             if attempt == 2:
                 return rpc_failure(str(changed), HEADER_MISMATCH)
@@ -174,7 +177,7 @@ def _check_output(server: str, tool: ServerTool, check: SchemaCheck, outcome: To
         log.warning("MCP server `%s` breaks the output schema of `%s`: %s", server, tool.native_name, problem)
 
 
-def _without_session(error: MCPError) -> bool:
+def _no_session(error: MCPError) -> bool:
     """Whether a JSON-RPC error under a status of success says that the server does not know the session."""
     text = error.message.lower()
     return "server not initialized" in text or (error.code == _SESSION_NOT_FOUND and "session" in text)
@@ -182,28 +185,31 @@ def _without_session(error: MCPError) -> bool:
 
 def _failed(lease: Lease, connection: Connection, call: PendingCall, error: MCPError) -> ToolOutcome:
     failure = connection.take_http_failure(call.request_id)
-    if failure is not None and failure.session_lost:
-        raise SessionLost(str(failure))
-    if failure is not None and failure.status == 503:
-        # What stood behind a gateway may have got the call before it went away, and has lost its sessions then.
-        raise SessionLost(str(failure), refused=False)
-    if lease.server.transport != "stdio" and _without_session(error):
-        raise SessionLost(error.message)
-    if failure is not None and failure.status is None:
+    if error.code == HEADER_MISMATCH:
+        raise ToolChanged(error.message)
+    outcome = _outcome_of(lease, connection, failure, error)
+    if is_connection_closed(error):
+        connection.over = True
+        if not call.hooks.was_sent:
+            raise SessionLost(outcome)
+    elif failure is not None and failure.status is None:
         connection.close()
-        return transport_failure(str(failure))
-    if failure is not None and error.message == "Server returned an error response":
+    elif failure is not None and failure.status == 503 and not failure.session_lost:
+        # What stood behind a gateway may have got the call before it went away, and has lost its sessions then.
+        raise SessionLost(outcome, refused=False)
+    elif (failure is not None and failure.session_lost) or (lease.server.transport != "stdio" and _no_session(error)):
+        raise SessionLost(outcome)
+    return outcome
+
+
+def _outcome_of(lease: Lease, connection: Connection, failure: HttpFailure | None, error: MCPError) -> ToolOutcome:
+    if failure is not None and (failure.status is None or error.message in _MADE_OF_STATUS):
         return transport_failure(str(failure))
     if error.code == PARSE_ERROR and error.message.startswith("Failed to parse"):
         return transport_failure("the server's answer is not valid JSON")
     if error.code == UNREADABLE or (failure is not None and 300 <= (failure.status or 0) < 400):
         return transport_failure(error.message)
     if is_connection_closed(error):
-        connection.over = True
-        if not call.hooks.was_sent:
-            raise SessionLost("the connection was closed before the call")
         how = f" ({connection.ending})" if connection.ending else ""
         return transport_failure(f"MCP server `{lease.name}` went away during the call{how}")
-    if error.code == HEADER_MISMATCH:
-        raise ToolChanged(error.message)
     return rpc_failure(error.message, error.code)

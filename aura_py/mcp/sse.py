@@ -15,14 +15,11 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from aura_py.mcp.answers import MAX_EVENT
+from aura_py.mcp.answers import MAX_EVENT, REJECTED
 from aura_py.mcp.dispatcher import MessageStreams
 from aura_py.mcp.http import McpHttpClient
 
 log = logging.getLogger(__name__)
-
-REJECTED = "Server returned an error response"
-"""The SDK's words for a failing status without a JSON-RPC error; ``McpHttpClient`` knows which status it was."""
 
 
 class SseError(Exception):

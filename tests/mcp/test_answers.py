@@ -176,6 +176,15 @@ async def test_a_call_that_may_have_been_made_is_repeated_only_if_that_is_harmle
             assert (await tool(attachment, name).call({}, calls.context())).ok
 
 
+async def test_a_refused_argument_is_no_lost_session(calls: Calls, misspoken: str) -> None:
+    before = await asked(misspoken)
+    async with attached(misspoken) as attachment:
+        outcome = await tool(attachment, "argument").call({}, calls.context())
+    after = await asked(misspoken)
+    assert (outcome.outcome, outcome.code) == ("schema_error", -32602)
+    assert after["argument"] - before.get("argument", 0) == 1
+
+
 async def test_a_failing_call_that_names_no_session_keeps_the_connection(calls: Calls, misspoken: str) -> None:
     before = await asked(misspoken)
     async with attached(misspoken) as attachment:

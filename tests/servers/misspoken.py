@@ -32,6 +32,11 @@ ANSWERS: dict[str, tuple[str, str, bytes | Json | None]] = {
     "no_event": ("200 OK", "text/event-stream", b"data: {nope\n\n"),
     "no_answer": ("200 OK", "text/event-stream", b": nothing\n\n"),
     "forbidden": ("403 Forbidden", "text/html", b"<p>no</p>"),
+    "argument": (
+        "400 Bad Request",
+        "application/json",
+        {"id": None, "error": {"code": -32602, "message": "session_id is required"}},
+    ),
     "refused": ("403 Forbidden", "application/json", b'{"detail": "the scope `write` is missing"}'),
     "elsewhere": ("307 Temporary Redirect", "text/html\r\nlocation: http://127.0.0.2:9/mcp", b""),
     "text_id": ("200 OK", "application/json", {"id": "same", "result": {"content": [{"type": "text", "text": "ok"}]}}),
