@@ -16,6 +16,7 @@ from aura_py.tokens import counter_for
 from aura_py.tools.contract import BuiltinTool, CallContext, Invocation, Next, ToolOutcome, success
 
 COUNTER = counter_for("openai", "gpt-4o")
+COUNTER.count("The vocabulary is loaded here, and not on the event loop of the first test.")
 
 
 def call_context(**facts: Any) -> CallContext:
