@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 
 from aura_py.scratchpad import addresses, formats, linear
 from aura_py.scratchpad.json_layout import laid_out
-from aura_py.scratchpad.json_values import JsonText, JsonValue
+from aura_py.scratchpad.json_values import JsonText
 
 MOST = 20
 _LEAST_LINES = 10
@@ -39,26 +39,20 @@ class Extract:
 
 def extracts(text: JsonText) -> list[Extract]:
     """At most ``MOST`` strings worth a file, in document order; a string inside one follows its parent."""
-    return list(_named(_found(text, "$", 1)))
+    named: dict[str, Extract] = {}
+    for extract in islice(_found(text, "$", 1), MOST):
+        slug, copy = extract.slug, 1
+        while f"{slug}.{extract.extension}".lower() in named:
+            copy += 1
+            slug = f"{extract.slug}-{copy}"
+        named[f"{slug}.{extract.extension}".lower()] = replace(extract, slug=slug)
+    return list(named.values())
 
 
 @cache
 def _long() -> linear.Pattern:
     """Finds a string of ten lines, or one that may be JSON of ten lines, whatever else the text holds."""
     return linear.structure(b"%b|%b(?:%b|%b)" % (_NINE_LINES, _CONTAINER, _WITH_STRINGS, _WITHOUT_STRINGS))
-
-
-def _named(found: Iterator[Extract]) -> Iterator[Extract]:
-    taken: set[str] = set()
-    for number, extract in enumerate(found):
-        if number == MOST:
-            return
-        slug, copy = extract.slug, 1
-        while f"{slug}.{extract.extension}".lower() in taken:
-            copy += 1
-            slug = f"{extract.slug}-{copy}"
-        taken.add(f"{slug}.{extract.extension}".lower())
-        yield Extract(extract.path, slug, extract.extension, extract.format, extract.text, extract.lines)
 
 
 def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
@@ -74,34 +68,17 @@ def _found(text: JsonText, prefix: str, depth: int) -> Iterator[Extract]:
         at = data.find(b"\n", match.end())
         if at < 0:
             at = len(data)
-        place = _on_line(text, line)
-        if place is None or place[1].kind != "string":
-            continue
-        extract, inner = _extract(place[1].string, prefix + place[0])
+        value, path = text.root, prefix
+        while value.has_members and value.start <= line:
+            name, value = value.holding(line)
+            path = addresses.join(path, name)
+        extract = _extract(value.string, path) if value.kind == "string" else None
         if extract is None:
             continue
         yield extract
+        inner = laid_out(extract.text.encode("utf-8", "replace")) if extract.format == "json" else None
         if inner is not None and depth < _DEEPEST:
-            yield from _found(inner, extract.path + _INTO + "$", depth + 1)
-
-
-def _on_line(text: JsonText, line_start: int) -> tuple[str, JsonValue] | None:
-    """The value whose line begins at an offset: its path below the root, and itself."""
-    value, path = text.root, ""
-    while value.has_members:
-        found: tuple[str | int, JsonValue] | None
-        if value.kind == "array":
-            index = bisect_right(value.elements, line_start + 2 * (value.depth + 1)) - 1
-            found = index, JsonValue(text, value.elements[index], value.depth + 1)
-        else:
-            found = next(((key, child) for key, child in value.children() if child.end > line_start), None)
-        if found is None:
-            return None
-        path, value = addresses.join(path, found[0]), found[1]
-        begins = text.data.rfind(b"\n", 0, value.start) + 1
-        if begins >= line_start:
-            return (path, value) if begins == line_start else None
-    return None
+            yield from _found(JsonText(inner), extract.path + _INTO + "$", depth + 1)
 
 
 def _slug(path: str) -> str:
@@ -120,24 +97,19 @@ def _is_annotation(value: str, path: str) -> bool:
     return any(step.kind == "index" or step.text == "annotations" for step in steps)
 
 
-def _extract(value: str, path: str) -> tuple[Extract | None, JsonText | None]:
-    slug = _slug(path)
+def _extract(value: str, path: str) -> Extract | None:
     encoded = value.encode("utf-8", "replace")
     layout = laid_out(encoded)
     if layout is not None:
-        if _is_annotation(value, path):
-            return None, None
-        lines = layout.count(b"\n") + 1
-        if lines < _LEAST_LINES:
-            return None, None
-        return Extract(path, slug, "json", "json", layout.decode("utf-8", "replace"), lines), JsonText(layout)
+        extension = kind = "" if _is_annotation(value, path) else "json"
+        value = layout.decode("utf-8", "replace")
+    elif formats.records(encoded) is not None:
+        extension = kind = "ndjson"
+    else:
+        kind = formats.flavour(encoded)
+        kind = "markdown" if kind == "fenced" else kind
+        extension = {"markdown": "md", "csv": "csv", "xml": "xml", "yaml": "yaml"}.get(kind, "")
     lines = value.count("\n") + (not value.endswith("\n"))
-    if lines < _LEAST_LINES:
-        return None, None
-    if formats.records(encoded) is not None:
-        return Extract(path, slug, "ndjson", "ndjson", value, lines), None
-    kind = formats.flavour(encoded)
-    extension = {"markdown": "md", "fenced": "md", "csv": "csv", "xml": "xml", "yaml": "yaml"}.get(kind)
-    if extension is None:
-        return None, None
-    return Extract(path, slug, extension, "markdown" if extension == "md" else kind, value, lines), None
+    if not extension or lines < _LEAST_LINES:
+        return None
+    return Extract(path, _slug(path), extension, kind, value, lines)

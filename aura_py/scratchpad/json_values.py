@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -136,12 +137,17 @@ class JsonValue:
         """How many members a container has."""
         if not self.has_members:
             return 0
+        data, end = self.text.data, self.end
         if self.kind == "array":
-            return len(self.elements)
+            if JsonValue(self.text, self.first, self.depth + 1).has_members:
+                return len(self.elements)
+            # Counting takes longer, but no time and memory for each of what may be millions of numbers.
+            between = b"," + self._margin
+            return data.count(between, self.start, end) - data.count(between + b" ", self.start, end) + 1
         stepped = sum(1 for _ in islice(self._members(), _STEPPED))
         if stepped < _STEPPED:
             return stepped
-        return self.text.data.count(self._margin + b'"', self.start, self.end)
+        return data.count(self._margin + b'"', self.start, end)
 
     @property
     def first(self) -> int:
@@ -185,6 +191,18 @@ class JsonValue:
             at = self.elements[first] if first else self.first
             yield from enumerate(self.between(at, self.end - 1), first)
 
+    def holding(self, line_start: int) -> tuple[str | int, JsonValue]:
+        """The member that a line belongs to, with its key or index."""
+        at = line_start + 2 * (self.depth + 1)
+        if self.kind == "array":
+            index = bisect_right(self.elements, at) - 1
+            return index, JsonValue(self.text, self.elements[index], self.depth + 1)
+        key = _KEY.match(
+            self.text.data, self.text.data.rfind(self._margin + b'"', self.start, at + 1) + len(self._margin)
+        )
+        assert key is not None  # the layout puts a key here
+        return _decoded(key[1]), JsonValue(self.text, key.end(), self.depth + 1)
+
     def _members(self) -> Iterator[tuple[str, JsonValue]]:
         data, at, margin = self.text.data, self.first, len(self._margin)
         while True:
@@ -201,15 +219,17 @@ class JsonValue:
         """The value of an object's key; the last one, should the key stand there twice."""
         if self.kind != "object":
             return None
+        if not self.has_members:
+            return None
+        data, end = self.text.data, self.end
         spelled = self._margin + json.dumps(key, ensure_ascii=False).encode("utf-8", "replace") + b": "
-        at = self.text.data.rfind(spelled, self.start, self.end)
+        at = data.rfind(spelled, self.start, end)
         if at >= 0:
             return JsonValue(self.text, at + len(spelled), self.depth + 1)
-        found: JsonValue | None = None
-        for name, child in self.children():
-            if name == key:
-                found = child
-        return found
+        if data.find(b"\\", self.start, end) < 0:
+            return None
+        # A key with escapes may be spelled in another way.
+        return next((child for name, child in self.children() if name == key), None)
 
     def element(self, index: int) -> JsonValue | None:
         """An array's element; negative indexes count from the end."""

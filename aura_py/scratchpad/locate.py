@@ -45,7 +45,7 @@ class Lookup:
             if found is None:
                 # A key may hold dots: try the rest of the path as one key before giving up.
                 rest = ".".join(step.text for step in steps[position:])
-                found = None if self.has_wildcard else _down(path, value, Step(rest, "key"))
+                found = None if self.has_wildcard or rest == step.text else _down(path, value, Step(rest, "key"))
                 if found is None:
                     raise self._missing(path, value, step)
                 return found
