@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment, Template
     from jinja2.runtime import Context
 
-_LARGEST = 1_000_000
+_LARGEST = 4_000_000
 """Characters of a text, members of a sequence, bits of a number that an operator makes; characters of an answer."""
 _WIDEST = 10_000
 """A width, count or precision that a filter is given."""

@@ -473,7 +473,8 @@ def test_a_hundred_clients_that_leave_during_a_tool_leave_nothing_behind(stand: 
     for first in range(100, 200, 10):
         crowd(first, 10)
     assert wait_for(lambda: _clients(stand) == 0)
-    assert wait_for(lambda: (process.num_fds(), process.num_threads()) <= before)
+    # The pool of worker threads grows up to as many as worked at once.
+    assert wait_for(lambda: process.num_fds() <= before[0] and process.num_threads() <= before[1] + 10)
     assert {child.pid for child in process.children(recursive=True)} == children
 
 
