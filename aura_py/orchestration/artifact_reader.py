@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol
 
 import orjson
 from anyio import to_thread
 
+from aura_py.agent.scratchpad_session import ScratchpadSession
 from aura_py.messages import Json, JsonObject
 from aura_py.orchestration.naming import LATEST
-from aura_py.orchestration.run_directory import RunDirectory, StoredText, UnsafeNameError
+from aura_py.orchestration.run_directory import RunDirectory, UnsafeNameError
 from aura_py.tokens import TokenCounter
 from aura_py.tools.contract import BuiltinTool, CallContext, ToolOutcome, failure, success
 
@@ -30,18 +30,13 @@ READ_SCHEMA: JsonObject = {
 }
 
 
-class Pager(Protocol):
-    """Decides how a large artifact of this run is handed to a worker whose scratchpad is active."""
-
-    async def __call__(self, filename: str, stored: StoredText) -> str: ...
-
-
 class ArtifactReader:
     """The tool of one agent.
 
     Args:
         limit: Tokens of one answer.
-        pager: Replaces the limit for artifacts of this run where a scratchpad is active.
+        scratchpad: Where there is one, it replaces the limit for artifacts of this run: a large one is explored in
+            place.
     """
 
     def __init__(
@@ -50,10 +45,10 @@ class ArtifactReader:
         *,
         counter: TokenCounter,
         limit: int,
-        pager: Pager | None = None,
+        scratchpad: ScratchpadSession | None = None,
     ) -> None:
         self._run, self._counter, self._limit = run, counter, limit
-        self._pager = pager
+        self._scratchpad = scratchpad
 
     def tool(self) -> BuiltinTool:
         return BuiltinTool(
@@ -77,18 +72,16 @@ class ArtifactReader:
             return failure(f"IO error: {error}", outcome="tool_error")
         if stored is None:
             return _answer(found=False, filename=filename, content="")
+        path = self._run.path
         text, complete = stored.text, len(stored.text.encode("utf-8", "replace")) >= stored.size
         if offset is not None or limit is not None:
             start = offset or 0
             text, complete = text[start : None if limit is None else start + limit], True
-        elif self._pager is not None and (run_id is None or self._own(run_id)):
-            return _answer(found=True, filename=filename, content=await self._pager(filename, stored))
+        elif self._scratchpad is not None and path is not None and run_id in (None, LATEST, path.name):
+            content = await self._scratchpad.offer_artifact(filename, path / "artifacts" / filename, text)
+            return _answer(found=True, filename=filename, content=content)
         content = await to_thread.run_sync(partial(self._shortened, text, complete=complete))  # it counts tokens
         return _answer(found=True, filename=filename, content=content)
-
-    def _own(self, run_id: str) -> bool:
-        path = self._run.path
-        return run_id == LATEST or (path is not None and run_id == path.name)
 
     def _shortened(self, text: str, *, complete: bool) -> str:
         if complete and not self._counter.exceeds(text, self._limit):

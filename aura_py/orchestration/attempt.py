@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aura_py.agent.duplicates import DuplicateGuard
@@ -25,7 +25,6 @@ from aura_py.orchestration.submission import SUBMIT, Submission, SubmissionOrder
 from aura_py.orchestration.team import WorkerProfile
 from aura_py.orchestration.tool_records import ArtifactFooter, ToolCallRecorder, with_reasoning
 from aura_py.orchestration.wait_for import WaitForTool
-from aura_py.orchestration.worker_scratchpad import ArtifactPager, open_worker_scratchpad, scratchpad_thresholds
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, Middleware, Tool
 from aura_py.tools.runner import ToolRunner
@@ -102,10 +101,6 @@ class Attempt:
     def stem(self) -> str:
         """The beginning of the names of the attempt's files."""
         return f"iteration-{self.iteration}/task-{self.task.id}.attempt-{self.number}"
-
-    @property
-    def changed_something(self) -> bool:
-        return self.recorder.changed_something
 
     async def execute(self) -> AttemptResult:
         """Runs the worker's loop on the history and the prompt.
@@ -193,7 +188,7 @@ class Attempt:
         mcp_tools = profile.mcp_tools(run.mcp_tools)
         self._require_tools(mcp_tools)
         tools: list[Tool] = [*(with_reasoning(tool) for tool in mcp_tools), *run.team.builtin_tools()]
-        limits = scratchpad_thresholds(run, profile, tools)
+        limits = self._scratchpad_thresholds(tools)
         worker_prompt = run.prompts.render(
             "worker",
             custom_prompt=profile.custom_prompt,
@@ -201,8 +196,7 @@ class Attempt:
             scratchpad=limits is not None,
         )
         system = system_prompt(worker_prompt, (), [run.unavailable])
-        scratchpad = await open_worker_scratchpad(run, profile, tools, system, limits=limits, iteration=self.iteration)
-        self._scratchpad = scratchpad
+        self._scratchpad = scratchpad = await self._open_scratchpad(limits, tools, system)
         if scratchpad is not None:
             tools += scratchpad.tools
         counted = len(tools)
@@ -241,12 +235,12 @@ class Attempt:
         )
 
     def _artifact_reader(self) -> ArtifactReader:
-        model, path, scratchpad = self.profile.model, self.run.files.path, self._scratchpad
+        model = self.profile.model
         return ArtifactReader(
             self.run.files,
             counter=counter_for(model.provider, model.model),
             limit=token_limit(model.context_window),
-            pager=ArtifactPager(scratchpad, path) if scratchpad is not None and path is not None else None,
+            scratchpad=self._scratchpad,
         )
 
     def _require_tools(self, mcp_tools: Sequence[Tool]) -> None:
@@ -262,6 +256,45 @@ class Attempt:
         message = f"worker `{self.profile.label}` has no tools: {cause}."
         logger.warning("task %d: %s", self.task.id, message)
         raise WorkerUnavailable(message)
+
+    # --- scratchpad ------------------------------------------------------------------------------------------------
+
+    def _scratchpad_thresholds(self, tools: Sequence[Tool]) -> Mapping[str, int] | None:
+        """From how many tokens on each tool's output is parked; ``None`` when the scratchpad is off, has no directory,
+        or nothing the worker can reach would ever be parked."""
+        profile, settings = self.profile, self.profile.scratchpad
+        if not settings.enabled or self.run.files.path is None or profile.model.context_window is None:
+            return None
+        from aura_py.scratchpad import thresholds  # only workers that use it pay for its import
+
+        limits = thresholds(self.run.config.mcp.servers, tools)
+        if not limits and settings.default_min_tokens is None:
+            log = logger.warning if profile.wants_tools else logger.info
+            log("worker `%s` reaches no tool with a scratchpad threshold; its scratchpad is off", profile.name)
+            return None
+        return limits
+
+    async def _open_scratchpad(
+        self, limits: Mapping[str, int] | None, tools: Sequence[Tool], prompt: str
+    ) -> ScratchpadSession | None:
+        """The directory belongs to the iteration, the budget to the attempt; nothing outside the run can be read."""
+        path, model = self.run.files.path, self.profile.model
+        if limits is None or path is None or model.context_window is None:
+            return None
+        try:
+            return await ScratchpadSession.open(
+                self.profile.scratchpad,
+                model,
+                window=model.context_window,
+                directory=path / f"iteration-{self.iteration}" / "scratchpad",
+                read_root=path,
+                limits=limits,
+                prompt=prompt,
+                tools=tools,
+            )
+        except OSError as error:
+            logger.warning("worker `%s` runs without its scratchpad: %s", self.profile.name, error.strerror)
+            return None
 
     async def _close_scratchpad(self) -> None:
         if self._scratchpad is None:

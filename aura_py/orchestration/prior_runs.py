@@ -89,16 +89,13 @@ def prior_runs(session: Path, current: str, limit: int) -> tuple[Manifest, ...]:
     names = sorted((n for n in names if n != LATEST), reverse=True)[:MAX_DIRECTORIES]
     chronological = all(is_uuid7(name) for name in names)
     found: list[Manifest] = []
-    parsed = 0
+    enough = min(limit, MAX_PARSED) if chronological else MAX_PARSED
     for name in names:
-        if parsed == MAX_PARSED:
+        if len(found) == enough:
             break
         manifest = _load(session / name / "manifest.json")
-        parsed += manifest is not None
         if manifest is not None:
             found.append(manifest)
-            if chronological and len(found) == limit:
-                break
     return tuple(sorted(found, key=lambda m: m.timestamp, reverse=True)[:limit])
 
 

@@ -120,7 +120,7 @@ class RunDirectory:
         def put() -> bool:
             for name, value in files.items():
                 data = value.encode("utf-8", "replace") if isinstance(value, str) else json_bytes(value)
-                _write(path / name, data, self._order.at(turn))
+                _write(path / name, data, self._order.replacement(turn))
             return True
 
         return bool(await self._io(f"`{next(iter(files), '')}`", put))
@@ -179,8 +179,8 @@ class RunDirectory:
                 self._degrade(what, _reason(error))
         except OSError as error:
             self._degrade(what, _reason(error))
-        except orjson.JSONEncodeError as error:
-            self._degrade(what, str(error))
+        except orjson.JSONEncodeError:
+            self._degrade(what, "it cannot be written as JSON")
         return None
 
     def _degrade(self, what: str, reason: str) -> None:
@@ -222,8 +222,8 @@ class _WriteOrder:
         self._lock = threading.Lock()
         self._newest: dict[Path, int] = {}
 
-    def at(self, turn: int) -> Callable[[Path, Path], object]:
-        def place(temporary: Path, path: Path) -> None:
+    def replacement(self, turn: int) -> Callable[[Path, Path], object]:
+        def replace(temporary: Path, path: Path) -> None:
             with self._lock:
                 if self._newest.get(path, -1) > turn:
                     temporary.unlink(missing_ok=True)
@@ -231,17 +231,17 @@ class _WriteOrder:
                 self._newest[path] = turn
                 temporary.replace(path)
 
-        return place
+        return replace
 
 
-def _write(path: Path, data: bytes, place: Callable[[Path, Path], object] = Path.replace) -> bool:
+def _write(path: Path, data: bytes, replace: Callable[[Path, Path], object] = Path.replace) -> bool:
     make_private(path.parent)
     temporary = path.parent / f".{uuid.uuid4().hex}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        place(temporary, path)
+        replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

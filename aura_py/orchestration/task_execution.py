@@ -188,7 +188,7 @@ class TaskExecution:
 
     async def _may_retry(self, attempt: Attempt, error: AuraError, retries: int) -> bool:
         transient = failure_category(error) == "provider_overloaded" or is_stall(error)
-        if not transient or isinstance(error, AttemptTimeout) or attempt.changed_something:
+        if not transient or isinstance(error, AttemptTimeout) or attempt.recorder.changed_something:
             return False
         context = self._run.context
         pause = pause_before_retry(error, retries + 1, self._run.time_left(), context.random)
