@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Protocol
 
 from aura_py.cli.terminal import coloured, printable
 from aura_py.context import RunContext
+from aura_py.errors import AuraError
 from aura_py.events import (
     ClarificationNeeded,
     Event,
@@ -156,19 +156,36 @@ class EventPrinter:
 
 def activity(event: Event) -> str | None:
     """One line for the person who waits, or None where there is nothing to tell."""
-    teller = _TELLERS.get(type(event))
-    line = teller(event) if teller is not None else None
+    line = _line(event)
     return None if line is None else printable(line)
 
 
-def _requested(event: ToolRequested) -> str:
-    return f"→ {event.name} {_short(event.arguments)}"
-
-
-def _completed(event: ToolCompleted) -> str:
-    if event.ok:
-        return f"← {event.name}: {len(event.result or '')} characters in {event.duration_ms} ms"
-    return f"✗ {event.name}: {_short(event.error or 'failed')}"
+def _line(event: Event) -> str | None:
+    match event:
+        case ToolRequested():
+            return f"→ {event.name} {_short(event.arguments)}"
+        case ToolCompleted(ok=True):
+            return f"← {event.name}: {len(event.result or '')} characters in {event.duration_ms} ms"
+        case ToolCompleted():
+            return f"✗ {event.name}: {_short(event.error or 'failed')}"
+        case McpStatus():
+            return _servers(event)
+        case PlanCreated():
+            return f"· plan with {len(event.tasks)} tasks: {_short(event.goal)}"
+        case TaskStarted():
+            return f"· task {event.task_id} ({event.worker_id}): {_short(event.description)}"
+        case TaskCompleted():
+            return f"· task {event.task_id} {'done' if event.success else 'failed'} in {event.duration_ms} ms"
+        case OrchestratorToolStarted():
+            return f"→ [{event.worker_id}] {event.name} {_short(json.dumps(event.arguments, ensure_ascii=False))}"
+        case OrchestratorToolCompleted(ok=True):
+            return f"← [{event.worker_id}] {event.name}: {len(event.result)} characters in {event.duration_ms} ms"
+        case OrchestratorToolCompleted():
+            return f"✗ [{event.worker_id}] {event.name}: {_short(event.result or 'failed')}"
+        case Notice():
+            return f"! {event.message}"
+        case _:
+            return None
 
 
 def _servers(event: McpStatus) -> str | None:
@@ -180,45 +197,6 @@ def _servers(event: McpStatus) -> str | None:
         if each.status == "failed" or (each.status == "connected" and each.tools_count == 0)
     ]
     return "\n".join(lines) or None
-
-
-def _plan(event: PlanCreated) -> str:
-    return f"· plan with {len(event.tasks)} tasks: {_short(event.goal)}"
-
-
-def _task_started(event: TaskStarted) -> str:
-    return f"· task {event.task_id} ({event.worker_id}): {_short(event.description)}"
-
-
-def _task_completed(event: TaskCompleted) -> str:
-    return f"· task {event.task_id} {'done' if event.success else 'failed'} in {event.duration_ms} ms"
-
-
-def _worker_tool(event: OrchestratorToolStarted) -> str:
-    return f"→ [{event.worker_id}] {event.name} {_short(json.dumps(event.arguments, ensure_ascii=False))}"
-
-
-def _worker_tool_done(event: OrchestratorToolCompleted) -> str:
-    if event.ok:
-        return f"← [{event.worker_id}] {event.name}: {len(event.result)} characters in {event.duration_ms} ms"
-    return f"✗ [{event.worker_id}] {event.name}: {_short(event.result or 'failed')}"
-
-
-def _notice(event: Notice) -> str:
-    return f"! {event.message}"
-
-
-_TELLERS: dict[type, Callable[..., str | None]] = {
-    ToolRequested: _requested,
-    ToolCompleted: _completed,
-    McpStatus: _servers,
-    PlanCreated: _plan,
-    TaskStarted: _task_started,
-    TaskCompleted: _task_completed,
-    OrchestratorToolStarted: _worker_tool,
-    OrchestratorToolCompleted: _worker_tool_done,
-    Notice: _notice,
-}
 
 
 def _short(text: str) -> str:
@@ -236,8 +214,6 @@ def _usage(usage: Usage) -> Json:
 
 def _plain(value: object) -> Json:
     """Dataclasses, mappings and tuples as JSON; an error as what a client may know of it."""
-    from aura_py.errors import AuraError
-
     if isinstance(value, AuraError):
         return {"message": value.message, "type": value.type, "code": value.code}
     if is_dataclass(value) and not isinstance(value, type):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -79,8 +80,4 @@ def command(path: Path | None, config: Path | None, verbose: bool, debug: bool, 
 
     from aura_py.server.lifecycle import serve  # imports the whole server
 
-    return serve(settings, announce=_say)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    return serve(settings, announce=partial(print, flush=True))

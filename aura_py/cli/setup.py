@@ -27,8 +27,10 @@ def prepare(flags: Mapping[str, object]) -> ServerSettings:
         MissingConfiguration: Nobody named a configuration and there is none in the usual place.
         ConfigurationError: There is no working directory.
     """
-    if not _has_working_directory():
-        raise ConfigurationError("The working directory does not exist any more; change to another one.")
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise ConfigurationError("The working directory does not exist any more; change to another one.") from None
     warnings = dict.fromkeys(load_dotenv())
     named = flags.get("config_path") or os.environ.get("CONFIG_PATH", "").strip()
     path = Path(str(named or _DEFAULT))
@@ -38,13 +40,6 @@ def prepare(flags: Mapping[str, object]) -> ServerSettings:
     if not named and not os.path.lexists(path):
         raise MissingConfiguration
     return settings
-
-
-def _has_working_directory() -> bool:
-    try:
-        return bool(os.getcwd())
-    except FileNotFoundError:
-        return False
 
 
 class MissingConfiguration(ConfigurationError):

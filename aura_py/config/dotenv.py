@@ -11,9 +11,13 @@ from pathlib import Path
 from aura_py.config.diagnostics import Diagnostic
 from aura_py.config.words import is_true
 
-_ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)", re.DOTALL)
-_SINGLE = re.compile(r"'([^']*)'[ \t]*(?:#.*)?", re.DOTALL)
-_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?', re.DOTALL)
+_BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+_ASSIGNMENT = re.compile(
+    r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"""
+    r"""(?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<bare>(?!['"])[^\n]*))"""
+    r"""[ \t]*(?:#[^\n]*)?(?:\n|\Z)""",
+    re.DOTALL,
+)
 _COMMENT = re.compile(r"(?:^|[ \t]+)#.*")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ESCAPE = re.compile(r'\\([nrt"\\$])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}')
@@ -60,77 +64,47 @@ def _load(file: Path, env: MutableMapping[str, str]) -> list[Diagnostic]:
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
         return [_warning(file, None, f"`{file}` cannot be read: {reason}", "correct its permissions or encoding")]
-    warnings: list[Diagnostic] = []
-    for number, name, value in _assignments(text, env):
-        if value is None:
-            fix = "write `NAME=value`, and close every quote"
-            warnings.append(
-                _warning(file, number, f"line {number} of `{file}` is not an assignment; it is skipped", fix)
-            )
-        elif name not in env:
-            env[name] = value
-    return warnings
+    found, unreadable = parse(text, env)
+    for name, value in found.items():
+        env.setdefault(name, value)
+    fix = "write `NAME=value`, and close every quote"
+    return [
+        _warning(file, number, f"line {number} of `{file}` is not an assignment; it is skipped", fix)
+        for number in unreadable
+    ]
 
 
-def parse(text: str, env: Mapping[str, str]) -> dict[str, str]:
-    """The assignments of a ``.env`` text; ``${NAME}`` means ``env`` first, then earlier lines."""
+def parse(text: str, env: Mapping[str, str]) -> tuple[dict[str, str], list[int]]:
+    """The assignments of a ``.env`` text, and the numbers of lines that are none.
+
+    A quoted value may run over several lines. ``${NAME}`` means ``env`` first, then earlier lines, except in single
+    quotes.
+    """
+    text = text.replace("\r\n", "\n")
     found: dict[str, str] = {}
-    for _, name, value in _assignments(text, env):
-        if value is not None:
-            found.setdefault(name, value)
-    return found
-
-
-def _assignments(text: str, env: Mapping[str, str]) -> list[tuple[int, str, str | None]]:
-    """Line number, name and value; a value of ``None`` is a line that cannot be read."""
-    found: list[tuple[int, str, str | None]] = []
-    known: dict[str, str] = {}
-    lines = text.replace("\r\n", "\n").split("\n")
+    unreadable: list[int] = []
     at = 0
-    while at < len(lines):
-        number = at + 1
-        line = lines[at].strip()
-        at += 1
-        if not line or line.startswith("#"):
+    while at < len(text):
+        if blank := _BLANK.match(text, at):
+            at = blank.end()
             continue
-        match = _ASSIGNMENT.fullmatch(line)
-        if match is None:
-            found.append((number, "", None))
-            continue
-        name, raw = match.groups()
-        closed = at
-        if raw[:1] in ("'", '"') and not _quoted(raw):
-            # A quoted value may run over several lines; without its end only this line is lost.
-            for closed in range(at + 1, len(lines) + 1):
-                longer = "\n".join([match[2], *lines[at:closed]]).rstrip(" \t")
-                if _quoted(longer):
-                    raw = longer
-                    break
-            else:
-                found.append((number, name, None))
-                continue
-        at = closed
-        value = _value(raw, {**known, **env})
-        found.append((number, name, value if value is not None and "\0" not in value else None))
-        if value is not None:
-            known.setdefault(name, value)
-    return found
+        match = _ASSIGNMENT.match(text, at)
+        value = None if match is None else _value(match, {**found, **env})
+        if match is None or value is None or "\0" in value:
+            unreadable.append(text.count("\n", 0, at) + 1)
+            at = match.end() if match else text.find("\n", at) + 1 or len(text)
+        else:
+            found.setdefault(match["name"], value)
+            at = match.end()
+    return found, unreadable
 
 
-def _quoted(raw: str) -> bool:
-    return (_SINGLE if raw[0] == "'" else _DOUBLE).fullmatch(raw) is not None
-
-
-def _value(raw: str, env: Mapping[str, str]) -> str | None:
-    single = _SINGLE.fullmatch(raw)
-    if single is not None:
-        return single[1]
-    double = _DOUBLE.fullmatch(raw)
-    if double is not None:
-        return _ESCAPE.sub(lambda each: _ESCAPED[each[1]] if each[1] else env.get(each[2], ""), double[1])
-    if raw[:1] in ("'", '"'):
-        return None
-    return _REFERENCE.sub(lambda each: env.get(each[1], ""), _COMMENT.sub("", raw, count=1).strip())
+def _value(match: re.Match[str], env: Mapping[str, str]) -> str:
+    if match["single"] is not None:
+        return match["single"]
+    if match["double"] is not None:
+        return _ESCAPE.sub(lambda each: _ESCAPED[each[1]] if each[1] else env.get(each[2], ""), match["double"])
+    return _REFERENCE.sub(lambda each: env.get(each[1], ""), _COMMENT.sub("", match["bare"], count=1).strip())
 
 
 def _warning(file: Path, line: int | None, message: str, fix: str) -> Diagnostic:

@@ -91,21 +91,29 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 WholeNumber = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**15)]
 
 
-def _setting(default: Any, setting: Setting, **limits: Any) -> Any:
-    extra: Any = {"setting": setting}
-    return Field(default, validation_alias=setting.variable, json_schema_extra=extra, **limits)
+def _setting(default: Any, variable: str, doc: str, allowed: str, *, flag: str | bool = "", **more: Any) -> Any:
+    """A setting; ``flag=True`` is a flag that is called like the variable."""
+    if flag is True:
+        flag = "--" + variable.lower().replace("_", "-").removeprefix("aura-")
+    about = {name: more.pop(name) for name in ("lenient", "secret") if name in more}
+    extra: Any = {"setting": Setting(variable, flag or "", allowed, doc, **about)}
+    return Field(default, validation_alias=variable, json_schema_extra=extra, **more)
 
 
-def _switch(default: bool, variable: str, flag: str, doc: str, *, lenient: bool = False) -> Any:
-    return _setting(default, Setting(variable, flag, _BOOLEAN_WORDS, doc, lenient))
+def _switch(default: bool, variable: str, doc: str, **more: Any) -> Any:
+    return _setting(default, variable, doc, _BOOLEAN_WORDS, **more)
 
 
-def _seconds(default: int, variable: str, flag: str, doc: str) -> Any:
-    return _setting(default, Setting(variable, flag, "a whole number of seconds, at least 0", doc))
+def _seconds(default: int, variable: str, doc: str, **more: Any) -> Any:
+    return _setting(default, variable, doc, "a whole number of seconds, at least 0", **more)
 
 
-def _limit(default: int, variable: str, doc: str) -> Any:
-    return _setting(default, Setting(variable, "", "a whole number, at least 1", doc), ge=1)
+def _count(default: int, variable: str, doc: str, **more: Any) -> Any:
+    return _setting(default, variable, doc, "a whole number, at least 0", **more)
+
+
+def _limit(default: int, variable: str, doc: str, **more: Any) -> Any:
+    return _setting(default, variable, doc, "a whole number, at least 1", ge=1, **more)
 
 
 class ServerSettings(BaseSettings):
@@ -116,221 +124,152 @@ class ServerSettings(BaseSettings):
     )
 
     config_path: Path = _setting(
-        Path("config.toml"), Setting("CONFIG_PATH", "--config", "a path", "File or directory of agent files.")
+        Path("config.toml"), "CONFIG_PATH", "File or directory of agent files.", "a path", flag="--config"
     )
-    host: str = _setting("127.0.0.1", Setting("HOST", "--host", "a host name or address", "Address to listen on."))
+    host: str = _setting("127.0.0.1", "HOST", "Address to listen on.", "a host name or address", flag=True)
     port: WholeNumber = _setting(
-        8080, Setting("PORT", "--port", "0 to 65535", "Port to listen on; 0 takes a free one."), le=65535
+        8080, "PORT", "Port to listen on; 0 takes a free one.", "0 to 65535", flag=True, le=65535
     )
     default_agent: str | None = _setting(
-        None, Setting("DEFAULT_AGENT", "--default-agent", "an agent's id", "Agent of requests that name none.")
+        None, "DEFAULT_AGENT", "Agent of requests that name none.", "an agent's id", flag=True
     )
     tool_result_mode: Literal["none", "open-web-ui", "aura"] = _setting(
         "none",
-        Setting(
-            "TOOL_RESULT_MODE",
-            "--tool-result-mode",
-            "`none`, `open-web-ui` or `aura`",
-            "How streams show tools that Aura ran itself.",
-        ),
+        "TOOL_RESULT_MODE",
+        "How streams show tools that Aura ran itself.",
+        "`none`, `open-web-ui` or `aura`",
+        flag=True,
     )
-    tool_result_max_length: WholeNumber = _setting(
-        1000,
-        Setting(
-            "TOOL_RESULT_MAX_LENGTH",
-            "--tool-result-max-length",
-            "a whole number, at least 0",
-            "Bytes of a tool's result in a stream; 0 is no limit.",
-        ),
+    tool_result_max_length: WholeNumber = _count(
+        1000, "TOOL_RESULT_MAX_LENGTH", "Bytes of a tool's result in a stream; 0 is no limit.", flag=True
     )
-    streaming_buffer_size: WholeNumber = _setting(
-        400,
-        Setting(
-            "STREAMING_BUFFER_SIZE",
-            "--streaming-buffer-size",
-            "a whole number, at least 1",
-            "Events that may wait for a slow client before the run does.",
-        ),
-        ge=1,
+    streaming_buffer_size: WholeNumber = _limit(
+        400, "STREAMING_BUFFER_SIZE", "Events that may wait for a slow client before the run does.", flag=True
     )
     custom_events: Boolean = _switch(
-        False, "AURA_CUSTOM_EVENTS", "--aura-custom-events", "Send the named `aura.*` events to every client."
+        False, "AURA_CUSTOM_EVENTS", "Send the named `aura.*` events to every client.", flag="--aura-custom-events"
     )
     emit_reasoning: Boolean = _switch(
-        False, "AURA_EMIT_REASONING", "--aura-emit-reasoning", "Send `aura.reasoning`; needs custom events."
+        False, "AURA_EMIT_REASONING", "Send `aura.reasoning`; needs custom events.", flag="--aura-emit-reasoning"
     )
     debug_provider_errors: Boolean = _switch(
-        False,
-        "AURA_DEBUG_PROVIDER_ERRORS",
-        "--debug-provider-errors",
-        "Show clients what the provider said; for development only.",
+        False, "AURA_DEBUG_PROVIDER_ERRORS", "Show clients what the provider said; for development only.", flag=True
     )
     streaming_timeout_secs: WholeNumber = _seconds(
-        900, "STREAMING_TIMEOUT_SECS", "--streaming-timeout-secs", "Longest run; 0 is no limit."
+        900, "STREAMING_TIMEOUT_SECS", "Longest run; 0 is no limit.", flag=True
     )
     first_chunk_timeout_secs: WholeNumber = _seconds(
-        90, "FIRST_CHUNK_TIMEOUT_SECS", "--first-chunk-timeout-secs", "Wait for the model's first delta; 0 is off."
+        90, "FIRST_CHUNK_TIMEOUT_SECS", "Wait for the model's first delta; 0 is off.", flag=True
     )
     stream_inactivity_timeout_secs: WholeNumber = _seconds(
-        0,
-        "STREAM_INACTIVITY_TIMEOUT_SECS",
-        "--stream-inactivity-timeout-secs",
-        "Silence of a model after its first delta; 0 is off.",
+        0, "STREAM_INACTIVITY_TIMEOUT_SECS", "Silence of a model after its first delta; 0 is off.", flag=True
     )
     shutdown_timeout_secs: WholeNumber = _seconds(
-        30,
-        "SHUTDOWN_TIMEOUT_SECS",
-        "--shutdown-timeout-secs",
-        "How long running requests may go on when the server stops.",
+        30, "SHUTDOWN_TIMEOUT_SECS", "How long running requests may go on when the server stops.", flag=True
     )
     server_url: Annotated[str, BeforeValidator(_origin)] | None = _setting(
         None,
-        Setting(
-            "AURA_SERVER_URL",
-            "--server-url",
-            "an absolute http or https URL",
-            "Public origin, told at start; absent: host and port.",
-        ),
+        "AURA_SERVER_URL",
+        "Public origin, told at start; absent: host and port.",
+        "an absolute http or https URL",
+        flag=True,
     )
-    enable_a2a: Boolean = _switch(False, "AURA_ENABLE_A2A", "--enable-a2a", "Mount the A2A routes; not built yet.")
+    enable_a2a: Boolean = _switch(False, "AURA_ENABLE_A2A", "Mount the A2A routes; not built yet.", flag=True)
     reload: Boolean = _switch(
-        False, "AURA_RELOAD", "--reload", "Watch the agents' files and reload them when they change."
+        False, "AURA_RELOAD", "Watch the agents' files and reload them when they change.", flag=True
     )
-    max_body_bytes: WholeNumber = _setting(
-        16 * 1024 * 1024,
-        Setting(
-            "AURA_MAX_BODY_BYTES",
-            "--max-body-bytes",
-            "a whole number of bytes, at least 1",
-            "Largest request body.",
-        ),
-        ge=1,
-    )
+    max_body_bytes: WholeNumber = _limit(16 * 1024 * 1024, "AURA_MAX_BODY_BYTES", "Largest request body.", flag=True)
     max_messages: WholeNumber = _limit(10_000, "AURA_MAX_MESSAGES", "Most `messages` of a chat completion.")
     max_parts: WholeNumber = _limit(50_000, "AURA_MAX_PARTS", "Most content parts of a request, over all messages.")
     max_tools: WholeNumber = _limit(1_000, "AURA_MAX_TOOLS", "Most `tools` of a request.")
     max_input_items: WholeNumber = _limit(10_000, "AURA_MAX_INPUT_ITEMS", "Most items of a response's `input`.")
     cors_origins: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
         (),
-        Setting(
-            "AURA_CORS_ORIGINS",
-            "--cors-origins",
-            "origins separated by commas, or `*`",
-            "Origins that browsers may call from, separated by commas, or `*`.",
-        ),
+        "AURA_CORS_ORIGINS",
+        "Origins that browsers may call from, separated by commas, or `*`.",
+        "origins separated by commas, or `*`",
+        flag=True,
     )
     api_keys: SecretStr | None = _setting(
-        None,
-        Setting("AURA_API_KEYS", "", "keys separated by commas", "Keys that requests must carry one of.", secret=True),
+        None, "AURA_API_KEYS", "Keys that requests must carry one of.", "keys separated by commas", secret=True
     )
     api_keys_file: Path | None = _setting(
         None,
-        Setting(
-            "AURA_API_KEYS_FILE",
-            "--api-keys-file",
-            "a path",
-            "File with the digests of API keys; `AURA_API_KEYS` holds keys themselves.",
-        ),
+        "AURA_API_KEYS_FILE",
+        "File with the digests of API keys; `AURA_API_KEYS` holds keys themselves.",
+        "a path",
+        flag=True,
     )
     heartbeat_secs: Annotated[float, Field(ge=1, le=_LONGEST_HEARTBEAT)] = _setting(
         10.0,
-        Setting(
-            "AURA_HEARTBEAT_SECS",
-            "--heartbeat-secs",
-            f"a number from 1 to {_LONGEST_HEARTBEAT}",
-            "Silence of a stream before a comment keeps it alive, at most 25.",
-        ),
+        "AURA_HEARTBEAT_SECS",
+        "Silence of a stream before a comment keeps it alive, at most 25.",
+        f"a number from 1 to {_LONGEST_HEARTBEAT}",
+        flag=True,
     )
     stall_secs: Annotated[float, Field(ge=1, le=86_400)] = _setting(
         60.0,
-        Setting(
-            "AURA_STALL_SECS",
-            "--stall-secs",
-            "a number from 1 to 86400",
-            "How long a client may leave a full buffer unread before it is dropped.",
-        ),
+        "AURA_STALL_SECS",
+        "How long a client may leave a full buffer unread before it is dropped.",
+        "a number from 1 to 86400",
+        flag=True,
     )
     retry_grace_secs: Annotated[float, Field(ge=0, le=3600)] = _setting(
         10.0,
-        Setting(
-            "AURA_RETRY_GRACE_SECS",
-            "",
-            "a number from 0 to 3600",
-            "How long a run waits for a client that counts its retries and left before it was sent anything.",
-        ),
+        "AURA_RETRY_GRACE_SECS",
+        "How long a run waits for a client that counts its retries and left before it was sent anything.",
+        "a number from 0 to 3600",
     )
     allowed_hosts: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
         (),
-        Setting(
-            "AURA_ALLOWED_HOSTS",
-            "",
-            "host names separated by commas",
-            "Names under which pages in browsers may reach a loopback server that asks for no keys.",
-        ),
+        "AURA_ALLOWED_HOSTS",
+        "Names under which pages in browsers may reach a loopback server that asks for no keys.",
+        "host names separated by commas",
     )
     session_headers: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_header_names)] = _setting(
         (),
-        Setting(
-            "AURA_SESSION_HEADERS",
-            "",
-            "header names separated by commas",
-            "Further headers that may hold the session's id, after the usual ones.",
-        ),
+        "AURA_SESSION_HEADERS",
+        "Further headers that may hold the session's id, after the usual ones.",
+        "header names separated by commas",
     )
     task_model: str | None = _setting(
         None,
-        Setting(
-            "AURA_TASK_MODEL",
-            "",
-            "a model's name",
-            "Requests for this model are side requests of chat clients: titles, tags, follow-ups.",
-        ),
+        "AURA_TASK_MODEL",
+        "Requests for this model are side requests of chat clients: titles, tags, follow-ups.",
+        "a model's name",
     )
     openwebui_jwt_secret: Annotated[SecretStr, Field(min_length=_SHORTEST_SECRET)] | None = _setting(
         None,
-        Setting(
-            "AURA_OPENWEBUI_JWT_SECRET",
-            "",
-            f"at least {_SHORTEST_SECRET} characters",
-            "Verifies `X-OpenWebUI-User-Jwt`, which names the end user.",
-            secret=True,
-        ),
+        "AURA_OPENWEBUI_JWT_SECRET",
+        "Verifies `X-OpenWebUI-User-Jwt`, which names the end user.",
+        f"at least {_SHORTEST_SECRET} characters",
+        secret=True,
     )
     responses_tools: Literal["mcp_call", "function_call"] = _setting(
         "mcp_call",
-        Setting(
-            "AURA_RESPONSES_TOOLS",
-            "",
-            "`mcp_call` or `function_call`",
-            "The items that show Aura's own tools in `/v1/responses`; frameworks run a `function_call` themselves.",
-        ),
+        "AURA_RESPONSES_TOOLS",
+        "The items that show Aura's own tools in `/v1/responses`; frameworks run a `function_call` themselves.",
+        "`mcp_call` or `function_call`",
     )
     strict_requests: Boolean = _switch(
-        False,
-        "AURA_STRICT_REQUESTS",
-        "",
-        "Refuse `n` above 1, `logprobs` and audio output, which are ignored otherwise.",
+        False, "AURA_STRICT_REQUESTS", "Refuse `n` above 1, `logprobs` and audio output, which are ignored otherwise."
     )
     watch_loop: Boolean = _switch(
-        False,
-        "AURA_WATCH_LOOP",
-        "",
-        "Log what holds the event loop for over 200 ms; for development.",
-        lenient=True,
+        False, "AURA_WATCH_LOOP", "Log what holds the event loop for over 200 ms; for development.", lenient=True
     )
     prompt_journal: Boolean = _switch(
-        False, "AURA_PROMPT_JOURNAL", "", "Write the prompts of orchestrations to the run directory.", lenient=True
+        False, "AURA_PROMPT_JOURNAL", "Write the prompts of orchestrations to the run directory.", lenient=True
     )
     emit_scratchpad_tool_events: Boolean = _switch(
-        False, "AURA_EMIT_SCRATCHPAD_TOOL_EVENTS", "", "Show the scratchpad's tools in streams.", lenient=True
+        False, "AURA_EMIT_SCRATCHPAD_TOOL_EVENTS", "Show the scratchpad's tools in streams.", lenient=True
     )
     escape_hatch: Boolean = _switch(
-        True, "AURA_ESCAPE_HATCH", "", "Tell the coordinator to plan around missing tools.", lenient=True
+        True, "AURA_ESCAPE_HATCH", "Tell the coordinator to plan around missing tools.", lenient=True
     )
     config_strict: Boolean = _switch(
-        False, "AURA_CONFIG_STRICT", "--strict", "Unknown keys of agent files are errors.", lenient=True
+        False, "AURA_CONFIG_STRICT", "Unknown keys of agent files are errors.", flag="--strict", lenient=True
     )
-    disable_dotenv: Boolean = _switch(False, "AURA_DISABLE_DOTENV", "", "Read no `.env` file.", lenient=True)
+    disable_dotenv: Boolean = _switch(False, "AURA_DISABLE_DOTENV", "Read no `.env` file.", lenient=True)
     warnings: tuple[Diagnostic, ...] = Field(default=(), exclude=True, repr=False)
     """What was met while resolving; not a setting."""
 

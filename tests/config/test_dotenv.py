@@ -31,11 +31,11 @@ from tests.config.files import MINIMAL, write
     ],
 )
 def test_an_assignment_is_read(line: str, value: str) -> None:
-    assert parse(line, {"X": "x"}) == {"A": value}
+    assert parse(line, {"X": "x"}) == ({"A": value}, [])
 
 
 def test_later_lines_see_earlier_ones() -> None:
-    assert parse("A=1\nB=${A}2\nA=3", {}) == {"A": "1", "B": "12"}
+    assert parse("A=1\nB=${A}2\nA=3", {}) == ({"A": "1", "B": "12"}, [])
 
 
 def test_a_bad_line_is_a_warning_and_the_others_load() -> None:
