@@ -63,8 +63,9 @@ class Result:
     """What is said around the units of a result: its lines, rows or parts.
 
     ``facts`` says what is shown, and ``more`` names the call that goes on, after the first *n* units. ``too_large`` and
-    ``suggestions`` are for the error when not even one fits. ``first_number`` is set for units that are numbered lines;
-    ``cap`` is the tool's own limit in tokens.
+    ``suggestions`` are for the error when not even one fits. ``join`` makes the body of units, ``raw`` the content
+    alone, whose tokens are told. ``first_number`` is set for units that are numbered lines; ``cap`` is the tool's own
+    limit in tokens.
     """
 
     tool: str
@@ -73,6 +74,7 @@ class Result:
     too_large: Mapping[str, Json]
     suggestions: Sequence[str]
     join: Callable[[Sequence[str]], str] = "\n".join
+    raw: Callable[[Sequence[str]], str] = "\n".join
     lines: Callable[[Sequence[str]], int] = len
     first_number: int | None = None
     cap: int | None = None
@@ -85,7 +87,7 @@ class Result:
         if self.first_number is not None:
             shown = [numbered(number, unit) for number, unit in enumerate(units, self.first_number)]
         meta: dict[str, Json] = {
-            "estimated_tokens": context.counter.count("\n".join(units)),
+            "estimated_tokens": context.counter.count(self.raw(units)),
             "lines": self.lines(units),
             "window_hint": hint,
         }
@@ -131,6 +133,7 @@ def answer_in_pieces(context: ExplorationContext, result: Result, number: int, l
         result.too_large,
         result.suggestions,
         join=lambda units: numbered(number, "".join(units)),
+        raw="".join,
         lines=lambda _units: 1,
     )
     return answer(context, pieces, (line[at : at + _PIECE] for at in starts))

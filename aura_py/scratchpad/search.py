@@ -112,6 +112,7 @@ def grep(context: ExplorationContext, arguments: Arguments) -> str:
             f'head(file="{name}", lines=50) or slice(file="{name}", start=…, end=…)',
             f'get_in(file="{name}", path="…") for one value of a JSON file',
         ],
+        raw=lambda units: "\n".join(unit.text for unit in taken[: len(units)]),
         cap=_MOST_TOKENS,
     )  # fmt: skip
     return answer(context, result, _written(found, taken, len(files) > 1))
