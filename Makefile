@@ -34,7 +34,7 @@ test: $(INSTALLED_DEV) ## run the suite, without what only `make soak` runs
 	@$(BIN)/python -m pytest -n 2 -m "not soak"
 
 test-fast: $(INSTALLED_DEV) ## run everything but the slow tests
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not soak"
 
 soak: $(INSTALLED_DEV) ## run what takes minutes or installs clients
 	@$(BIN)/python -m pytest -n 2 -m soak
