@@ -56,12 +56,13 @@ class ArgumentReader:
                 continue
             match = _CHARACTERS.match(text, at)
             end = match.end() if match is not None else at
-            self._append(_ESCAPE.sub(_unescape, text[at:end]))
+            piece = text[at:end]
+            self._append(_ESCAPE.sub(_unescape, piece) if "\\" in piece else piece)
             at = end
             if text[at : at + 1] == '"':
                 self._end_string()
                 at += 1
-            elif len(text) - at >= _UNICODE_ESCAPE:  # `\\u` without four digits
+            elif len(text) - at >= _UNICODE_ESCAPE:  # `\u` without four digits
                 self._append("\ufffd")
                 at += _UNICODE_ESCAPE
             else:
@@ -105,13 +106,16 @@ class ArgumentReader:
         self._string = None
 
     def _append(self, text: str, *, last: bool = False) -> None:
+        if text.isascii() and not self._high_surrogate:
+            if text and self._string is not None:
+                self._string.append(text)
+            return
         text, self._high_surrogate = self._high_surrogate + text, ""
         if not last and "\ud800" <= text[-1:] < "\udc00":
             text, self._high_surrogate = text[:-1], text[-1]
         if text and self._string is not None:
             # two escaped halves become one character, a lone half becomes the replacement character
-            whole = text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-            self._string.append(whole)
+            self._string.append(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def _unescape(match: re.Match[str]) -> str:

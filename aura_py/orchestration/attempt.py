@@ -113,7 +113,7 @@ class Attempt:
         run, clock = self.run, self.run.context.clock
         allowed = run.call_limit()
         try:
-            system, tools = await self._equip(None if allowed is None else clock.monotonic() + allowed)
+            system, tools = await self._prepare(None if allowed is None else clock.monotonic() + allowed)
             who = f"Worker: {self.profile.name}" if self.profile.name else "Worker"
             await run.journal.entry(
                 f"{who} (Iteration {self.iteration}, Task {self.task.id}, Attempt {self.number})",
@@ -182,7 +182,7 @@ class Attempt:
         )
         return Conversation(spec, messages, replace(run.context, emit=emit))
 
-    async def _equip(self, deadline: float | None) -> tuple[str, Toolset]:
+    async def _prepare(self, deadline: float | None) -> tuple[str, Toolset]:
         """The system prompt and the tools; opens the scratchpad."""
         run, profile = self.run, self.profile
         mcp_tools = profile.mcp_tools(run.mcp_tools)

@@ -45,7 +45,7 @@ async def run_alongside(companion: Callable[[], Awaitable[None]], work: Callable
         try:
             results.append(await work())
         except Exception as error:
-            failures.append(error)
+            failures.append(error)  # raised below: the group would wrap it in an exception group
         group.cancel_scope.cancel()
     if failures:
         raise failures[0]

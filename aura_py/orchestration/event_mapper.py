@@ -20,6 +20,7 @@ from aura_py.events import (
 )
 
 _NUMBERS = itertools.count()
+"""Makes ids of calls unique: models of two workers may give the same id to their calls."""
 COORDINATOR_SHOWN = frozenset({"read_artifact", "list_prior_runs", "load_skill", "read_skill_file"})
 
 

@@ -201,10 +201,10 @@ class PlanningLoop:
     async def _decide_next(self, plan: Plan, iteration: int) -> PlanDecision | FinalAnswer:
         run, settings = self._run, self._run.config.orchestration
         report = Report(run, plan, iteration)
-        dead = self._provider_failure(plan)
-        if dead is not None:
+        unrecoverable = self._provider_failure(plan)
+        if unrecoverable is not None:
             await self.save_manifest()
-            raise _all_failed(dead, report)
+            raise _all_failed(unrecoverable, report)
         run.context.emit(Synthesizing(iteration))
         if run.time_left() == 0.0:
             return await self._raw(iteration, "The time for this request is used up.", _TIME_SPENT)
@@ -263,8 +263,8 @@ class PlanningLoop:
         if not failed or plan.having("complete"):
             return None
         profiles = (self._run.team.profile(task.worker) for task in failed)
-        hopeless = all(task.category in PROVIDER_FAILURES and not task.found for task in failed)
-        return failed[0] if hopeless and all(profile.shares_provider for profile in profiles) else None
+        unrecoverable = all(task.category in PROVIDER_FAILURES and not task.found for task in failed)
+        return failed[0] if unrecoverable and all(profile.shares_provider for profile in profiles) else None
 
     def _spent(self, iteration: int) -> str | None:
         """Why no further plan can be carried out; the number of cycles is looked at first."""

@@ -170,6 +170,7 @@ class RunDirectory:
     async def _io(self, what: str, work: Callable[[], T]) -> T | None:
         try:
             with anyio.fail_after(self._timeout):
+                # a file system that hangs keeps its thread and costs the files, not the answer
                 return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
         except TimeoutError as error:
             if error.errno is None:

@@ -78,7 +78,7 @@ class Scheduler:
             self._busy[task.worker or ""] += 1
             chosen.append(task_id)
         self._waiting = kept
-        for task_id in chosen:
+        for task_id in chosen:  # events of starts come before anything that the tasks do
             self._start(task_id)
         for task_id in chosen:
             group.start_soon(self._execute, group, task_id)

@@ -102,7 +102,7 @@ def _status(text: str) -> str:
     return orjson.dumps({"status": text}).decode()
 
 
-_AFTER = "ToolCallError: not executed, the result was submitted before this call."
+_NOT_EXECUTED = "ToolCallError: not executed, the result was submitted before this call."
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ class SubmissionOrder:
             elif barrier is not None:
                 await barrier.wait()
                 if self._submitted():
-                    return failure(_AFTER)
+                    return failure(_NOT_EXECUTED)
             return await next_(invocation, context)
         finally:
             done.set()

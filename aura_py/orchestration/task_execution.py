@@ -73,7 +73,7 @@ class TaskExecution:
         task, run = self._task, self._run
         try:
             await self._attempts()
-        except Exception as error:
+        except Exception as error:  # a fault of ours is an outcome too: other tasks go on
             logger.exception("task %d failed inside Aura", task.id)
             task.fail(f"Worker failed task {task.id}: {error_summary(error)}", "agent_error", self._best)
         task.duration_ms = self._duration()
