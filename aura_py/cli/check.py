@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from aura_py.cli import exits
-from aura_py.cli.setup import prepare, refusal, tell
+from aura_py.cli.setup import prepare, print_refusal, print_warnings
 from aura_py.cli.terminal import ConfigPath, coloured, printable
 from aura_py.config import AgentConfig, Diagnostic, InvalidConfiguration, load
 from aura_py.config.models import LLM
@@ -47,7 +47,7 @@ def _check(path: Path | None, *, strict: bool, as_json: bool) -> int:
             raise InvalidConfiguration([*loaded.warnings, *found])
     except ConfigurationError as error:
         if not as_json:
-            return refusal(error)
+            return print_refusal(error)
         if isinstance(error, InvalidConfiguration):
             _print_json((), error.diagnostics, ok=False)
             return error.exit_code
@@ -56,7 +56,7 @@ def _check(path: Path | None, *, strict: bool, as_json: bool) -> int:
     if as_json:
         _print_json(loaded.agents, loaded.warnings, ok=True, settings=settings)
     else:
-        tell(loaded.warnings)
+        print_warnings(loaded.warnings)
         _print_table(loaded.agents, settings.default_agent)
     return exits.OK
 

@@ -21,7 +21,7 @@ from aura_py.cli import exits
 from aura_py.cli.extra_headers import extra_headers
 from aura_py.cli.logs import start_logging
 from aura_py.cli.printers import End, EventPrinter, JsonPrinter, Printer, TextPrinter
-from aura_py.cli.setup import prepare, refusal, tell
+from aura_py.cli.setup import prepare, print_refusal, print_warnings
 from aura_py.cli.terminal import log_level, printable
 from aura_py.errors import ConfigurationError, RunCancelled, RunTimeout
 from aura_py.events import RunFailed, RunFinished
@@ -56,7 +56,7 @@ def ask(
             _ask, settings, question, agent, session, timeout, output, backend_options={"use_uvloop": True}
         )
     except ConfigurationError as error:
-        return refusal(error)
+        return print_refusal(error)
 
 
 async def _ask(
@@ -69,7 +69,7 @@ async def _ask(
 ) -> int:
     services = Services(settings)
     catalog = Catalog.load(settings.config_path, services)
-    tell(catalog.warnings)
+    print_warnings(catalog.warnings)
     served = choose(catalog, agent, settings.default_agent)
     limits = services.limits()
     if timeout is not None:
@@ -119,9 +119,9 @@ def status(end: End, *, told: bool) -> int:
         reason = (
             "the limit of its length or turns" if end.finish_reason == "length" else "the provider's content filter"
         )
-        _complain(f"The answer was cut by {reason}.")
+        _print_error(f"The answer was cut by {reason}.")
         return exits.PARTIAL if told else exits.FAILED
-    _complain(end.error.message, end.error.detail)
+    _print_error(end.error.message, end.error.detail)
     if isinstance(end.error, RunTimeout):
         return exits.TIMEOUT
     return exits.PARTIAL if told else exits.FAILED
@@ -164,7 +164,7 @@ def _stoppable(run: Run, interrupted: list[int]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _complain(message: str, detail: str | None = None) -> None:
+def _print_error(message: str, detail: str | None = None) -> None:
     print(printable(f"error: {message}"), file=sys.stderr)
     if detail:
         print(printable(f"  {detail}"), file=sys.stderr)

@@ -11,7 +11,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from aura_py.cli.logs import start_logging
-from aura_py.cli.setup import prepare, refusal
+from aura_py.cli.setup import prepare, print_refusal
 from aura_py.cli.terminal import ConfigPath, log_level, verbosity
 from aura_py.config.settings import ServerSettings, setting_of
 from aura_py.errors import ConfigurationError
@@ -76,7 +76,7 @@ def command(path: Path | None, config: Path | None, verbose: bool, debug: bool, 
     try:
         settings = prepare({"config_path": path or config, **flags})
     except ConfigurationError as error:
-        return refusal(error)
+        return print_refusal(error)
 
     from aura_py.server.lifecycle import serve  # imports the whole server
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from aura_py.cli.terminal import marked, printable
+from aura_py.cli.terminal import colour_severities, printable
 from aura_py.config import Diagnostic, InvalidConfiguration, render
 from aura_py.config.dotenv import load_dotenv
 from aura_py.config.settings import ServerSettings
@@ -36,7 +36,7 @@ def prepare(flags: Mapping[str, object]) -> ServerSettings:
     path = Path(str(named or _DEFAULT))
     warnings |= dict.fromkeys(load_dotenv(path))
     settings = ServerSettings.resolve(flags)
-    tell([*warnings, *settings.warnings])
+    print_warnings([*warnings, *settings.warnings])
     if not named and not os.path.lexists(path):
         raise MissingConfiguration
     return settings
@@ -53,7 +53,7 @@ class MissingConfiguration(ConfigurationError):
         )
 
 
-def refusal(error: ConfigurationError) -> int:
+def print_refusal(error: ConfigurationError) -> int:
     """Prints what keeps a command from starting and returns its exit status."""
     if isinstance(error, InvalidConfiguration):
         _print(error.message)
@@ -62,11 +62,11 @@ def refusal(error: ConfigurationError) -> int:
     return 1
 
 
-def tell(warnings: Iterable[Diagnostic]) -> None:
+def print_warnings(warnings: Iterable[Diagnostic]) -> None:
     """Prints warnings of the configuration."""
     if found := list(warnings):
         _print(render(found, summary=False))
 
 
 def _print(text: str) -> None:
-    print(marked(printable(text), sys.stderr), file=sys.stderr)
+    print(colour_severities(printable(text), sys.stderr), file=sys.stderr)

@@ -26,7 +26,7 @@ def coloured(stream: IO[str]) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def marked(text: str, stream: IO[str]) -> str:
+def colour_severities(text: str, stream: IO[str]) -> str:
     """Diagnostics with their severity in colour where it is welcome."""
     if not coloured(stream):
         return text

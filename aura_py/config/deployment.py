@@ -25,7 +25,7 @@ def check(env: Mapping[str, str]) -> list[Diagnostic]:
     return [*_session_store(env), *_webhook(env)]
 
 
-def unheeded(env: Mapping[str, str]) -> list[Diagnostic]:
+def unused_variables(env: Mapping[str, str]) -> list[Diagnostic]:
     """Warnings about variables that are common to many programs and that Aura does not heed yet."""
     fix = "unset it for Aura, or ignore this"
     return [

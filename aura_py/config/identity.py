@@ -15,7 +15,7 @@ _TREATED_AS_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)")
 
 
 @dataclass(slots=True, frozen=True)
-class Named:
+class AgentIdentity:
     """One file's agent as far as its identity could be read."""
 
     root: Location
@@ -38,10 +38,10 @@ class Named:
         return f"`{self.root.file.file}`"
 
 
-def check(agents: Sequence[Named]) -> None:
+def check(agents: Sequence[AgentIdentity]) -> None:
     """Reports ids that are not unique, or that clients will stumble over."""
-    first: dict[str, Named] = {}
-    folded: dict[str, Named] = {}
+    first: dict[str, AgentIdentity] = {}
+    folded: dict[str, AgentIdentity] = {}
     for each in agents:
         if each.id is None:
             continue
@@ -69,7 +69,7 @@ def check(agents: Sequence[Named]) -> None:
         )
 
 
-def _duplicate(each: Named, other: Named) -> None:
+def _duplicate(each: AgentIdentity, other: AgentIdentity) -> None:
     if each.alias and other.alias:
         each.at.error(
             "CFG-I01",
@@ -84,7 +84,7 @@ def _duplicate(each: Named, other: Named) -> None:
         )
 
 
-def unknown_default(name: str, agents: Sequence[Named]) -> Iterator[Diagnostic]:
+def unknown_default(name: str, agents: Sequence[AgentIdentity]) -> Iterator[Diagnostic]:
     """The complaint about a default agent that no file declares."""
     known = [each.id for each in agents if each.id is not None]
     if name in known:

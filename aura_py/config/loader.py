@@ -17,7 +17,7 @@ from aura_py.config.models import AgentConfig
 from aura_py.config.placeholders import report
 from aura_py.config.problems import FileProblems
 from aura_py.config.skills import check_sources
-from aura_py.config.source import Unreadable, agent_files, parse, read_text
+from aura_py.config.source import UnreadableFile, agent_files, parse, read_text
 from aura_py.config.tables import Tree, table_schema
 from aura_py.config.templates import substitute
 from aura_py.config.words import is_true
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, frozen=True)
-class Loaded:
+class LoadedConfiguration:
     """The agents in their observable order, and what is worth a warning."""
 
     agents: tuple[AgentConfig, ...]
@@ -48,7 +48,7 @@ def load(
     default_agent: str | None = None,
     settings: ServerSettings | None = None,
     create_directories: bool = True,
-) -> Loaded:
+) -> LoadedConfiguration:
     """Reads one agent file, or every agent file of a directory.
 
     Args:
@@ -72,7 +72,11 @@ def load(
     signed = bool(env.get("AURA_HITL_WEBHOOK_SECRET", "").strip())
     files = [_examine(each, env, strict=strict, settings=settings, signed=signed) for each in paths]
 
-    named = [identity.Named(each.problems.root, each.tree.get("agent", {})) for each in files if each.tree is not None]
+    named = [
+        identity.AgentIdentity(each.problems.root, each.tree.get("agent", {}))
+        for each in files
+        if each.tree is not None
+    ]
     identity.check(named)
     general = list(passed_over)
     if default_agent is not None and default_agent.strip():
@@ -86,7 +90,7 @@ def load(
         raise InvalidConfiguration(diagnostics)
     built = tuple(agent for agent in agents if agent is not None)
     ids: dict[Path | None, str] = {agent.path: agent.id for agent in built}
-    return Loaded(built, tuple(replace(each, agent=ids.get(each.file, "")) for each in diagnostics))
+    return LoadedConfiguration(built, tuple(replace(each, agent=ids.get(each.file, "")) for each in diagnostics))
 
 
 def _examine(
@@ -96,7 +100,7 @@ def _examine(
     try:
         text = read_text(path)
         raw = parse(path, text)
-    except Unreadable as error:
+    except UnreadableFile as error:
         problems = FileProblems(path)
         problems.adopt(error.diagnostic)
         return _File(problems, None)

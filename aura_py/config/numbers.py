@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from aura_py.config.problems import Location, shown, toml_type
-from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, ValueType, emptiness, wrong_type
+from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, ValueType, blank_reason, wrong_type
 
 LARGEST = 2**63 - 1
 _DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
@@ -44,7 +44,7 @@ class Whole(ValueType):
             return None
         if isinstance(value, str):
             if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
-                found = f"found the string `{shown(value)}`{emptiness(value)}"
+                found = f"found the string `{shown(value)}`{blank_reason(value)}"
                 at.error("CFG-S02", f"`{at.key}` must be a whole number, {found}", self._fix())
                 return None
             return int(value)
@@ -93,7 +93,7 @@ class Number(ValueType):
         except (ValueError, OverflowError):
             number = None
         if number is None:
-            found = f"found `{shown(value)}`{emptiness(value)}"
+            found = f"found `{shown(value)}`{blank_reason(value)}"
             at.error("CFG-S02", f"`{at.key}` must be a number, {found}", "write a number, like `0.2`")
         elif not math.isfinite(number):
             at.error(
@@ -137,7 +137,7 @@ class Flag(ValueType):
             return value
         if isinstance(value, str) and value.strip() in ("true", "false"):
             return value.strip() == "true"
-        found = f'"{shown(value)}"{emptiness(value)}' if isinstance(value, str) else toml_type(value)
+        found = f'"{shown(value)}"{blank_reason(value)}' if isinstance(value, str) else toml_type(value)
         at.error(
             "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from aura_py.config.problems import FileProblems, Location
-from aura_py.config.templates import Findings, is_prose
+from aura_py.config.templates import SubstitutionFindings, is_prose
 
 _RIGHT_FORM = (
     "write `{{ env.NAME }}` or `{{ env.NAME | default: 'text' }}`; literal text is escaped as `{{! env.NAME }}`"
 )
 
 
-def report(findings: Findings, problems: FileProblems) -> None:
+def report(findings: SubstitutionFindings, problems: FileProblems) -> None:
     if findings.missing:
         names = findings.missing
         listed = "\n".join(

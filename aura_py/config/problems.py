@@ -23,7 +23,7 @@ class FileProblems:
         self.strict = strict
         self.names: dict[Path, str] = {}
         """Names of array entries, shown beside their index."""
-        self.uses = Uses()
+        self.uses = VariableUses()
         self.sources: dict[Path, str] = {}
         """What the file says where a path came from a template."""
         self.memory_dir: FilePath | None = None
@@ -86,7 +86,7 @@ class FileProblems:
 
 
 @dataclass(slots=True)
-class Uses:
+class VariableUses:
     """Variables by the kind of field they reach, to find a secret that is put into a prompt (`WARN-SEC01`)."""
 
     secrets: dict[str, Path] = field(default_factory=dict)

@@ -295,7 +295,7 @@ class ServerSettings(BaseSettings):
         given = {name: value for name, value in (flags or {}).items() if not is_blank(value)}
         usable, warnings = _without_bad_switches(cls, env, given)
         token = _variables.set(usable)
-        warnings += deployment.unheeded(env)
+        warnings += deployment.unused_variables(env)
         found = deployment.check(env)
         try:
             settings = cls(**given, warnings=tuple(warnings))  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ class SkillProblem:
     fix: str
 
 
-class _Broken(Exception):
+class _InvalidSkill(Exception):
     def __init__(self, code: str, message: str, fix: str) -> None:
         super().__init__(message)
         self.code = code
@@ -51,7 +51,7 @@ def discover(sources: Sequence[Path]) -> tuple[tuple[SkillCard, ...], tuple[Skil
         for directory in _directories(source, index, problems):
             try:
                 card = read_card(directory)
-            except _Broken as error:
+            except _InvalidSkill as error:
                 problems.append(SkillProblem(error.code, index, str(error), error.fix))
                 continue
             first = cards.setdefault(card.name, card)
@@ -85,12 +85,12 @@ def read_card(directory: Path) -> SkillCard:
         text = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
-        raise _Broken("CFG-K03", f"`{file}` cannot be read: {reason}", "make it a readable UTF-8 file") from error
+        raise _InvalidSkill("CFG-K03", f"`{file}` cannot be read: {reason}", "make it a readable UTF-8 file") from error
     fields = _front_matter(text, file)
     name, description = (_field(fields, key, file) for key in ("name", "description"))
     _check_name(name, directory, file)
     if not description.strip() or len(description) > _LONGEST_DESCRIPTION:
-        raise _Broken(
+        raise _InvalidSkill(
             "CFG-K09",
             f"`{file}` needs a non-empty 'description' within the 1024 character limit; it has {len(description)}",
             "say in a sentence or two when the skill helps",
@@ -114,10 +114,10 @@ def _front_matter(text: str, file: Path) -> dict[object, object]:
 
     if text.lstrip().split("\n", 1)[0].rstrip() != _DELIMITER:
         fix = "start the file with a line `---`, the fields, and a line `---`"
-        raise _Broken("CFG-K04", f"`{file}` does not start with YAML frontmatter", fix)
+        raise _InvalidSkill("CFG-K04", f"`{file}` does not start with YAML frontmatter", fix)
     parts = split(text)
     if parts is None:
-        raise _Broken(
+        raise _InvalidSkill(
             "CFG-K05", f"`{file}`: missing closing `---` of the frontmatter", "add a line `---` after the fields"
         )
     try:
@@ -126,9 +126,11 @@ def _front_matter(text: str, file: Path) -> dict[object, object]:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 2}" if mark is not None else ""
         reason = getattr(error, "problem", None) or type(error).__name__
-        raise _Broken("CFG-K06", f"the frontmatter of `{file}` is not YAML{where}: {reason}", "mend it") from error
+        raise _InvalidSkill(
+            "CFG-K06", f"the frontmatter of `{file}` is not YAML{where}: {reason}", "mend it"
+        ) from error
     if not isinstance(fields, dict):
-        raise _Broken("CFG-K06", f"the frontmatter of `{file}` holds no fields", "add `name:` and `description:`")
+        raise _InvalidSkill("CFG-K06", f"the frontmatter of `{file}` holds no fields", "add `name:` and `description:`")
     return fields
 
 
@@ -137,7 +139,7 @@ def _field(fields: dict[object, object], key: str, file: Path) -> str:
     if value is None and key in fields and key == "description":
         return ""
     if not isinstance(value, str):
-        raise _Broken("CFG-K06", f"the frontmatter of `{file}` has no text field '{key}'", f"add `{key}: …`")
+        raise _InvalidSkill("CFG-K06", f"the frontmatter of `{file}` has no text field '{key}'", f"add `{key}: …`")
     return value
 
 
@@ -152,9 +154,11 @@ def _check_name(name: str, directory: Path, file: Path) -> None:
     elif "--" in name:
         rule = "it has consecutive hyphens"
     if rule:
-        raise _Broken("CFG-K07", f"the skill name `{name[:80]}` in `{file}` is not allowed: {rule}", "rename the skill")
+        raise _InvalidSkill(
+            "CFG-K07", f"the skill name `{name[:80]}` in `{file}` is not allowed: {rule}", "rename the skill"
+        )
     if name != directory.name:
-        raise _Broken(
+        raise _InvalidSkill(
             "CFG-K08",
             f"the skill name `{name}` in `{file}` does not match directory name `{directory.name}`",
             "rename one of the two",

@@ -17,7 +17,7 @@ _DEEPEST = 100
 _SCRIPT = ".script.toml"
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """A file that cannot be turned into a tree."""
 
     def __init__(self, diagnostic: Diagnostic, reason: str = "") -> None:
@@ -115,18 +115,18 @@ def read_text(path: Path) -> str:
         if path.exists() and not (path.is_file() or path.is_dir()):
             # Reading a pipe or a device may never end.
             message = f"`{path}` is neither a file nor a directory"
-            raise Unreadable(problem("CFG-F04", path, message, "put an ordinary file in its place"), "not a file")
+            raise UnreadableFile(problem("CFG-F04", path, message, "put an ordinary file in its place"), "not a file")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = _reason(error)
         fix = "correct its permissions, or the link"
-        raise Unreadable(problem("CFG-F03", path, f"`{path}` cannot be read: {reason}", fix), reason) from error
+        raise UnreadableFile(problem("CFG-F03", path, f"`{path}` cannot be read: {reason}", fix), reason) from error
     data = data.removeprefix(_BOM)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         message = f"`{path}` is not UTF-8: the byte at offset {error.start} is no text"
-        raise Unreadable(problem("CFG-F05", path, message, "save the file as UTF-8")) from error
+        raise UnreadableFile(problem("CFG-F05", path, message, "save the file as UTF-8")) from error
 
 
 def parse(path: Path, text: str) -> dict[str, object]:
@@ -134,11 +134,11 @@ def parse(path: Path, text: str) -> dict[str, object]:
     try:
         tree = tomllib.loads(text)
     except RecursionError as error:
-        raise Unreadable(_too_deep(path)) from error
+        raise UnreadableFile(_too_deep(path)) from error
     except ValueError as error:
-        raise Unreadable(_syntax(path, text, str(error))) from error
+        raise UnreadableFile(_syntax(path, text, str(error))) from error
     if _deeper_than(tree, _DEEPEST):
-        raise Unreadable(_too_deep(path))
+        raise UnreadableFile(_too_deep(path))
     return tree
 
 

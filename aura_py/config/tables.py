@@ -30,7 +30,7 @@ from aura_py.config.values import (
     Strings,
     Text,
     ValueType,
-    emptiness,
+    blank_reason,
     wrong_type,
 )
 
@@ -326,7 +326,7 @@ class Variant(ValueType):
     def _unknown_word(self, word: str, here: Location) -> None:
         hint = self.suggestions.get(word.strip().lower())
         start = f"write `{hint}`; " if hint else ""
-        message = f"`{shown(word)}` is not a value of `{here.key}`{emptiness(word)}"
+        message = f"`{shown(word)}` is not a value of `{here.key}`{blank_reason(word)}"
         here.error(self.unknown_code, message, start + self._choices())
 
     def _foreign(self, name: str, chosen: str, owners: list[str], at: Location) -> None:

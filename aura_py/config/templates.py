@@ -51,7 +51,7 @@ class Unresolved(Templated):
 
 
 @dataclass(slots=True, frozen=True)
-class Malformed:
+class MalformedPlaceholder:
     """Text that starts like a placeholder but is none."""
 
     path: Path
@@ -61,12 +61,12 @@ class Malformed:
 
 
 @dataclass(slots=True)
-class Findings:
+class SubstitutionFindings:
     """What substitution met in one file."""
 
     missing: dict[str, list[Path]] = field(default_factory=dict)
     undecodable: dict[str, list[Path]] = field(default_factory=dict)
-    malformed: list[Malformed] = field(default_factory=list)
+    malformed: list[MalformedPlaceholder] = field(default_factory=list)
     collisions: list[tuple[Path, str, str]] = field(default_factory=list)
 
 
@@ -75,16 +75,16 @@ def source_of(step: str | int) -> str | int:
     return step.source if isinstance(step, Templated) else step
 
 
-def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[str, object], Findings]:
+def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[str, object], SubstitutionFindings]:
     """A copy of the tree with every placeholder resolved once, as data; the values of variables are not looked into."""
-    findings = Findings()
+    findings = SubstitutionFindings()
 
     def text(value: str, path: Path) -> str:
         if "{{" not in value and "${" not in value:
             return value
         foreign = _SHELL_FORM.search(value)
         if foreign is not None and not _may_hold_foreign(value, path):
-            findings.malformed.append(Malformed(path, _excerpt(foreign[0], 0), foreign[1] or foreign[2]))
+            findings.malformed.append(MalformedPlaceholder(path, _excerpt(foreign[0], 0), foreign[1] or foreign[2]))
             return Unresolved(value, value, ())
         return _text(value, path, env, findings) if "{{" in value else value
 
@@ -101,7 +101,7 @@ def _may_hold_foreign(value: str, path: Path) -> bool:
 
 
 def _table(
-    table: dict[str, object], path: Path, text: Callable[[str, Path], str], findings: Findings
+    table: dict[str, object], path: Path, text: Callable[[str, Path], str], findings: SubstitutionFindings
 ) -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in table.items():
@@ -116,7 +116,7 @@ def _table(
     return result
 
 
-def _value(value: object, path: Path, text: Callable[[str, Path], str], findings: Findings) -> object:
+def _value(value: object, path: Path, text: Callable[[str, Path], str], findings: SubstitutionFindings) -> object:
     if isinstance(value, str):
         return text(value, path)
     if isinstance(value, dict):
@@ -126,7 +126,7 @@ def _value(value: object, path: Path, text: Callable[[str, Path], str], findings
     return value
 
 
-def _text(source: str, path: Path, env: Mapping[str, str], findings: Findings) -> str:
+def _text(source: str, path: Path, env: Mapping[str, str], findings: SubstitutionFindings) -> str:
     parts: list[str] = []
     variables: list[str] = []
     unresolved = False
@@ -142,7 +142,7 @@ def _text(source: str, path: Path, env: Mapping[str, str], findings: Findings) -
             changed = True
             continue
         if match is None:
-            findings.malformed.append(Malformed(path, _excerpt(source, start.start())))
+            findings.malformed.append(MalformedPlaceholder(path, _excerpt(source, start.start())))
             if not is_prose(path):
                 unresolved = changed = True
             parts.append(start[0])

@@ -14,7 +14,7 @@ from aura_py.config.templates import Path
 
 
 @dataclass(slots=True, frozen=True)
-class Unbuilt:
+class UnbuiltFeature:
     """``places`` yields every key path at which a file asks for the feature."""
 
     feature: str
@@ -56,10 +56,10 @@ def _skills(tree: Tree) -> Iterator[Path]:
             yield (*path, "skills")
 
 
-FEATURES: tuple[Unbuilt, ...] = (
-    Unbuilt("searching vector stores", _table("vector_stores")),
-    Unbuilt("approval of tool calls", _table("hitl")),
-    Unbuilt("loading skills", _skills),
+FEATURES: tuple[UnbuiltFeature, ...] = (
+    UnbuiltFeature("searching vector stores", _table("vector_stores")),
+    UnbuiltFeature("approval of tool calls", _table("hitl")),
+    UnbuiltFeature("loading skills", _skills),
 )
 
 

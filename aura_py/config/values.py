@@ -81,7 +81,7 @@ class Text(ValueType):
         if self.blank != "text" and not value.strip():
             if self.blank == "absent":
                 return NOTHING
-            at.error(self.blank_code, f"`{at.name}` must not be blank{emptiness(value)}", f"give `{at.key}` a value")
+            at.error(self.blank_code, f"`{at.name}` must not be blank{blank_reason(value)}", f"give `{at.key}` a value")
             return NOTHING
         if self.prompt and isinstance(value, Templated):
             for variable in value.variables:
@@ -112,7 +112,7 @@ class Secret(ValueType):
                 return NOTHING
             at.error(
                 self.blank_code,
-                f"{self.blank_message}: `{at.key}` is blank{emptiness(value)}",
+                f"{self.blank_message}: `{at.key}` is blank{blank_reason(value)}",
                 "export the variable, or write any non-empty text when the endpoint needs no key",
             )
             return NOTHING
@@ -134,7 +134,7 @@ def _is_dummy(text: str) -> bool:
     return len(text) <= 8 or text.lower().startswith(("test", "unused", "none", "dummy", "example"))
 
 
-def emptiness(value: object) -> str:
+def blank_reason(value: object) -> str:
     """Why a value from the environment is blank, if it is."""
     if not isinstance(value, Templated) or not value.variables or value.strip():
         return ""
@@ -164,7 +164,7 @@ class Url(ValueType):
             return NOTHING
         if not is_url(text, self.schemes):
             what = f": `{shown(value)}`" if isinstance(value, Templated) else ""
-            what += emptiness(value)
+            what += blank_reason(value)
             at.error(
                 self.code,
                 f"`{at.key}` must start with http:// or https:// and name a host{what}",
@@ -205,7 +205,7 @@ class FilePath(ValueType):
             return wrong_type(at, "a string", value, f'put the path in quotes: `{at.name} = "…"`')
         if not value.strip():
             if self.blank == "refuse":
-                at.error(self.blank_code, f"{self.blank_message}{emptiness(value)}", "name a directory")
+                at.error(self.blank_code, f"{self.blank_message}{blank_reason(value)}", "name a directory")
             return NOTHING
         if "\0" in value:
             at.error("CFG-S02", f"`{at.key}` holds a NUL character, which no path can", "remove it")
@@ -243,7 +243,7 @@ class Choice(ValueType):
             return wrong_type(at, "a string", value, self._fix(""))
         if value in self.words:
             return value
-        at.error(self.code, f"`{shown(value)}` is not a value of `{at.key}`{emptiness(value)}", self._fix(value))
+        at.error(self.code, f"`{shown(value)}` is not a value of `{at.key}`{blank_reason(value)}", self._fix(value))
         return NOTHING
 
     def _fix(self, value: str) -> str:

@@ -169,7 +169,7 @@ def test_a_feature_that_is_not_built_is_refused_after_it_was_checked(monkeypatch
         if "tools" in tree:
             yield ("tools",)
 
-    monkeypatch.setattr(unbuilt, "FEATURES", (unbuilt.Unbuilt("the tool table", places),))
+    monkeypatch.setattr(unbuilt, "FEATURES", (unbuilt.UnbuiltFeature("the tool table", places),))
     assert codes(found(MINIMAL)) == []
     error = only(found(MINIMAL + "[tools]\n"))
     assert (error.code, error.line, error.message) == ("CFG-N01", 7, "the tool table is not built yet")

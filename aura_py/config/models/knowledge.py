@@ -12,7 +12,7 @@ from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant, missing_tag
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import NOTHING, Secret, Text, Url, emptiness
+from aura_py.config.values import NOTHING, Secret, Text, Url, blank_reason
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
@@ -40,7 +40,7 @@ class Region(Text):
 
     def _read(self, value: object, at: Location) -> object:
         if isinstance(value, str) and not value.strip():
-            at.error("CFG-R04", f"`region` of vector store {_store(at)} is blank{emptiness(value)}", "name a region")
+            at.error("CFG-R04", f"`region` of vector store {_store(at)} is blank{blank_reason(value)}", "name a region")
             return NOTHING
         return Text._read(self, value, at)
 

@@ -17,7 +17,7 @@ from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
 from aura_py.config.problems import Location, shown
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
-from aura_py.config.source import Unreadable, read_text
+from aura_py.config.source import UnreadableFile, read_text
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, table_schema
 from aura_py.config.templates import Unresolved
 from aura_py.config.values import FilePath, Globs, JsonSchema, PromptText, Text, ValueType, wrong_type
@@ -176,7 +176,7 @@ def _usable(name: str, file: Path, here: Location) -> bool:
         return False
     try:
         source = read_text(file)
-    except Unreadable as error:
+    except UnreadableFile as error:
         reason, found = error.reason, error.diagnostic
         message = f"the prompt file `{named}` cannot be read: {reason}" if reason else f"`{named}` is not UTF-8"
         here.error(found.code, message, found.fix)

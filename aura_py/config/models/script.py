@@ -13,7 +13,7 @@ from pydantic import Field
 
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, shown
-from aura_py.config.source import Unreadable, parse, read_text
+from aura_py.config.source import UnreadableFile, parse, read_text
 from aura_py.config.tables import Key, Section, Tree, table_schema
 from aura_py.config.template_language import script_language
 from aura_py.config.templates import Templated
@@ -197,7 +197,7 @@ def _read_script(path: Path, at: Location) -> object:
     try:
         text = read_text(path)
         raw = parse(path, text)
-    except Unreadable as error:
+    except UnreadableFile as error:
         if os.path.isfile(path):
             at.file.adopt(replace(error.diagnostic, file=Path(at.shown_path(path))))
         else:
