@@ -80,10 +80,10 @@ class ArtifactReader:
         elif self._scratchpad is not None and path is not None and run_id in (None, LATEST, path.name):
             content = await self._scratchpad.offer_artifact(filename, path / "artifacts" / filename, text)
             return _answer(found=True, filename=filename, content=content)
-        content = await to_thread.run_sync(partial(self._shortened, text, complete=complete))  # it counts tokens
+        content = await to_thread.run_sync(partial(self._truncated, text, complete=complete))  # it counts tokens
         return _answer(found=True, filename=filename, content=content)
 
-    def _shortened(self, text: str, *, complete: bool) -> str:
+    def _truncated(self, text: str, *, complete: bool) -> str:
         if complete and not self._counter.exceeds(text, self._limit):
             return text
         shown = max(200, min(len(text), self._limit * 4))

@@ -10,7 +10,7 @@ from aura_py.messages import Json
 from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.run_directory import json_bytes
-from aura_py.orchestration.text import cut
+from aura_py.orchestration.text import truncate
 
 PREVIEW = 200
 SCHEMA_VERSION = 2
@@ -117,9 +117,9 @@ def _error_context(task: Task, category: str) -> dict[str, Json]:
     if task.trace.calls:
         value["last_tool_call"] = task.trace.calls[-1].tool
     value["attempt_count"] = task.attempts
-    partial = task.error if task.category in ("soft_failure", "loop_detected") else task.found
-    if partial:
-        value["partial_result"] = partial
+    partial_result = task.error if task.category in ("soft_failure", "loop_detected") else task.partial_result
+    if partial_result:
+        value["partial_result"] = partial_result
     return value
 
 
@@ -146,7 +146,7 @@ def _bounded(value: dict[str, Json]) -> dict[str, Json]:
 
 def _cut_texts(value: Json, length: int) -> Json:
     if isinstance(value, str):
-        return cut(value, length)
+        return truncate(value, length)
     if isinstance(value, Mapping):
         return {key: _cut_texts(item, length) for key, item in value.items()}
     return [_cut_texts(item, length) for item in value] if isinstance(value, Sequence) else value

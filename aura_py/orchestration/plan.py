@@ -45,8 +45,8 @@ class StructuredOutput:
 class Task:
     """One task and its state: pending → running → complete or failed, nothing else.
 
-    ``result`` (or ``error``) is what travels on. When it was shortened, it ends in ``note``, which names the file that
-    holds all of it. ``found`` is what a failed task had written by then.
+    ``result`` (or ``error``) is what travels on. When it was shortened, it ends in ``artifact_note``,
+    which names the file that holds all of it. ``partial_result`` is what a failed task had written by then.
     """
 
     id: int
@@ -56,7 +56,7 @@ class Task:
     status: TaskStatus = "pending"
     result: str | None = None
     error: str | None = None
-    found: str = ""
+    partial_result: str = ""
     category: FailureCategory | None = None
     structured: StructuredOutput | None = None
     rationale: str = ""
@@ -64,8 +64,8 @@ class Task:
     attempts: int = 0
     model_calls: int = 0
     duration_ms: int = 0
-    note: str = ""
-    notes: tuple[str, ...] = ()
+    artifact_note: str = ""
+    report_notes: tuple[str, ...] = ()
     trace: TaskTrace = field(default_factory=TaskTrace)
 
     def start(self) -> None:
@@ -77,9 +77,9 @@ class Task:
         self._settle("complete")
         self.result, self.structured = result, structured
 
-    def fail(self, error: str, category: FailureCategory, found: str = "") -> None:
+    def fail(self, error: str, category: FailureCategory, partial_result: str = "") -> None:
         self._settle("failed")
-        self.error, self.category, self.found = error, category, found
+        self.error, self.category, self.partial_result = error, category, partial_result
 
     def _settle(self, status: TaskStatus) -> None:
         if self.status != "running":

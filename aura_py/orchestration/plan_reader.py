@@ -22,7 +22,7 @@ _SHOWN = 60
 
 
 class InvalidDecisionError(Exception):
-    """The plan cannot run; ``faults`` says why, each with its place."""
+    """A decision cannot be recorded; ``faults`` says why, for a plan each with its place."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__(" ".join(faults))

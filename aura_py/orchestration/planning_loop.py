@@ -263,7 +263,7 @@ class PlanningLoop:
         if not failed or plan.having("complete"):
             return None
         profiles = (self._run.team.profile(task.worker) for task in failed)
-        unrecoverable = all(task.category in PROVIDER_FAILURES and not task.found for task in failed)
+        unrecoverable = all(task.category in PROVIDER_FAILURES and not task.partial_result for task in failed)
         return failed[0] if unrecoverable and all(profile.shares_provider for profile in profiles) else None
 
     def _spent(self, iteration: int) -> str | None:

@@ -17,7 +17,7 @@ from aura_py.orchestration.naming import LATEST, is_uuid7
 from aura_py.orchestration.plan import is_array
 from aura_py.orchestration.run_directory import read_plain
 from aura_py.orchestration.run_retention import MAX_DIRECTORIES
-from aura_py.orchestration.text import cut
+from aura_py.orchestration.text import truncate
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def run_summary(manifest: Manifest) -> str:
         lines.append(f"Answer: {_short(manifest.response_summary)}")
     for task in manifest.tasks:
         lines += _task_lines(task)
-    text = cut("\n".join(lines), _RUN_LENGTH)
+    text = truncate("\n".join(lines), _RUN_LENGTH)
     return f"{text}\nArtifacts are read with run_id {manifest.run_id}." if manifest.artifacts else text
 
 
@@ -178,4 +178,4 @@ def _task_lines(task: JsonObject) -> list[str]:
 
 
 def _short(value: Json) -> str:
-    return cut(str(value), _TEXT_LENGTH)
+    return truncate(str(value), _TEXT_LENGTH)

@@ -10,7 +10,7 @@ from aura_py.config.models import Artifacts
 from aura_py.orchestration.plan import Plan, Task
 from aura_py.orchestration.prompts import fence
 from aura_py.orchestration.run import OrchestrationRun
-from aura_py.orchestration.text import cut, indent
+from aura_py.orchestration.text import indent, truncate
 from aura_py.orchestration.tool_records import CallRecord, TaskTrace
 
 _REASON_LENGTH = 100
@@ -56,7 +56,7 @@ class Report:
             if task.status == "complete":
                 state = f"complete ({len(task.result or '')} characters)"
             elif task.status == "failed":
-                state = f"failed: {cut(task.error or 'unknown', self._artifacts.result_summary_length)}"
+                state = f"failed: {truncate(task.error or 'unknown', self._artifacts.result_summary_length)}"
             else:
                 state = "blocked" if task.id in blocked else task.status
             lines.append(f"- task {task.id} ({task.description}): {state}")
@@ -85,7 +85,7 @@ class Report:
         trace = task.trace
         confidence = f" [{task.structured.confidence} confidence]" if task.structured is not None else ""
         lines = [f"Task {task.id}: {task.description}{confidence}"]
-        lines += [f"Note: {note}" for note in task.notes]
+        lines += [f"Note: {note}" for note in task.report_notes]
         lines.append(indent(fence(_body(task), "result")))
         lines += _stored_outputs(trace)
         if self._artifacts.show_tool_reasoning_in_continuation and trace.calls:
@@ -105,11 +105,13 @@ class Report:
     def _failed(self) -> str:
         blocks = []
         for task in self.plan.having("failed"):
-            error = fence(cut(task.error or "unknown", self._artifacts.result_summary_length, task.note), "error")
+            error = fence(
+                truncate(task.error or "unknown", self._artifacts.result_summary_length, task.artifact_note), "error"
+            )
             trace = task.trace
             lines = [f"Task {task.id}: {task.description}: failed [{task.category}]", indent(error)]
-            if task.found:
-                lines.append(f"Written before it failed:\n{indent(fence(task.found, 'result'))}")
+            if task.partial_result:
+                lines.append(f"Written before it failed:\n{indent(fence(task.partial_result, 'result'))}")
             lines += _stored_outputs(trace)
             if trace.calls:
                 lines.append(_chain(trace))
@@ -128,7 +130,7 @@ class Report:
     def _history(self) -> str:
         lines = [
             f"- iteration {iteration}, {task.worker or 'unassigned'}, {task.category}: {task.description}: "
-            f"{cut(task.error or 'unknown', self._artifacts.result_summary_length)}"
+            f"{truncate(task.error or 'unknown', self._artifacts.result_summary_length)}"
             for iteration, task in self.run.failed_tasks()
         ]
         if not lines:
@@ -155,9 +157,9 @@ class Report:
 
 def _body(task: Task) -> str:
     result = task.result or ""
-    if not task.note or task.structured is None:
+    if not task.artifact_note or task.structured is None:
         return result
-    return f"{task.structured.summary}\n\n{task.note}"
+    return f"{task.structured.summary}\n\n{task.artifact_note}"
 
 
 def _stored_outputs(trace: TaskTrace) -> list[str]:
@@ -191,14 +193,14 @@ def raw_results(note: str, plans: Sequence[Plan]) -> str:
         prefix = f"Iteration {number}, task" if len(plans) > 1 else "Task"
         blocked = plan.blocked()
         for task in plan:
-            if task.status != "complete" and not task.found and not last:
+            if task.status != "complete" and not task.partial_result and not last:
                 continue
             if task.status == "complete":
                 body = task.result or ""
             elif task.status == "failed":
                 body = f"Failed: {task.error or 'unknown'}"
-                if task.found:
-                    body += f"\n\nWritten before it failed:\n\n{task.found}"
+                if task.partial_result:
+                    body += f"\n\nWritten before it failed:\n\n{task.partial_result}"
             elif task.id in blocked:
                 body = f"Not executed: it depends on task {_ids(blocked[task.id])}, which failed."
             else:

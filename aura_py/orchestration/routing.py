@@ -23,7 +23,7 @@ ROUTING_TOOLS = (RESPOND, PLAN, CLARIFY)
 
 @dataclass(slots=True, frozen=True)
 class DirectDecision:
-    """``streamed`` says that the text is already on its way to the client."""
+    """An answer. ``streamed`` says that its text is already on its way to the client."""
 
     response: str
     rationale: str = ""

@@ -23,7 +23,7 @@ from aura_py.orchestration.plan import Plan, StructuredOutput, Task
 from aura_py.orchestration.prompts import fence
 from aura_py.orchestration.run import OrchestrationRun
 from aura_py.orchestration.submission import Submission
-from aura_py.orchestration.text import head
+from aura_py.orchestration.text import beginning
 from aura_py.orchestration.tool_records import ArtifactRecord
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class TaskExecution:
         )
 
     async def run(self) -> bool:
-        """Says whether the task succeeded; does not raise."""
+        """Returns whether the task succeeded. Never raises an :class:`Exception`."""
         task, run = self._task, self._run
         try:
             await self._attempts()
@@ -98,7 +98,7 @@ class TaskExecution:
     async def _attempts(self) -> None:
         run, task = self._run, self._task
         self._prompt = run.prompts.render(
-            "task", task=task.description, context=context_of(self._plan, task), artifacts=run.files.enabled
+            "task", task=task.description, context=_context(self._plan, task), artifacts=run.files.enabled
         )
         attempt = self._next_attempt()
         retries = 0
@@ -118,15 +118,15 @@ class TaskExecution:
                     retries += 1
                     attempt = self._next_attempt()
                     continue
-                found = await self._shortened(self._best, attempt.number)
-                task.fail(self._failure(error), failure_category(error), found)
+                partial_result = await self._shorten_result(self._best, attempt.number)
+                task.fail(self._failure(error), failure_category(error), partial_result)
                 return
             self._keep_text(end.text)
             if end.submission is not None:
                 await self._complete(attempt, end, end.submission)
                 return
             if end.escalated:
-                text = await self._shortened(self._best or "no text was written", attempt.number)
+                text = await self._shorten_result(self._best or "no text was written", attempt.number)
                 await self._store(attempt, end.text, error="duplicate call loop")
                 task.fail(f"Worker was blocked by a duplicate call loop. {text}", "loop_detected")
                 return
@@ -162,7 +162,7 @@ class TaskExecution:
     async def _complete(self, attempt: Attempt, end: AttemptResult, submission: Submission) -> None:
         confidence = "low" if end.escalated else submission.confidence
         if end.escalated:
-            self._task.notes = (LOOP_NOTE,)
+            self._task.report_notes = (LOOP_NOTE,)
         logger.info(
             "task %d: submitted (%s confidence, %d characters): %s",
             self._task.id,
@@ -170,13 +170,13 @@ class TaskExecution:
             len(submission.result),
             submission.summary,
         )
-        result = await self._shortened(submission.result, attempt.number)
+        result = await self._shorten_result(submission.result, attempt.number)
         structured = StructuredOutput(submission.summary, confidence)
         await self._store(attempt, submission.result, structured=structured)
         self._task.complete(result, structured)
 
     async def _give_up(self, attempt: Attempt, end: AttemptResult) -> None:
-        text = await self._shortened(self._best, attempt.number)
+        text = await self._shorten_result(self._best, attempt.number)
         if self._profile.accept_unsubmitted and self._best:
             structured = StructuredOutput(self._best[:_SUMMARY], "low")
             await self._store(attempt, self._best, structured=structured)
@@ -212,7 +212,7 @@ class TaskExecution:
 
     # --- files -----------------------------------------------------------------------------------------------------
 
-    async def _shortened(self, text: str, attempt: int) -> str:
+    async def _shorten_result(self, text: str, attempt: int) -> str:
         """Long texts go into a file, if there are files; what other agents see of them names it."""
         run, task = self._run, self._task
         settings = run.config.orchestration.artifacts
@@ -224,8 +224,8 @@ class TaskExecution:
         size = len(text.encode("utf-8", "replace"))
         task.trace.artifacts.append(ArtifactRecord(name, size, "result"))
         logger.info("result of task %d is stored as `%s` (%d characters)", task.id, name, len(text))
-        task.note = f"[Full result ({len(text)} chars) saved to artifact: {name}]"
-        return f"{head(text, settings.result_summary_length)}\n\n{task.note}"
+        task.artifact_note = f"[Full result ({len(text)} chars) saved to artifact: {name}]"
+        return f"{beginning(text, settings.result_summary_length)}\n\n{task.artifact_note}"
 
     async def _store(
         self,
@@ -259,7 +259,7 @@ class TaskExecution:
             await attempt.recorder.remove_line_file()
 
 
-def context_of(plan: Plan, task: Task) -> str:
+def _context(plan: Plan, task: Task) -> str:
     """What a task is told of others: its direct dependencies in full, earlier ancestors in a line."""
     blocks = []
     for dependency in task.dependencies:
@@ -279,6 +279,6 @@ def context_of(plan: Plan, task: Task) -> str:
 def _result(task: Task) -> str:
     """A cut in the middle of JSON helps nobody: then the summary goes in front of the note instead."""
     result = task.result or ""
-    if not task.note or task.structured is None or result.lstrip()[:1] not in ("{", "["):
+    if not task.artifact_note or task.structured is None or result.lstrip()[:1] not in ("{", "["):
         return result
-    return f"{task.structured.summary}\n\n{task.note}"
+    return f"{task.structured.summary}\n\n{task.artifact_note}"

@@ -11,7 +11,7 @@ from aura_py.messages import JsonObject
 CUT_MARK = "… [cut]"
 
 
-def head(text: str, length: int) -> str:
+def beginning(text: str, length: int) -> str:
     """The first ``length`` characters at most; ends at a line end when one lies in the last tenth."""
     if len(text) <= length:
         return text
@@ -20,12 +20,12 @@ def head(text: str, length: int) -> str:
     return cut[:line_end] if line_end > 0 else cut
 
 
-def cut(text: str, length: int, note: str = "") -> str:
-    """Like :func:`head`, marked when something is missing; ``note``, at the end of ``text``, stays in any case."""
+def truncate(text: str, length: int, note: str = "") -> str:
+    """Like :func:`beginning`, marked when something is missing; ``note``, at the end of ``text``, stays in any case."""
     body = text.removesuffix(note).rstrip() if note else text
     if len(body) <= length:
         return text
-    return f"{head(body, length)}{CUT_MARK}" + (f"\n\n{note}" if note else "")
+    return f"{beginning(body, length)}{CUT_MARK}" + (f"\n\n{note}" if note else "")
 
 
 def ellipsis(text: str, length: int) -> str:

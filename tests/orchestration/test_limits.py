@@ -14,7 +14,7 @@ from aura_py.context import RunContext
 from aura_py.messages import JsonObject
 from aura_py.orchestration.artifact_reader import ArtifactReader
 from aura_py.orchestration.run_directory import RunDirectory
-from aura_py.orchestration.text import CUT_MARK, cut, head
+from aura_py.orchestration.text import CUT_MARK, beginning, truncate
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, ToolOutcome
 from tests.orchestration.clock import jumping_clock
@@ -87,19 +87,19 @@ async def test_old_reports_shrink_to_their_outcome_when_the_window_fills() -> No
 @given(st.text(max_size=200), st.integers(1, 100))
 @settings(max_examples=50)
 def test_a_cut_never_adds_and_never_splits(text: str, length: int) -> None:
-    short = head(text, length)
+    short = beginning(text, length)
     assert text.startswith(short)
     assert len(short) <= length
-    assert (cut(text, length) == text) == (len(text) <= length)
+    assert (truncate(text, length) == text) == (len(text) <= length)
 
 
 def test_a_cut_keeps_the_note_at_the_end() -> None:
-    assert cut("a" * 90 + "\n\n[all of it: x]", 80, "[all of it: x]") == "a" * 80 + CUT_MARK + "\n\n[all of it: x]"
-    assert cut("a" * 80 + "\n\n[all of it: x]", 80, "[all of it: x]") == "a" * 80 + "\n\n[all of it: x]"
+    assert truncate("a" * 90 + "\n\n[all of it: x]", 80, "[all of it: x]") == "a" * 80 + CUT_MARK + "\n\n[all of it: x]"
+    assert truncate("a" * 80 + "\n\n[all of it: x]", 80, "[all of it: x]") == "a" * 80 + "\n\n[all of it: x]"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("a" * 95 + "\n" + "b" * 20, "a" * 95), ("a" * 50 + "\n" + "b" * 90, None)]
 )
 def test_a_cut_prefers_a_line_end_in_the_last_tenth(text: str, expected: str | None) -> None:
-    assert head(text, 100) == (expected or text[:100])
+    assert beginning(text, 100) == (expected or text[:100])
