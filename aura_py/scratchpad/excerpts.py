@@ -66,9 +66,7 @@ def slice_lines(context: ExplorationContext, arguments: Arguments) -> str:
 def _excerpt(context: ExplorationContext, result: Result, file: str, document: Document, last: int) -> str:
     """The lines from the result's first number on; a line too long for the budget is given in pieces."""
     first = result.first_number or 1
-    most = context.most_characters
-    # What is cut off here cannot fit in any case.
-    lines = (line[: most + 1].decode("utf-8", "replace") for line in document.lines.between(first, last))
+    lines = (line.decode("utf-8", "replace") for line in document.lines.between(first, last))
     try:
         return answer(context, result, lines)
     except SoftError as error:

@@ -43,7 +43,8 @@ def _value(context: ExplorationContext, file: str, path: str, value: JsonValue, 
         ],
         first_number=1,
     )  # fmt: skip
-    return answer(context, result, value.rendered(context.most_characters)[0].split("\n"))
+    rendered, complete = value.rendered(context.most_characters)
+    return answer(context, result, rendered.split("\n"), complete=complete)
 
 
 def _clipped(path: str) -> str:

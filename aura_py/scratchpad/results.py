@@ -94,8 +94,10 @@ class Result:
         return f"{self.join(shown)}\n\n--- scratchpad {self.tool}: {facts} | {_compact(meta)} ---"
 
 
-def answer(context: ExplorationContext, result: Result, units: Iterable[str]) -> str:
+def answer(context: ExplorationContext, result: Result, units: Iterable[str], *, complete: bool = True) -> str:
     """The whole result, or the largest part of it that fits, charged to the budget. Takes no more units than may fit.
+
+    ``complete`` is false when the units lack something even together.
 
     Raises:
         SoftError: Not even one unit fits.
@@ -105,13 +107,14 @@ def answer(context: ExplorationContext, result: Result, units: Iterable[str]) ->
     kept: list[str] = []
     room = limit - _FOOTER
     for unit in units:
-        room -= context.size(unit) + (1 if result.first_number is None else 4)
+        size = context.size(unit)
+        if size > limit and not kept:
+            raise SoftError(refused(context, result, size))
+        room -= size + (1 if result.first_number is None else 4)
         if room < 0 and kept:
             complete = False
             break
         kept.append(unit)
-    else:
-        complete = True
     while True:
         text = result.rendered(context, kept, complete, hint)
         tokens = context.counter.count_up_to(text, limit)

@@ -411,3 +411,17 @@ async def test_a_fenced_block_ends_where_its_fence_stands_alone(pad: Rig, end: s
     file = await pad.park('```json\n{"a": "``` no fence",\n "b": [1]}' + end)
     outcome = await pad.explore("get_in", file=file, path="$.b[0]")
     assert outcome.ok == (end != "\n```json\nstill inside")
+
+
+async def test_a_line_of_spaces_is_never_cut_without_a_word(tmp_path: Path) -> None:
+    with rig(tmp_path / "pad", max_extraction_tokens=2000) as pad:
+        wide = "a" + " " * 300_000 + "b"
+        text = await pad.park(wide)
+        value = await pad.park(json.dumps({"v": [1, wide]}))
+        for tool, arguments in (
+            ("head", {"file": text}),
+            ("get_in", {"file": value, "path": "v"}),
+            ("get_in", {"file": value, "path": "v[1]"}),
+        ):
+            answer = await pad.explore(tool, **arguments)
+            assert "b" in answer.text.split("--- scratchpad")[0] or "partial, go on with" in answer.text

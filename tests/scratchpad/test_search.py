@@ -91,9 +91,14 @@ CATASTROPHES = [
 ]
 
 
+@pytest.fixture
+def huge_log() -> str:
+    return "\n".join(log_lines(700_000))
+
+
 @pytest.mark.slow
-async def test_catastrophic_patterns_end_on_fifty_megabytes(pad: Rig) -> None:
-    log = await pad.park("\n".join(log_lines(700_000)))
+async def test_catastrophic_patterns_end_on_fifty_megabytes(pad: Rig, huge_log: str) -> None:
+    log = await pad.park(huge_log)
     line = await pad.park("x" * 40_000_000)
     for pattern in CATASTROPHES:
         for file in (log, line):
