@@ -189,6 +189,7 @@ class Attempt:
         self._require_tools(mcp_tools)
         tools: list[Tool] = [*(with_reasoning(tool) for tool in mcp_tools), *run.team.builtin_tools()]
         limits = self._scratchpad_thresholds(tools)
+        # the prompt speaks of the scratchpad, and the scratchpad counts the prompt: hence thresholds first
         worker_prompt = run.prompts.render(
             "worker",
             custom_prompt=profile.custom_prompt,
@@ -199,11 +200,12 @@ class Attempt:
         self._scratchpad = scratchpad = await self._open_scratchpad(limits, tools, system)
         if scratchpad is not None:
             tools += scratchpad.tools
-        counted = len(tools)
+        counted = len(tools)  # the scratchpad has counted these; what comes now is added to its budget
         if run.files.enabled:
             tools.append(self._artifact_reader().tool())
         tools.append(self._slot.tool())
         if mcp_tools:
+            # a probe is not recorded call by call, but one that changes something forbids a retry of the attempt
             probes = ToolRunner(Toolset(mcp_tools), (self.recorder.watch,))
             park = scratchpad.middleware if scratchpad is not None else None
             tools.append(WaitForTool(probes, park=park, deadline=deadline).tool())

@@ -220,6 +220,7 @@ class Coordinator:
             events.close()
         result = conversation.result
         attempt.text = result.answer
+        # models without reliable tool calls write the call, or the decision itself, as text
         written = route_in_text(attempt.text) if not slot.is_set else None
         if written is not None:
             attempt.route_in_text = True
@@ -227,6 +228,7 @@ class Coordinator:
         if not slot.is_set and (result.turn_limit or (result.turns >= TURN_DEPTH + 2 and not attempt.text.strip())):
             raise TurnLimitError("the coordinator reached its turn limit without a routing decision.")
         if isinstance(slot.decision, DirectDecision) and stream.sent is not None:
+            # what the client has read cannot be taken back, whatever the whole arguments say
             response = stream.finish(slot.decision.response)
             slot.decision = replace(slot.decision, response=response, streamed=True)
 
@@ -256,7 +258,7 @@ class Coordinator:
             last_turn_tools=call.routes.names,
             last_turn_note="This is your last turn. Call one of the routing tools now.",
             on_fragments=stream.fragments,
-            serial=True,
+            serial=True,  # the first routing call decides; later ones of the turn must see that
             inactivity_timeout=float(run.config.orchestration.timeouts.stream_inactivity_timeout_secs) or None,
             agent_id="coordinator",
             iteration=call.iteration,

@@ -45,6 +45,7 @@ _PIECE = 50
 """Code points of one piece of an answer that was not streamed while it was written."""
 _RESERVE_SECONDS = 5.0
 _RESERVE_SHARE = 0.05
+"""Work ends this long before the run's deadline, or this share of its time, so that there is an answer."""
 _CLOSING_SECONDS = 1.0
 _SWEEP_SECONDS = 2.0
 
@@ -152,6 +153,7 @@ class Orchestrator:
             await run.journal.open(run.run_id, run.orchestrator_id, run.started_at)
             coordinator = await create_coordinator(run, self._model, turn.messages, escape_hatch=self._escape_hatch)
             loop = PlanningLoop(run, coordinator, turn.messages)
+            # the lock is touched while the run goes on, so that other processes do not remove its directory
             answer = await run_alongside(files.keep_alive, loop.run) if files.enabled else await loop.run()
             return answer, run.usage
         except asyncio.CancelledError:

@@ -211,6 +211,7 @@ class PlanningLoop:
         final = self._spent(iteration) is not None
         closed = False
 
+        # an answer that is streamed ends the iteration before its first text is sent
         def begin(answer: DirectDecision) -> None:
             nonlocal closed
             closed = True
@@ -245,7 +246,7 @@ class PlanningLoop:
             note = f"The coordinator could not sum up the results: {error_summary(error)}"
             return await self._raw(iteration, note, f"Continuation failed: {error_summary(error)}")
         if isinstance(decision, PlanDecision):
-            spent = self._spent(iteration)
+            spent = self._spent(iteration)  # again: the decision itself has taken time
             if spent is not None:
                 return await self._raw(iteration, _SPENT_NOTES[spent], spent)
             self._announce_plan(decision.plan, iteration + 1)

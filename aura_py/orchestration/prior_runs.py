@@ -87,6 +87,7 @@ def prior_runs(session: Path, current: str, limit: int) -> tuple[Manifest, ...]:
         logger.warning("session directory `%s` cannot be read: %s", session, error.strerror)
         return ()
     names = sorted((n for n in names if n != LATEST), reverse=True)[:MAX_DIRECTORIES]
+    # ids of version 7 begin with the time: the newest come first, and the rest need not be read
     chronological = all(is_uuid7(name) for name in names)
     found: list[Manifest] = []
     enough = min(limit, MAX_PARSED) if chronological else MAX_PARSED

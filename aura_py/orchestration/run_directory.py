@@ -39,7 +39,7 @@ _TIMEOUT_SECONDS = 2.0
 _SHOWN = 100
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PLAIN = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
-"""Opens a file without waiting for anything and without following a link."""
+"""Opens a file without following a link, and without waiting for the other end of a pipe."""
 
 
 class UnsafeNameError(Exception):
@@ -208,6 +208,7 @@ def _open(session: Path, run_id: str) -> bool:
     _write(run / LOCK, b"")
     temporary = session / f".latest-{uuid.uuid4().hex}"
     try:
+        # made aside and moved, so that `latest` always leads somewhere
         temporary.symlink_to(run_id, target_is_directory=True)
         temporary.replace(session / LATEST)
     except OSError as error:

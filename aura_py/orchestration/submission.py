@@ -124,6 +124,7 @@ class SubmissionOrder:
         if self._turn.number != context.turn:
             self._turn = _Turn(context.turn)
         turn = self._turn
+        # runs to the first wait without interruption, in the order of the calls: `earlier` is what stands before this
         earlier = list(turn.unfinished)
         barrier, done = turn.submitting, anyio.Event()
         turn.unfinished.append(done)

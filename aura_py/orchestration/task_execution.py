@@ -114,6 +114,7 @@ class TaskExecution:
                 self._keep_text(attempt.text)
                 response, result = attempt.text or "(error)", attempt.text or None
                 await self._store(attempt, response, result=result, error=error.message)
+                # only an attempt without side effects is repeated, and none that was already a second chance
                 if not attempt.forced and retries < MAX_RETRIES and await self._may_retry(attempt, error, retries):
                     retries += 1
                     attempt = self._next_attempt()
