@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from aura_py.config.numbers import LARGEST
 from aura_py.config.problems import Location, shown, toml_type
 from aura_py.config.templates import Templated, Unresolved
-from aura_py.config.values import NOTHING, JsonSchema, ValueType, note_secret, wrong_type
+from aura_py.config.values import NOTHING, JsonSchema, ValueType, note_secret, refused, wrong_type
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -74,13 +74,13 @@ class Headers(Entries):
             note_secret(content, at)
         text = content.strip()
         if not _HEADER_VALUE.fullmatch(text):
-            at.error(
+            return refused(
+                at,
                 "CFG-M04",
                 f"the value of header `{at.name}` has characters that no header may carry"
                 f" ({len(text)} characters long)",
                 "remove line breaks and other control characters",
             )
-            return NOTHING
         if _AUTH_SCHEME.fullmatch(text):
             at.warn(
                 "WARN-MCP02",
@@ -117,8 +117,9 @@ class Environment(Entries):
 
     def entry(self, name: str, content: object, at: Location) -> object:
         if not name or "=" in name or "\0" in name:
-            at.error("CFG-S02", f"`{shown(name)}` cannot be the name of a variable", "use letters, digits and `_`")
-            return NOTHING
+            return refused(
+                at, "CFG-S02", f"`{shown(name)}` cannot be the name of a variable", "use letters, digits and `_`"
+            )
         if isinstance(content, bool | int | float):
             return SecretStr(str(content).lower() if isinstance(content, bool) else str(content))
         if not isinstance(content, str) or "\0" in content:
@@ -145,12 +146,12 @@ class FreeForm(ValueType):
 
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
-            at.error(
+            return refused(
+                at,
                 self.code,
                 f"`{at.key}` must be a table, found {toml_type(value)}",
                 f"write `{at.table}` with one key per line",
             )
-            return NOTHING
         for key in value:
             if key in self.reserved:
                 (at / key).error(

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from aura_py.config.problems import Location, shown, toml_type
-from aura_py.config.values import NOTHING, TEMPLATE_SCHEMA, JsonSchema, ValueType, blank_reason, wrong_type
+from aura_py.config.values import TEMPLATE_SCHEMA, JsonSchema, ValueType, blank_reason, refused, wrong_type
 
 LARGEST = 2**63 - 1
 _DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
@@ -23,43 +23,26 @@ class Whole(ValueType):
     code: str = "CFG-S03"
 
     def _read(self, value: object, at: Location) -> object:
-        number = self._number(value, at)
-        if number is None:
-            return NOTHING
-        if number < 0:
-            at.error(self.code, f"`{at.key}` expected a non-negative number, got `{shown(value)}`", self._fix())
-        elif not self.minimum <= number <= self.maximum:
-            at.error(
-                self.code,
-                f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`",
-                self._fix(),
-            )
-        else:
-            return number
-        return NOTHING
-
-    def _number(self, value: object, at: Location) -> int | None:
+        fix = f"write a whole number, {self._range()}"
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            wrong_type(at, "a whole number", value, self._fix())
-            return None
+            return wrong_type(at, "a whole number", value, fix)
         if isinstance(value, str):
             if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
                 found = f"found the string `{shown(value)}`{blank_reason(value)}"
-                at.error("CFG-S02", f"`{at.key}` must be a whole number, {found}", self._fix())
-                return None
-            return int(value)
-        if isinstance(value, float):
-            if not math.isfinite(value) or not value.is_integer():
-                at.error("CFG-S03", f"`{at.key}` expected a whole number, got `{shown(value)}`", self._fix())
-                return None
-            return int(value)
-        return value
+                return refused(at, "CFG-S02", f"`{at.key}` must be a whole number, {found}", fix)
+        elif isinstance(value, float) and not value.is_integer():
+            return refused(at, "CFG-S03", f"`{at.key}` expected a whole number, got `{shown(value)}`", fix)
+        number = int(value)
+        if number < 0:
+            message = f"`{at.key}` expected a non-negative number, got `{shown(value)}`"
+            return refused(at, self.code, message, fix)
+        if not self.minimum <= number <= self.maximum:
+            message = f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`"
+            return refused(at, self.code, message, fix)
+        return number
 
     def _range(self) -> str:
         return f"at least {self.minimum}" if self.maximum == LARGEST else f"{self.minimum} to {self.maximum}"
-
-    def _fix(self) -> str:
-        return f"write a whole number, {self._range()}"
 
     def schema(self) -> JsonSchema:
         bounds: JsonSchema = {"minimum": self.minimum}
@@ -94,20 +77,14 @@ class Number(ValueType):
             number = None
         if number is None:
             found = f"found `{shown(value)}`{blank_reason(value)}"
-            at.error("CFG-S02", f"`{at.key}` must be a number, {found}", "write a number, like `0.2`")
-        elif not math.isfinite(number):
-            at.error(
-                "CFG-S03", f"`{at.key}` must be a finite number, got `{shown(value)}`", "write a number, like `0.2`"
-            )
-        elif (self.minimum is not None and number < self.minimum) or (self.below is not None and number >= self.below):
-            at.error(
-                self.code,
-                f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`",
-                f"write a number, {self._range()}",
-            )
-        else:
-            return number
-        return NOTHING
+            return refused(at, "CFG-S02", f"`{at.key}` must be a number, {found}", "write a number, like `0.2`")
+        if not math.isfinite(number):
+            message = f"`{at.key}` must be a finite number, got `{shown(value)}`"
+            return refused(at, "CFG-S03", message, "write a number, like `0.2`")
+        if (self.minimum is not None and number < self.minimum) or (self.below is not None and number >= self.below):
+            message = f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`"
+            return refused(at, self.code, message, f"write a number, {self._range()}")
+        return number
 
     def _range(self) -> str:
         low = "" if self.minimum is None else f"at least {self.minimum:g}"
@@ -138,10 +115,9 @@ class Flag(ValueType):
         if isinstance(value, str) and value.strip() in ("true", "false"):
             return value.strip() == "true"
         found = f'"{shown(value)}"{blank_reason(value)}' if isinstance(value, str) else toml_type(value)
-        at.error(
-            "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
+        return refused(
+            at, "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
         )
-        return NOTHING
 
     def schema(self) -> JsonSchema:
         return {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\s*(true|false)\s*$"}, TEMPLATE_SCHEMA]}

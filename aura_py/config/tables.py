@@ -31,6 +31,7 @@ from aura_py.config.values import (
     Text,
     ValueType,
     blank_reason,
+    refused,
     wrong_type,
 )
 
@@ -274,14 +275,15 @@ class TableList(ValueType):
 class Variant(ValueType):
     """A table whose ``tag`` decides which keys it has.
 
-    ``foreign_code`` is the error for a key that another variant has; ``on_missing`` reports a missing tag. The
+    ``foreign_code`` is the error for a key that another variant has; ``missing_fix`` is said about a missing tag. The
     ``members`` come from the type of the field; they are read ``without`` some of their keys.
     """
 
     label = "table"
 
     tag: str
-    on_missing: Callable[[Location], None]
+    missing_code: str = "CFG-S01"
+    missing_fix: Callable[[Location], str] | None = None
     unknown_code: str = "CFG-S10"
     foreign_code: str = "CFG-S05"
     fold: bool = False
@@ -299,8 +301,10 @@ class Variant(ValueType):
         word = value.get(self.tag)
         here = at / self.tag
         if word is None:
-            self.on_missing(at)
-            return NOTHING
+            choices = ", ".join(f"`{each}`" for each in self.shapes)
+            fix = self.missing_fix(at) if self.missing_fix else f"add `{self.tag}`: one of {choices}"
+            message = f"missing required key `{self.tag}` in {at.table}: it is one of {choices}"
+            return refused(here, self.missing_code, message, fix)
         if isinstance(word, Unresolved):
             return NOTHING
         if not isinstance(word, str):
@@ -345,15 +349,6 @@ class Variant(ValueType):
         return {
             "anyOf": [shape.schema({self.tag: _constant(word, fold=self.fold)}) for word, shape in self.shapes.items()]
         }
-
-
-def missing_tag(tag: str, words: str, code: str = "CFG-S01") -> Callable[[Location], None]:
-    """The report of a missing tag in the usual form."""
-
-    def report(at: Location) -> None:
-        (at / tag).error(code, f"missing required key `{tag}` in {at.table}", f"add `{tag}`: one of {words}")
-
-    return report
 
 
 # --- from a model to its shape -------------------------------------------------------------------------------------

@@ -57,15 +57,34 @@ class ValueType(ABC):
 
 
 def wrong_type(at: Location, expected: str, value: object, fix: str = "") -> _Nothing:
-    at.error("CFG-S02", f"`{at.name}` must be {expected}, found {toml_type(value)}", fix)
+    return refused(at, "CFG-S02", f"`{at.name}` must be {expected}, found {toml_type(value)}", fix)
+
+
+def refused(at: Location, code: str, message: str, fix: str = "") -> _Nothing:
+    """Report a value that is not allowed."""
+    at.error(code, message, fix)
     return NOTHING
+
+
+class StringType(ValueType):
+    """A value that stands in quotes."""
+
+    example: ClassVar[str] = "…"
+
+    def _read(self, value: object, at: Location) -> object:
+        if not isinstance(value, str):
+            return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "{self.example}"`')
+        return self._read_text(value, at)
+
+    @abstractmethod
+    def _read_text(self, value: str, at: Location) -> object: ...
 
 
 # --- strings -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, frozen=True)
-class Text(ValueType):
+class Text(StringType):
     """A string. ``blank`` says what a blank one is: text like any other, absent, or the error ``blank_code``."""
 
     label = "string"
@@ -75,14 +94,13 @@ class Text(ValueType):
     prompt: bool = False
     """Its content reaches a model."""
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, str):
-            return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "…"`')
+    def _read_text(self, value: str, at: Location) -> object:
         if self.blank != "text" and not value.strip():
             if self.blank == "absent":
                 return NOTHING
-            at.error(self.blank_code, f"`{at.name}` must not be blank{blank_reason(value)}", f"give `{at.key}` a value")
-            return NOTHING
+            return refused(
+                at, self.blank_code, f"`{at.name}` must not be blank{blank_reason(value)}", f"give `{at.key}` a value"
+            )
         if self.prompt and isinstance(value, Templated):
             for variable in value.variables:
                 at.file.uses.prompts.setdefault(variable, at.path)
@@ -93,7 +111,7 @@ class Text(ValueType):
 
 
 @dataclass(slots=True, frozen=True)
-class Secret(ValueType):
+class Secret(StringType):
     """A credential: stripped, and never shown."""
 
     label = "secret string"
@@ -102,20 +120,18 @@ class Secret(ValueType):
     blank_code: str = "CFG-L03"
     blank_message: str = "API key is required"
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, str):
-            return wrong_type(at, "a string", value, f'put the value in quotes: `{at.name} = "…"`')
+    def _read_text(self, value: str, at: Location) -> object:
         note_secret(value, at)
         text = value.strip()
         if not text:
             if self.blank == "absent":
                 return NOTHING
-            at.error(
+            return refused(
+                at,
                 self.blank_code,
                 f"{self.blank_message}: `{at.key}` is blank{blank_reason(value)}",
                 "export the variable, or write any non-empty text when the endpoint needs no key",
             )
-            return NOTHING
         return SecretStr(text)
 
     def schema(self) -> JsonSchema:
@@ -143,7 +159,7 @@ def blank_reason(value: object) -> str:
 
 
 @dataclass(slots=True, frozen=True)
-class Url(ValueType):
+class Url(StringType):
     """An absolute http(s) URL with a host."""
 
     label = "URL"
@@ -151,45 +167,41 @@ class Url(ValueType):
     code: str
     secret: bool = False
     blank: str = "refuse"
-    schemes: tuple[str, ...] = ("http", "https")
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, str):
-            return wrong_type(at, "a string", value, f'put the URL in quotes: `{at.name} = "https://…"`')
+    def _read_text(self, value: str, at: Location) -> object:
         if isinstance(value, Templated) and self.secret:
             for variable in value.variables:
                 at.file.uses.secrets.setdefault(variable, at.path)
         text = value.strip()
         if not text and self.blank == "absent":
             return NOTHING
-        if not is_url(text, self.schemes):
+        if not is_url(text):
             what = f": `{shown(value)}`" if isinstance(value, Templated) else ""
             what += blank_reason(value)
-            at.error(
+            return refused(
+                at,
                 self.code,
                 f"`{at.key}` must start with http:// or https:// and name a host{what}",
                 f'write the whole URL, for example `{at.name} = "https://example.org/path"`',
             )
-            return NOTHING
         return SecretStr(text) if self.secret else text
 
     def schema(self) -> JsonSchema:
-        choices = "|".join(self.schemes)
-        pattern = rf"^\s*({choices})://|{_TEMPLATE_PATTERN}" + (r"|^\s*$" if self.blank == "absent" else "")
+        pattern = rf"^\s*(http|https)://|{_TEMPLATE_PATTERN}" + (r"|^\s*$" if self.blank == "absent" else "")
         return {"type": "string", "pattern": pattern}
 
 
-def is_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
+def is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in schemes and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f]", text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f]", text)
 
 
 @dataclass(slots=True, frozen=True)
-class FilePath(ValueType):
+class FilePath(StringType):
     """A path; relative ones start at the working directory, or with ``beside`` at the file that names them, whose
     directory they cannot leave."""
 
@@ -200,16 +212,13 @@ class FilePath(ValueType):
     blank_code: str = ""
     blank_message: str = ""
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, str):
-            return wrong_type(at, "a string", value, f'put the path in quotes: `{at.name} = "…"`')
+    def _read_text(self, value: str, at: Location) -> object:
         if not value.strip():
             if self.blank == "refuse":
                 at.error(self.blank_code, f"{self.blank_message}{blank_reason(value)}", "name a directory")
             return NOTHING
         if "\0" in value:
-            at.error("CFG-S02", f"`{at.key}` holds a NUL character, which no path can", "remove it")
-            return NOTHING
+            return refused(at, "CFG-S02", f"`{at.key}` holds a NUL character, which no path can", "remove it")
         if isinstance(value, Templated):
             at.file.sources[at.path] = value.source
         if not self.beside:
@@ -218,12 +227,12 @@ class FilePath(ValueType):
         path = os.path.abspath(os.path.join(home, value))
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)):
             # Reading a file is the one thing that a check does for an author whom nobody trusts yet.
-            at.error(
+            return refused(
+                at,
                 "CFG-F03",
                 f"`{at.key}` names `{shown(value)}`, which is outside of the directory of this file",
                 "put it beside this file or in a directory below",
             )
-            return NOTHING
         return Path(path)
 
     def schema(self) -> JsonSchema:
@@ -235,21 +244,14 @@ class Choice(ValueType):
     """One of a closed set of words."""
 
     words: tuple[str, ...]
-    code: str = "CFG-S10"
-    suggestions: tuple[tuple[str, str], ...] = ()
 
     def _read(self, value: object, at: Location) -> object:
+        fix = "use one of " + ", ".join(f"`{word}`" for word in self.words)
         if not isinstance(value, str):
-            return wrong_type(at, "a string", value, self._fix(""))
+            return wrong_type(at, "a string", value, fix)
         if value in self.words:
             return value
-        at.error(self.code, f"`{shown(value)}` is not a value of `{at.key}`{blank_reason(value)}", self._fix(value))
-        return NOTHING
-
-    def _fix(self, value: str) -> str:
-        hint = dict(self.suggestions).get(value.strip().lower())
-        start = f"write `{hint}`; allowed are " if hint else "use one of "
-        return start + ", ".join(f"`{word}`" for word in self.words)
+        return refused(at, "CFG-S10", f"`{shown(value)}` is not a value of `{at.key}`{blank_reason(value)}", fix)
 
     def schema(self) -> JsonSchema:
         return {"anyOf": [{"enum": list(self.words)}, TEMPLATE_SCHEMA]}
@@ -278,33 +280,27 @@ class Strings(ValueType):
         return {"type": "array", "items": self.element.schema()}
 
     def describe(self) -> str:
-        return (
-            f"list of {self.element.describe()}s"
-            if not isinstance(self.element, Choice)
-            else f"list of {self.element.describe()}"
-        )
+        return f"list of {self.element.describe()}{'' if isinstance(self.element, Choice) else 's'}"
 
 
 @dataclass(slots=True, frozen=True)
-class GlobText(ValueType):
+class GlobText(StringType):
     """A glob over tool names."""
 
     label = "glob"
 
     code: str = "CFG-S08"
 
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, str):
-            return wrong_type(at, "a string", value, "put the pattern in quotes")
+    def _read_text(self, value: str, at: Location) -> object:
         try:
             Glob(value)
         except GlobError as error:
-            at.error(
+            return refused(
+                at,
                 self.code,
                 f"the pattern `{shown(value)}` does not compile: {error.reason} at position {error.position}",
                 "close the bracket or brace, or put `\\` before a character that is meant literally",
             )
-            return NOTHING
         return value
 
 

@@ -11,7 +11,7 @@ from aura_py.config.maps import Entries, HeaderSources, HeaderValues, check_head
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, shown
 from aura_py.config.tables import Advice, Key, Section, Variant
-from aura_py.config.values import NOTHING, GlobText, Strings, Url, wrong_type
+from aura_py.config.values import NOTHING, GlobText, Strings, Url, refused, wrong_type
 
 _MODES = ("conversational", "webhook")
 _RESERVED = frozenset({"content-type", "accept", "mcp-session-id", "host", "content-length", "transfer-encoding"})
@@ -30,8 +30,7 @@ class ResponseHeaders(Entries):
         if not all(check_header_name(each.strip(), at, "CFG-H06") for each in (name, content)):
             return NOTHING
         if name.strip().lower() in _RESERVED:
-            at.error("CFG-H08", f"`{shown(name)}` is a reserved transport header", "use another header")
-            return NOTHING
+            return refused(at, "CFG-H08", f"`{shown(name)}` is a reserved transport header", "use another header")
         return content.strip().lower()
 
     def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
@@ -44,12 +43,6 @@ class ResponseHeaders(Entries):
 
     def spelling(self, name: str) -> str:
         return name.strip().lower()
-
-
-def _mode_missing(at: Location) -> None:
-    (at / "mode").error(
-        "CFG-H01", "`[hitl.route]` has no `mode`", "add `mode`: one of " + ", ".join(f"`{mode}`" for mode in _MODES)
-    )
 
 
 _MODE = Key("Where decisions come from.", required=True, example='`mode = "conversational"`')
@@ -111,7 +104,7 @@ class Hitl(Section):
     route: Annotated[
         ConversationalRoute | WebhookRoute,
         Field(discriminator="mode"),
-        Variant("mode", _mode_missing),
+        Variant("mode", missing_code="CFG-H01"),
         Key(
             "Where decisions come from.",
             example='`[hitl.route]` with `mode = "conversational"` or `mode = "webhook"`',

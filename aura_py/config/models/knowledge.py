@@ -10,9 +10,9 @@ from pydantic import Field, SecretStr
 
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, shown
-from aura_py.config.tables import Key, Section, TableList, Tree, Variant, missing_tag
+from aura_py.config.tables import Key, Section, TableList, Tree, Variant
 from aura_py.config.templates import Unresolved
-from aura_py.config.values import NOTHING, Secret, Text, Url, blank_reason
+from aura_py.config.values import Secret, Text, Url, blank_reason, refused
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
@@ -25,13 +25,13 @@ class StoreName(Text):
         text = Text._read(self, value, at)
         if not isinstance(text, str) or _NAME.fullmatch(text):
             return text
-        at.error(
+        return refused(
+            at,
             "CFG-R01",
             f"`{shown(value)}` cannot be the name of a vector store: it becomes part of the tool name"
             " `vector_search_<name>`",
             "use 1 to 50 letters, digits, `_` or `-`",
         )
-        return NOTHING
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,8 +40,9 @@ class Region(Text):
 
     def _read(self, value: object, at: Location) -> object:
         if isinstance(value, str) and not value.strip():
-            at.error("CFG-R04", f"`region` of vector store {_store(at)} is blank{blank_reason(value)}", "name a region")
-            return NOTHING
+            return refused(
+                at, "CFG-R04", f"`region` of vector store {_store(at)} is blank{blank_reason(value)}", "name a region"
+            )
         return Text._read(self, value, at)
 
 
@@ -117,7 +118,6 @@ Embedding: TypeAlias = Annotated[
     Field(discriminator="provider"),
     Variant(
         "provider",
-        missing_tag("provider", "`openai`, `bedrock`, `gemini`, `ollama`"),
         foreign_code="CFG-L04",
         fold=True,
     ),
@@ -179,7 +179,7 @@ class BedrockKbStore(VectorStoreBase):
 VectorStore: TypeAlias = Annotated[
     InMemoryStore | QdrantStore | BedrockKbStore,
     Field(discriminator="type"),
-    Variant("type", missing_tag("type", "`in_memory`, `qdrant`, `bedrock_kb`")),
+    Variant("type"),
 ]
 
 
@@ -189,8 +189,7 @@ class StoreList(TableList):
 
     def _read(self, value: object, at: Location) -> object:
         if isinstance(value, dict):
-            at.error("CFG-S09", "`[vector_stores]` is a plain table", "use `[[vector_stores]]`")
-            return NOTHING
+            return refused(at, "CFG-S09", "`[vector_stores]` is a plain table", "use `[[vector_stores]]`")
         stores = TableList._read(self, value, at)
         seen: set[str] = set()
         for index, item in enumerate(value if isinstance(value, list) else []):

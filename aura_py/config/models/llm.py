@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -35,35 +35,18 @@ _MISPLACED = {
 }
 
 
-@dataclass(slots=True, frozen=True)
-class _Provider(Variant):
-    """The union over `provider`; options of a provider that stand at the top level are told their place."""
-
-    def _foreign(self, name: str, chosen: str, owners: list[str], at: Location) -> None:
-        advice = _MISPLACED.get(name)
-        if advice is not None:
-            (at / name).error(advice.code, advice.message, advice.fix)
-        else:
-            Variant._foreign(self, name, chosen, owners, at)
+def _completion(at: Location) -> str:
+    """What to do about a missing provider."""
+    if at.path[:1] != ("orchestration",) and "fallback" not in at.path:
+        return 'add `provider = "openai"` or another'
+    who = "fallback" if "fallback" in at.path else "worker"
+    return f"a {who} LLM must be complete; repeat provider, model and credentials"
 
 
-def _provider_missing(at: Location) -> None:
-    names = ", ".join(f"`{name}`" for name in PROVIDERS)
-    complete = (
-        "a worker LLM must be complete; repeat provider, model and credentials"
-        if at.path[:1] == ("orchestration",)
-        else "a fallback LLM must be complete; repeat provider, model and credentials"
-        if "fallback" in at.path
-        else 'add `provider = "openai"` or another'
-    )
-    (at / "provider").error(
-        "CFG-L02", f"missing required key `provider` in {at.table}: one of {names}, or `scripted`", complete
-    )
-
-
-_ANY_PROVIDER = _Provider(
+_ANY_PROVIDER = Variant(
     "provider",
-    _provider_missing,
+    missing_code="CFG-L02",
+    missing_fix=_completion,
     foreign_code="CFG-L04",
     fold=True,
     suggestions={"google": "gemini", "aws": "bedrock", "claude": "anthropic", "azure": "openai", "gpt": "openai"},

@@ -94,18 +94,12 @@ class SseServer(RemoteServer):
     transport: Annotated[Literal["sse"], _TRANSPORT] = "sse"
 
 
-def _transport_missing(at: Location) -> None:
-    (at / "transport").error(
-        "CFG-M01", f"missing required key `transport` of MCP server `{shown(at.name)}`", f"add one of {_WORDS}"
-    )
-
-
 McpServer: TypeAlias = Annotated[
     StdioServer | HttpServer | SseServer,
     Field(discriminator="transport"),
     Variant(
         "transport",
-        _transport_missing,
+        missing_code="CFG-M01",
         unknown_code="CFG-M01",
         foreign_code="CFG-M06",
         suggestions={

@@ -17,7 +17,7 @@ from aura_py.config.source import UnreadableFile, parse, read_text
 from aura_py.config.tables import Key, Section, Tree, table_schema
 from aura_py.config.template_language import script_language
 from aura_py.config.templates import Templated
-from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, wrong_type
+from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,12 +35,12 @@ class Pattern(ValueType):
             position = getattr(error, "pos", None)
             where = "" if position is None else f" at position {position + 1}"
             reason = getattr(error, "msg", None) or str(error)
-            at.error(
+            return refused(
+                at,
                 "CFG-S11",
                 f"the regular expression `{shown(value)}` does not compile: {reason}{where}",
                 "mend the expression; a literal special character needs a `\\` before it",
             )
-            return NOTHING
         return value
 
     def schema(self) -> JsonSchema:
