@@ -11,7 +11,11 @@ _REST = re.compile(
     r"""\s*env\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)"""
     r"""\s*(?:\|\s*default:\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\s*)?\}\}"""
 )
-_SHELL_FORM = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::?-[^}]*)?\}|\{\{\s*([A-Z][A-Z0-9_]*)\s*\}\}")
+_SHELL_FORM = re.compile(
+    r"\$\{(?:env:|input:)?([A-Za-z_][A-Za-z0-9_]*)(?::?-[^}]*)?\}"
+    r"|\{\{\s*([A-Z][A-Z0-9_]*)\s*\}\}"
+    r"|\A\$([A-Z][A-Z0-9_]*)\Z"
+)
 _SHOWN = 60
 
 Path = tuple[str | int, ...]
@@ -80,11 +84,13 @@ def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[st
     findings = SubstitutionFindings()
 
     def text(value: str, path: Path) -> str:
-        if "{{" not in value and "${" not in value:
+        if "{{" not in value and "$" not in value:
             return value
         foreign = _SHELL_FORM.search(value)
         if foreign is not None and not _may_hold_foreign(value, path):
-            findings.malformed.append(MalformedPlaceholder(path, _excerpt(foreign[0], 0), foreign[1] or foreign[2]))
+            findings.malformed.append(
+                MalformedPlaceholder(path, _excerpt(foreign[0], 0), foreign[foreign.lastindex or 0])
+            )
             return Unresolved(value, value, ())
         return _text(value, path, env, findings) if "{{" in value else value
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_py.config.models import StdioServer
+from aura_py.config.models import OllamaLLM, StdioServer
 from aura_py.config.templates import substitute
 from tests.config.files import AGENT, LLM, MINIMAL, agent, codes, found, only
 
@@ -197,6 +197,8 @@ def test_a_value_replaces_exactly_its_placeholder(before: str, value: str, after
         ("${OPENAI_BASE}", "OPENAI_BASE"),
         ("https://${HOST}/v1", "HOST"),
         ("${env:HOST}", "HOST"),
+        ("${input:HOST}", "HOST"),
+        ("$HOST", "HOST"),
         ("${HOST:-localhost}", "HOST"),
         ("{{ OPENAI_BASE }}", "OPENAI_BASE"),
     ],
@@ -214,3 +216,11 @@ def test_a_dollar_and_a_brace_stay_where_they_mean_something_else() -> None:
     assert loaded.agent.llm.additional_params == {"stop": "${END}"}
     assert isinstance(loaded.mcp.servers["a"], StdioServer)
     assert loaded.mcp.servers["a"].cmd[-1] == "exec server --home ${HOME}"
+
+
+@pytest.mark.parametrize("value", ["pa$$WORD", "$lower", "US$", "$1"])
+def test_a_dollar_sign_that_names_no_variable_is_text(value: str) -> None:
+    llm = agent(MINIMAL + f"api_key = '{value}'\n").agent.llm
+    assert isinstance(llm, OllamaLLM)
+    assert llm.api_key is not None
+    assert llm.api_key.get_secret_value() == value
