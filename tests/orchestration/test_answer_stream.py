@@ -55,14 +55,14 @@ def test_what_follows_the_object_is_not_read() -> None:
 
 class _Screen:
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.sent: list[str] = []
 
     def _begin(self, answer: DirectDecision) -> None:
-        self.told.append(f"<{answer.rationale}>")
+        self.sent.append(f"<{answer.rationale}>")
         self.known = answer
 
     def stream(self, *, allowed: bool = True) -> AnswerStream:
-        return AnswerStream(self._begin, self.told.append, allowed=allowed)
+        return AnswerStream(self._begin, self.sent.append, allowed=allowed)
 
 
 def _fragment(text: str, *, position: int = 0, name: str = "respond_directly", call: str = "c") -> ToolCallFragment:
@@ -74,16 +74,16 @@ def test_the_announcement_comes_before_the_first_piece() -> None:
     stream = screen.stream()
     for text in ('{"routing_rationale": "known", "resp', 'onse": "Hel', "lo \\u00", 'e9"}'):
         stream.fragments([_fragment(text)])
-    assert screen.told == ["<known>", "Hel", "lo ", "é"]
+    assert screen.sent == ["<known>", "Hel", "lo ", "é"]
 
 
 def test_a_blank_beginning_is_held_back() -> None:
     screen = _Screen()
     stream = screen.stream()
     stream.fragments([_fragment('{"response": "  \\n')])
-    assert screen.told == []
+    assert screen.sent == []
     stream.fragments([_fragment("x")])
-    assert screen.told == ["<>", "  \nx"]
+    assert screen.sent == ["<>", "  \nx"]
 
 
 def test_only_the_first_call_of_a_response_is_streamed() -> None:
@@ -92,7 +92,7 @@ def test_only_the_first_call_of_a_response_is_streamed() -> None:
     stream.fragments([_fragment('{"response": "a"}', position=1)])
     stream.fragments([_fragment('{"goal": "a"}', name="create_plan")])
     screen.stream(allowed=False).fragments([_fragment('{"response": "a"}')])
-    assert screen.told == []
+    assert screen.sent == []
 
 
 def test_what_was_not_streamed_is_told_at_the_end() -> None:
@@ -100,7 +100,7 @@ def test_what_was_not_streamed_is_told_at_the_end() -> None:
     stream = screen.stream()
     stream.fragments([_fragment('{"response": "Hel')])
     stream.finish("Hello")
-    assert screen.told == ["<>", "Hel", "lo"]
+    assert screen.sent == ["<>", "Hel", "lo"]
 
 
 def test_of_a_response_that_comes_twice_the_first_counts() -> None:
@@ -108,7 +108,7 @@ def test_of_a_response_that_comes_twice_the_first_counts() -> None:
     stream = screen.stream()
     stream.fragments([_fragment('{"response": "one", "response": "two"}')])
     assert stream.finish("two") == "one"
-    assert screen.told == ["<>", "one"]
+    assert screen.sent == ["<>", "one"]
 
 
 def test_a_long_answer_in_tiny_pieces_is_handed_on_piece_by_piece() -> None:
@@ -117,7 +117,7 @@ def test_a_long_answer_in_tiny_pieces_is_handed_on_piece_by_piece() -> None:
     stream.fragments([_fragment('{"response": "')])
     for _ in range(100_000):
         stream.fragments([_fragment("a\\nb")])
-    assert screen.told[1:] == ["a\nb"] * 100_000
+    assert screen.sent[1:] == ["a\nb"] * 100_000
 
 
 def test_the_announcement_carries_what_came_with_the_first_piece() -> None:
@@ -126,11 +126,11 @@ def test_the_announcement_carries_what_came_with_the_first_piece() -> None:
     stream.fragments([_fragment('{"routing_rationale": "known", "response": "Hel'), _fragment("lo wo")])
     stream.fragments([_fragment('rld"}')])
     assert screen.known == DirectDecision("Hello wo", "known", streamed=True)
-    assert screen.told == ["<known>", "Hello wo", "rld"]
+    assert screen.sent == ["<known>", "Hello wo", "rld"]
 
 
 def test_an_answer_that_came_at_once_is_announced_whole() -> None:
     screen = _Screen()
     screen.stream().fragments([_fragment('{"response": "Hello '), _fragment('world", "routing_rationale": "known"}')])
     assert screen.known == DirectDecision("Hello world", "known")
-    assert screen.told == ["<known>", "Hello world"]
+    assert screen.sent == ["<known>", "Hello world"]

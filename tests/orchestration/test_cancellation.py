@@ -20,16 +20,16 @@ from aura_py.events import (
     TaskCompleted,
     TaskStarted,
 )
-from tests.orchestration.stage import (
+from tests.orchestration.harness import (
     Rule,
     answer,
     call,
     collect,
     config,
     coordinator,
+    open_harness,
     parallel,
     plan,
-    stage,
     step,
     submit,
     worker,
@@ -70,9 +70,9 @@ async def test_a_client_that_goes_leaves_no_task_behind_and_a_manifest(phase: st
     rules, reached, statuses = PHASES[phase]
     before = asyncio.all_tasks()
     descriptors = len(os.listdir("/proc/self/fd"))
-    async with stage() as scene:
+    async with open_harness() as harness:
         idle = asyncio.all_tasks()
-        run = scene.start(config(rules, memory_dir=tmp_path), session="s")
+        run = harness.start(config(rules, memory_dir=tmp_path), session="s")
         await collect(run, reached)
         run.cancel(RunCancelled("The client has gone."))
         rest = await collect(run)
@@ -80,7 +80,7 @@ async def test_a_client_that_goes_leaves_no_task_behind_and_a_manifest(phase: st
         assert isinstance(rest[-1], RunFailed)
         await asyncio.sleep(0)  # the ending of the run's own task
         assert asyncio.all_tasks() == idle
-        assert scene.engine.live == ()
+        assert harness.engine.live == ()
     assert asyncio.all_tasks() == before
     assert len(os.listdir("/proc/self/fd")) <= descriptors
     directory = next(
@@ -98,8 +98,8 @@ async def test_a_killed_run_has_left_its_last_finished_iteration(tmp_path: Path)
         worker(submit("r", "first summary")),
         coordinator("continue", hang=True),
     ]
-    async with stage() as scene:
-        run = scene.start(config(rules, memory_dir=tmp_path), session="s")
+    async with open_harness() as harness:
+        run = harness.start(config(rules, memory_dir=tmp_path), session="s")
         events = await collect(run, lambda event: isinstance(event, Synthesizing))
         directory = next(
             path

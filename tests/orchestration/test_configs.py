@@ -11,7 +11,7 @@ import pytest
 
 from aura_py.config import load
 from aura_py.events import IterationCompleted, PlanCreated, TaskCompleted
-from tests.orchestration.stage import stage
+from tests.orchestration.harness import open_harness
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -40,16 +40,20 @@ def test_each_configuration_loads_without_a_warning(name: str) -> None:
 
 async def test_the_math_team_calculates_in_steps_that_need_each_other(math_url: str) -> None:
     settings = load(CONFIGS / "orchestration-math.toml", env={"MATH_MCP_URL": math_url}).agents[0]
-    async with stage() as scene:
-        told = await scene.run(settings, "What is (12 + 30) * 2?")
-    assert told.text == "The result is 84."
-    assert told.one(PlanCreated).waves == {0: 1, 1: 2, 2: 3}
-    assert [event.result for event in told.all(TaskCompleted)] == ["12 + 30 = 42", "42 * 2 = 84", "The result is 84."]
+    async with open_harness() as harness:
+        transcript = await harness.run(settings, "What is (12 + 30) * 2?")
+    assert transcript.text == "The result is 84."
+    assert transcript.one(PlanCreated).waves == {0: 1, 1: 2, 2: 3}
+    assert [event.result for event in transcript.all(TaskCompleted)] == [
+        "12 + 30 = 42",
+        "42 * 2 = 84",
+        "The result is 84.",
+    ]
 
 
 async def test_the_math_team_plans_again_when_a_step_fails(math_url: str) -> None:
     settings = load(CONFIGS / "orchestration-math.toml", env={"MATH_MCP_URL": math_url}).agents[0]
-    async with stage() as scene:
-        told = await scene.run(settings, "What is (12 + 30) / 0?")
-    assert told.text == "A division by zero has no result."
-    assert [event.will_replan for event in told.all(IterationCompleted)] == [True, False]
+    async with open_harness() as harness:
+        transcript = await harness.run(settings, "What is (12 + 30) / 0?")
+    assert transcript.text == "A division by zero has no result."
+    assert [event.will_replan for event in transcript.all(IterationCompleted)] == [True, False]

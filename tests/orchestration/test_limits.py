@@ -18,7 +18,7 @@ from aura_py.orchestration.text import CUT_MARK, beginning, truncate
 from aura_py.tokens import counter_for
 from aura_py.tools.contract import CallContext, ToolOutcome
 from tests.orchestration.clock import jumping_clock
-from tests.orchestration.stage import answer, config, coordinator, plan, stage, step, submit, worker
+from tests.orchestration.harness import answer, config, coordinator, open_harness, plan, step, submit, worker
 
 NAME = "task-0-a-iter-1-result.txt"
 RUN = "01a1fcd1-e126-77e5-b849-c6ac7fa85d2c"
@@ -63,8 +63,8 @@ async def test_an_empty_run_id_is_none_and_latest_is_this_run(tmp_path: Path) ->
 
 
 async def test_old_reports_shrink_to_their_outcome_when_the_window_fills() -> None:
-    async with jumping_clock() as clock, stage(clock) as scene:
-        told = await scene.run(
+    async with jumping_clock() as clock, open_harness(clock) as harness:
+        transcript = await harness.run(
             config(
                 [
                     coordinator("plan", plan(step("gather"))),
@@ -76,12 +76,12 @@ async def test_old_reports_shrink_to_their_outcome_when_the_window_fills() -> No
                 max_planning_cycles=4,
             )
         )
-    last = told.asked("coordinator")[-1]
+    last = transcript.asked("coordinator")[-1]
     reports = [m.text for m in last.messages if m.role == "user" and "Iteration" in m.text]
     assert reports[0].startswith("Iteration 1: the goal: 1 of 1 tasks succeeded.")
     assert "the short of it" in reports[0]
     assert "wordy wordy" in reports[-1]
-    assert told.text == "enough"
+    assert transcript.text == "enough"
 
 
 @given(st.text(max_size=200), st.integers(1, 100))

@@ -30,16 +30,16 @@ from aura_py.orchestration.naming import (
 from aura_py.orchestration.prior_runs import prior_runs, read_manifest, runs_json
 from aura_py.orchestration.run_directory import RunDirectory, UnsafeNameError
 from aura_py.orchestration.run_retention import LOCK, is_running, sweep_runs
-from tests.orchestration.stage import (
+from tests.orchestration.harness import (
     Rule,
-    Told,
+    Transcript,
     answer,
     call,
     collect,
     config,
     coordinator,
+    open_harness,
     plan,
-    stage,
     step,
     submit,
     worker,
@@ -50,9 +50,9 @@ FINISH = coordinator("continue", answer("all done", summary="it is done"))
 PLAIN = [coordinator("plan", plan(step("first"), step("second", "beta"))), worker(submit()), FINISH]
 
 
-async def play(settings: AgentConfig, **options: Any) -> Told:
-    async with stage() as scene:
-        return await scene.run(settings, **options)
+async def play(settings: AgentConfig, **options: Any) -> Transcript:
+    async with open_harness() as harness:
+        return await harness.run(settings, **options)
 
 
 def run_of(session: Path) -> Path:
@@ -114,8 +114,8 @@ async def test_a_run_leaves_the_files_of_the_specification(tmp_path: Path) -> No
 
 async def test_a_directory_that_vanishes_in_a_run_is_made_again_for_its_owner_only(tmp_path: Path) -> None:
     memory = tmp_path / "not" / "yet" / "there"
-    async with stage() as scene:
-        run = scene.start(config(PLAIN, memory_dir=memory), session="s")
+    async with open_harness() as harness:
+        run = harness.start(config(PLAIN, memory_dir=memory), session="s")
         started = await collect(run, lambda event: isinstance(event, TaskStarted))
         shutil.rmtree(tmp_path / "not")
         rest = await collect(run)
@@ -219,14 +219,14 @@ async def test_a_result_over_the_threshold_goes_into_a_file(tmp_path: Path, leng
         worker(submit()),
         FINISH,
     ]
-    told = await play(config(rules, memory_dir=tmp_path), session="s")
+    transcript = await play(config(rules, memory_dir=tmp_path), session="s")
     artifacts = run_of(sessions(tmp_path) / "s") / "artifacts"
     if not stored:
         assert not artifacts.exists() or not list(artifacts.iterdir())
-        assert text in told.asked("worker")[1].messages[-1].text
+        assert text in transcript.asked("worker")[1].messages[-1].text
         return
     assert (artifacts / "task-0-alpha-iter-1-result.txt").read_text() == text
-    received = told.asked("worker")[1].messages[-1].text
+    received = transcript.asked("worker")[1].messages[-1].text
     note = "[Full result (4001 chars) saved to artifact: task-0-alpha-iter-1-result.txt]"
     assert "ä" * 2000 + "\n\n" + note in received
     assert "ä" * 2001 not in received
@@ -235,20 +235,20 @@ async def test_a_result_over_the_threshold_goes_into_a_file(tmp_path: Path, leng
 async def test_the_file_of_a_long_failure_is_named_wherever_the_failure_is_told(tmp_path: Path) -> None:
     words = "\n".join(f"line {number} of what I found" for number in range(500))
     rules = [coordinator("plan", plan(step("job"))), {"role": "worker", "say": words}, FINISH]
-    told = await play(config(rules, memory_dir=tmp_path), session="s")
+    transcript = await play(config(rules, memory_dir=tmp_path), session="s")
     note = f"[Full result ({len(words)} chars) saved to artifact: task-0-alpha-iter-1-a2-result.txt]"
-    assert note in told.asked("coordinator")[-1].messages[-1].text.partition("## Failed")[2].partition("##")[0]
-    assert told.one(TaskCompleted).result.endswith(note)
+    assert note in transcript.asked("coordinator")[-1].messages[-1].text.partition("## Failed")[2].partition("##")[0]
+    assert transcript.one(TaskCompleted).result.endswith(note)
 
 
 @pytest.mark.parametrize("minimum", [None, 50])
 async def test_the_scratchpad_is_mentioned_only_to_a_worker_that_has_one(tmp_path: Path, minimum: int | None) -> None:
     scratchpad = {"enabled": True, "default_min_tokens": minimum}
-    told = await play(
+    transcript = await play(
         config(PLAIN, memory_dir=tmp_path, agent={"scratchpad": scratchpad}, llm={"context_window": 50_000}),
         session="s",
     )
-    request = told.asked("worker")[0]
+    request = transcript.asked("worker")[0]
     offered = "grep" in [tool.name for tool in request.tools]
     assert offered == (minimum is not None)
     assert ("explore the file with the scratchpad tools" in request.messages[0].text) == offered
@@ -257,8 +257,8 @@ async def test_the_scratchpad_is_mentioned_only_to_a_worker_that_has_one(tmp_pat
 async def test_without_files_a_long_result_travels_whole() -> None:
     text = "x" * 9000
     rules = [coordinator("plan", plan(step("a"), step("b"))), worker(submit(text)), FINISH]
-    told = await play(config(rules))
-    assert text in told.asked("worker")[1].messages[-1].text
+    transcript = await play(config(rules))
+    assert text in transcript.asked("worker")[1].messages[-1].text
 
 
 async def test_the_coordinator_reads_an_artifact_and_is_told_when_there_is_none(tmp_path: Path) -> None:
@@ -269,8 +269,8 @@ async def test_the_coordinator_reads_an_artifact_and_is_told_when_there_is_none(
         coordinator("continue", call("read_artifact", filename="task-9-alpha-iter-1-result.txt"), call=3),
         coordinator("continue", call("read_artifact", filename="task-0-alpha-iter-1-result.txt")),
     ]
-    told = await play(config(rules, memory_dir=tmp_path), session="s")
-    found, absent = told.all(OrchestratorToolCompleted)[-2:]
+    transcript = await play(config(rules, memory_dir=tmp_path), session="s")
+    found, absent = transcript.all(OrchestratorToolCompleted)[-2:]
     assert orjson.loads(found.result) == {
         "found": True,
         "filename": "task-0-alpha-iter-1-result.txt",
@@ -290,13 +290,13 @@ async def test_the_coordinator_sees_and_reads_what_a_failed_task_has_stored(tmp_
     ]
     servers = {"mock": {"transport": "stdio", "cmd": server_command("mock")}}
     artifacts = {"tool_output_artifact_threshold": 0}
-    told = await play(
+    transcript = await play(
         config(rules, memory_dir=tmp_path, servers=servers, artifacts=artifacts, agent={"turn_depth": 0}), session="s"
     )
-    report = told.asked("coordinator")[1].messages[-1].text
+    report = transcript.asked("coordinator")[1].messages[-1].text
     assert "failed [depth_exhausted]" in report
     assert f"tool output: {stored} (" in report
-    assert "all of it" in told.all(OrchestratorToolCompleted)[-1].result
+    assert "all of it" in transcript.all(OrchestratorToolCompleted)[-1].result
 
 
 @pytest.mark.parametrize(
@@ -375,10 +375,10 @@ def test_names_are_made_as_specified() -> None:
 async def test_a_directory_that_cannot_be_used_is_a_notice_and_not_a_failure(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    told = await play(config(PLAIN, memory_dir=blocked), session="s")
-    assert isinstance(told.end, RunFinished)
-    assert told.text == "all done"
-    assert told.one(Notice).code == "persistence_degraded"
+    transcript = await play(config(PLAIN, memory_dir=blocked), session="s")
+    assert isinstance(transcript.end, RunFinished)
+    assert transcript.text == "all done"
+    assert transcript.one(Notice).code == "persistence_degraded"
 
 
 async def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,10 +393,10 @@ async def test_a_disk_that_fills_up_is_told_once(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("aura_py.orchestration.run_directory._write", full)
-    told = await play(config(rules, memory_dir=tmp_path), session="s")
-    assert isinstance(told.end, RunFinished)
-    assert "No space left on device" in told.one(Notice).message
-    assert "z" * 5000 in told.asked("worker")[1].messages[-1].text
+    transcript = await play(config(rules, memory_dir=tmp_path), session="s")
+    assert isinstance(transcript.end, RunFinished)
+    assert "No space left on device" in transcript.one(Notice).message
+    assert "z" * 5000 in transcript.asked("worker")[1].messages[-1].text
 
 
 async def test_a_write_that_was_given_up_never_replaces_a_later_one(
@@ -453,9 +453,9 @@ async def test_an_earlier_run_never_fills_the_coordinator_s_window(tmp_path: Pat
     ]
     settings = config(rules, memory_dir=tmp_path)
     await play(settings, session="s")
-    told = await play(settings, session="s")
-    assert len(told.asked("coordinator")[0].messages[0].text) < 25_000
-    assert "d" * 100 in told.asked("coordinator")[0].messages[0].text
+    transcript = await play(settings, session="s")
+    assert len(transcript.asked("coordinator")[0].messages[0].text) < 25_000
+    assert "d" * 100 in transcript.asked("coordinator")[0].messages[0].text
     runs = prior_runs(sessions(tmp_path) / "s", "", 5)
     assert [len(run.tasks) for run in runs] == [40, 40]
     assert len(str(runs_json(runs))) < 2_000
@@ -473,12 +473,12 @@ async def test_two_owners_of_one_session_id_see_nothing_of_each_other(tmp_path: 
             user="(?P<id>[0-9a-f-]{36})",
         ),
     ]
-    async with stage() as scene:
-        team = scene.orchestrator(config(rules, memory_dir=tmp_path))
-        await scene.run(team, session="s", owner="key.ann")
+    async with open_harness() as harness:
+        team = harness.orchestrator(config(rules, memory_dir=tmp_path))
+        await harness.run(team, session="s", owner="key.ann")
         run_id = run_of(sessions(tmp_path, "key.ann") / "s").name
-        foreign = await scene.run(team, run_id, session="s", owner="key.bob")
-        own = await scene.run(team, run_id, session="s", owner="key.ann")
+        foreign = await harness.run(team, run_id, session="s", owner="key.bob")
+        own = await harness.run(team, run_id, session="s", owner="key.ann")
     assert "Earlier in this session" not in foreign.requests[0].messages[0].text
     assert orjson.loads(foreign.one(OrchestratorToolCompleted).result)["found"] is False
     assert orjson.loads(own.one(OrchestratorToolCompleted).result)["found"] is True
@@ -522,8 +522,8 @@ async def test_a_worker_reads_with_its_scratchpad_only_what_its_own_run_has_stor
     ]
     scratchpad = {"enabled": True, "default_min_tokens": 50}
     spying = config(rules, memory_dir=tmp_path, agent={"scratchpad": scratchpad}, llm={"context_window": 50_000})
-    told = await play(spying, session="s", owner=owner)
-    assert "is outside the scratchpad" in told.one(TaskCompleted).result
+    transcript = await play(spying, session="s", owner=owner)
+    assert "is outside the scratchpad" in transcript.one(TaskCompleted).result
 
 
 async def test_only_the_newest_runs_are_kept_and_live_or_foreign_ones_are_left_alone(tmp_path: Path) -> None:
@@ -609,10 +609,10 @@ async def test_whatever_stands_in_an_earlier_run_s_manifest_the_next_run_goes_on
         broken.mkdir()
     else:
         broken.symlink_to(run_of(sessions(tmp_path) / "s") / "manifest.json")
-    told = await play(settings, session="s")
-    assert told.text == "all done"
-    assert not told.all(Notice)
-    assert "Goal: the goal" in told.asked("coordinator")[0].messages[0].text
+    transcript = await play(settings, session="s")
+    assert transcript.text == "all done"
+    assert not transcript.all(Notice)
+    assert "Goal: the goal" in transcript.asked("coordinator")[0].messages[0].text
 
 
 def test_an_old_manifest_is_read_and_nonsense_is_not() -> None:
@@ -663,8 +663,8 @@ async def test_a_run_at_work_keeps_its_lock_fresh(tmp_path: Path, monkeypatch: p
     def locks() -> list[Path]:
         return list(tmp_path.glob("*/*/s/0*-*/run.lock"))
 
-    async with stage() as scene:
-        run = scene.start(config(rules, memory_dir=tmp_path), session="s")
+    async with open_harness() as harness:
+        run = harness.start(config(rules, memory_dir=tmp_path), session="s")
         with anyio.fail_after(60):
             while not locks():  # noqa: ASYNC110  # files have no event to wait for
                 await anyio.sleep(0.01)
@@ -701,9 +701,9 @@ async def test_a_run_sweeps_at_its_start_and_never_itself(tmp_path: Path) -> Non
 
 
 async def test_the_journal_names_files_that_exist(tmp_path: Path) -> None:
-    async with stage() as scene:
-        team = scene.orchestrator(config(PLAIN, memory_dir=tmp_path), prompt_journal=True)
-        await scene.run(team, session="s")
+    async with open_harness() as harness:
+        team = harness.orchestrator(config(PLAIN, memory_dir=tmp_path), prompt_journal=True)
+        await harness.run(team, session="s")
     run = run_of(sessions(tmp_path) / "s")
     text = (run / "prompt-journal.md").read_text()
     phases = re.findall(r"^═{80}\n((?:Planning|Worker).*)$", text, re.MULTILINE)

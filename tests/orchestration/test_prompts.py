@@ -11,7 +11,7 @@ from aura_py.config.prompts import SAMPLES, trial_fault, variables
 from aura_py.errors import ConfigurationError
 from aura_py.orchestration import prompts
 from aura_py.orchestration.prompts import INPUTS, PromptLibrary, fence, override_fault
-from tests.orchestration.stage import answer, config, coordinator, plan, stage, step, submit, worker
+from tests.orchestration.harness import answer, config, coordinator, open_harness, plan, step, submit, worker
 
 FILES = Path(prompts.__file__).parent
 
@@ -122,19 +122,19 @@ async def test_a_report_that_cannot_be_told_costs_no_results(tmp_path: Path) -> 
     path = tmp_path / "own.j2"
     path.write_text("{{ report }}{{ 1 / (0 if 'found it' in report else 1) }}")
     rules = [coordinator("plan", plan(step("a"))), worker(submit("found it")), coordinator("continue", answer())]
-    async with stage() as scene:
-        told = await scene.run(config(rules, prompts={"continuation": path}))
-    assert told.text.startswith("The coordinator could not sum up the results: the prompt file of")
-    assert told.text.endswith("## Task 0: a\n\nfound it")
+    async with open_harness() as harness:
+        transcript = await harness.run(config(rules, prompts={"continuation": path}))
+    assert transcript.text.startswith("The coordinator could not sum up the results: the prompt file of")
+    assert transcript.text.endswith("## Task 0: a\n\nfound it")
 
 
 async def test_an_author_s_prompt_is_used(tmp_path: Path) -> None:
     path = tmp_path / "own.j2"
     path.write_text("DO {{ task }} WITH {{ context }}")
     rules = [coordinator("plan", plan(step("a"))), worker(submit()), coordinator("continue", answer())]
-    async with stage() as scene:
-        told = await scene.run(config(rules, prompts={"task": path}))
-    assert told.asked("worker")[0].messages[-1].text == "DO a WITH"
+    async with open_harness() as harness:
+        transcript = await harness.run(config(rules, prompts={"task": path}))
+    assert transcript.asked("worker")[0].messages[-1].text == "DO a WITH"
 
 
 async def test_words_of_workers_and_tools_stand_between_marks_in_every_prompt(tmp_path: Path) -> None:
@@ -153,10 +153,10 @@ async def test_words_of_workers_and_tools_stand_between_marks_in_every_prompt(tm
         artifacts={"show_tool_reasoning_in_continuation": True},
         llm={"context_window": 9000},
     )
-    async with stage() as scene:
-        first = await scene.run(settings, session="s")
-        second = await scene.run(settings, session="s")
-    asked = [request for told in (first, second) for request in told.requests]
+    async with open_harness() as harness:
+        first = await harness.run(settings, session="s")
+        second = await harness.run(settings, session="s")
+    asked = [request for transcript in (first, second) for request in transcript.requests]
     texts = [message.text for request in asked for message in request.messages if message.role in ("system", "user")]
     assert sum("IGNORE" in text for text in texts) > 9
     for text in texts:

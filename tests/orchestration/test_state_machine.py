@@ -28,16 +28,16 @@ from aura_py.events import (
     WorkerReasoning,
 )
 from tests.orchestration.clock import jumping_clock
-from tests.orchestration.stage import (
+from tests.orchestration.harness import (
     Rule,
-    Told,
+    Transcript,
     answer,
     ask,
     call,
     config,
     coordinator,
+    open_harness,
     plan,
-    stage,
     step,
     submit,
     worker,
@@ -90,19 +90,19 @@ class Cell:
     state: str
     event: str
     rules: Sequence[Rule]
-    told: str
+    transcript: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    check: Callable[[Told], object] = lambda told: None
+    check: Callable[[Transcript], object] = lambda transcript: None
     total: float | None = None
 
     def __str__(self) -> str:
         return f"{self.state}: {self.event}"
 
 
-def outline(told: Told) -> str:
+def outline(transcript: Transcript) -> str:
     """The events in order; text deltas in a row are one."""
     words: list[str] = []
-    for event in told.events:
+    for event in transcript.events:
         if isinstance(event, (*TOLD, TextDelta)):
             word = _SHORT[type(event).__name__]
             if word != "text" or words[-1:] != ["text"]:
@@ -110,45 +110,45 @@ def outline(told: Told) -> str:
     return " ".join(words)
 
 
-def ends_with(text: str) -> Callable[[Told], object]:
-    def check(told: Told) -> None:
-        assert text in told.text
-        assert isinstance(told.end, RunFinished)
-        assert told.end.answer == told.text
+def ends_with(text: str) -> Callable[[Transcript], object]:
+    def check(transcript: Transcript) -> None:
+        assert text in transcript.text
+        assert isinstance(transcript.end, RunFinished)
+        assert transcript.end.answer == transcript.text
 
     return check
 
 
-def fails_with(kind: type[Exception], text: str) -> Callable[[Told], object]:
-    def check(told: Told) -> None:
-        assert isinstance(told.end, RunFailed)
-        assert isinstance(told.end.error, kind)
-        assert text in told.end.error.message
+def fails_with(kind: type[Exception], text: str) -> Callable[[Transcript], object]:
+    def check(transcript: Transcript) -> None:
+        assert isinstance(transcript.end, RunFailed)
+        assert isinstance(transcript.end.error, kind)
+        assert text in transcript.end.error.message
 
     return check
 
 
-def closes_with(reasoning: str) -> Callable[[Told], object]:
-    def check(told: Told) -> None:
-        last = told.all(IterationCompleted)[-1]
+def closes_with(reasoning: str) -> Callable[[Transcript], object]:
+    def check(transcript: Transcript) -> None:
+        last = transcript.all(IterationCompleted)[-1]
         assert last.reasoning is not None
         assert last.reasoning.startswith(reasoning)
         assert not last.will_replan
-        assert "found it" in told.text
+        assert "found it" in transcript.text
 
     return check
 
 
-def routed(mode: str) -> Callable[[Told], object]:
-    def check(told: Told) -> None:
-        assert told.all(PlanCreated)[0].routing_mode == mode
+def routed(mode: str) -> Callable[[Transcript], object]:
+    def check(transcript: Transcript) -> None:
+        assert transcript.all(PlanCreated)[0].routing_mode == mode
 
     return check
 
 
-def converted(text: str) -> Callable[[Told], object]:
-    def check(told: Told) -> None:
-        created = told.all(PlanCreated)[0]
+def converted(text: str) -> Callable[[Transcript], object]:
+    def check(transcript: Transcript) -> None:
+        created = transcript.all(PlanCreated)[0]
         assert created.routing_mode == "routed"
         assert created.tasks[0].startswith(text)
         assert created.planning_response == ""
@@ -355,7 +355,7 @@ CELLS = [
         [coordinator("plan", ONE), worker(hang=True), FINISH],
         "info plan start done synth iteration text end",
         total=60.0,
-        check=lambda told: ends_with("Failed:")(told),
+        check=lambda transcript: ends_with("Failed:")(transcript),
     ),
     # --- S: settling -----------------------------------------------------------------------------------------------
     Cell(
@@ -519,10 +519,10 @@ CELLS = [
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 async def test_each_cell_tells_its_events_in_order(cell: Cell) -> None:
-    async with jumping_clock() as clock, stage(clock) as scene:
-        told = await scene.run(config(cell.rules, **cell.settings), total=cell.total)
-    assert outline(told) == cell.told.strip()
-    cell.check(told)
+    async with jumping_clock() as clock, open_harness(clock) as harness:
+        transcript = await harness.run(config(cell.rules, **cell.settings), total=cell.total)
+    assert outline(transcript) == cell.transcript.strip()
+    cell.check(transcript)
 
 
 async def test_a_cell_is_not_listed_twice() -> None:

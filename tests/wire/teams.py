@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.orchestration.stage import Rule
+from tests.orchestration.harness import Rule
 from tests.wire.test_scratchpad import lines, toml
 
 PREFIX = "aura.orchestrator."

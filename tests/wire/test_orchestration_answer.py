@@ -12,7 +12,7 @@ from aura_py.events import DirectAnswer, Event, IterationCompleted, RunFailed, R
 from aura_py.llm import build_model
 from aura_py.llm.contract import ChatModel
 from aura_py.orchestration import Orchestrator
-from tests.orchestration.stage import Stage, collect, config, kinds, stage
+from tests.orchestration.harness import Harness, collect, config, kinds, open_harness
 
 Script = Callable[[dict[str, object], "Wire"], Awaitable[None]]
 PLAN = {
@@ -77,15 +77,15 @@ async def provider(script: Script) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-def team(scene: Stage, url: str) -> Orchestrator:
+def team(harness: Harness, url: str) -> Orchestrator:
     llm = {"provider": "openai", "model": "m", "api_key": "k", "base_url": url}
 
     def model_for(table: LLM) -> ChatModel:
         model = build_model(table, agent="team")
-        scene.models.append(model)
+        harness.models.append(model)
         return model
 
-    return Orchestrator(config([], agent={"llm": llm}), model_for=model_for, mcp=scene.mcp)
+    return Orchestrator(config([], agent={"llm": llm}), model_for=model_for, mcp=harness.mcp)
 
 
 def tools_of(body: dict[str, object]) -> list[str]:
@@ -121,8 +121,8 @@ async def test_the_answer_is_told_while_the_model_is_still_writing_it() -> None:
         await wire.piece('lf and the sec\\u006fnd.", "routing_rationale": "r"}')
         await wire.finish()
 
-    async with provider(through_the_work(ending)) as url, stage() as scene:
-        run = scene.start(team(scene, url))
+    async with provider(through_the_work(ending)) as url, open_harness() as harness:
+        run = harness.start(team(harness, url))
         before = await collect(run, lambda event: isinstance(event, TextDelta))
         heard.set()
         after = await collect(run)
@@ -183,8 +183,8 @@ async def test_a_whole_answer_that_only_lacks_its_reason_is_not_called_cut() -> 
 
 
 async def _played(script: Script) -> list[Event]:
-    async with provider(script) as url, stage() as scene:
-        run = scene.start(team(scene, url))
+    async with provider(script) as url, open_harness() as harness:
+        run = harness.start(team(harness, url))
         events = await collect(run)
         await run.closed()
     return events

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from tests.mcp.conftest import running
-from tests.orchestration.stage import Rule, answer, call, coordinator, parallel, plan, step, submit
-from tests.orchestration.stage import worker as work
+from tests.orchestration.harness import Rule, answer, call, coordinator, parallel, plan, step, submit
+from tests.orchestration.harness import worker as work
 from tests.wire.process import AuraServer
 from tests.wire.teams import ask, asked, team
 
@@ -60,7 +60,7 @@ def mock() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def scene(mock: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AuraServer, Path]]:
+def harness(mock: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AuraServer, Path]]:
     directory = tmp_path_factory.mktemp("leaving")
     (directory / "agents").mkdir()
     for name, (rules, _, _) in PHASES.items():
@@ -90,9 +90,9 @@ def manifest(session: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_client_that_leaves_leaves_nothing_at_work(
-    scene: tuple[AuraServer, Path], mock: str, phase: str
+    harness: tuple[AuraServer, Path], mock: str, phase: str
 ) -> None:
-    server, memory = scene
+    server, memory = harness
     sessions = memory / "anonymous" / phase
     _, last, statuses = PHASES[phase]
     process = psutil.Process(server.process.pid)
@@ -103,13 +103,13 @@ async def test_a_client_that_leaves_leaves_nothing_at_work(
         await _leave(server.url, phase, last, f"{phase}-{number}")
         session = sessions / f"{phase}-{number}"
         await until(functools.partial(_cancelled, session))
-        told = manifest(session)
-        assert (told["status"], told["outcome"]) == ("cancelled", "cancelled")
-        tasks = {task["task_id"]: task["status"] for task in told["task_summaries"]}
+        transcript = manifest(session)
+        assert (transcript["status"], transcript["outcome"]) == ("cancelled", "cancelled")
+        tasks = {task["task_id"]: task["status"] for task in transcript["task_summaries"]}
         assert {task: tasks[task] for task in statuses} == statuses
         assert not list(session.rglob("run.lock"))
     if phase == "decision":
-        assert told["usage"] == {"input_tokens": 1300, "output_tokens": 24}
+        assert transcript["usage"] == {"input_tokens": 1300, "output_tokens": 24}
     if phase == "wave":
         await until(lambda: bool(_fetched(f"{mock.removesuffix('/mcp')}/cancellations?id=wave-wave")["cancelled"]))
     await until(lambda: server.open_files() <= idle)

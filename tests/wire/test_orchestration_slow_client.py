@@ -14,8 +14,8 @@ import anyio.abc
 import pytest
 
 from tests.mcp.conftest import running
-from tests.orchestration.stage import Rule, answer, call, coordinator, parallel, plan, step, submit
-from tests.orchestration.stage import worker as work
+from tests.orchestration.harness import Rule, answer, call, coordinator, parallel, plan, step, submit
+from tests.orchestration.harness import worker as work
 from tests.wire.process import AuraServer
 from tests.wire.teams import Heard, team
 from tests.wire.test_orchestration_leaving import until

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from tests.mcp.conftest import running
-from tests.orchestration.stage import Rule, answer, call, chain, coordinator, parallel, plan, step, submit
-from tests.orchestration.stage import ask as question
-from tests.orchestration.stage import worker as work
+from tests.orchestration.harness import Rule, answer, call, chain, coordinator, parallel, plan, step, submit
+from tests.orchestration.harness import ask as question
+from tests.orchestration.harness import worker as work
 from tests.wire.process import AuraServer, command, environment
 from tests.wire.teams import Heard, ask, team
 

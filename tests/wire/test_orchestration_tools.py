@@ -22,16 +22,16 @@ from aura_py.events import (
     ToolProgress,
 )
 from tests.mcp.conftest import running
-from tests.orchestration.stage import (
+from tests.orchestration.harness import (
     Rule,
     answer,
     call,
     collect,
     config,
     coordinator,
+    open_harness,
     parallel,
     plan,
-    stage,
     step,
     submit,
     worker,
@@ -63,14 +63,14 @@ async def test_a_tool_call_is_told_recorded_and_its_reason_never_reaches_the_ser
         worker(call("mock_tool", message="hello", _aura_reasoning="to see")),
         FINISH,
     ]
-    async with stage() as scene:
-        told = await scene.run(config(rules, servers=server(mock_url), memory_dir=tmp_path), session="s")
-    assert told.one(McpStatus).servers[0].status == "connected"
-    started = told.all(OrchestratorToolStarted)[0]
+    async with open_harness() as harness:
+        transcript = await harness.run(config(rules, servers=server(mock_url), memory_dir=tmp_path), session="s")
+    assert transcript.one(McpStatus).servers[0].status == "connected"
+    started = transcript.all(OrchestratorToolStarted)[0]
     assert started.call_id.startswith("task0_mock_tool_")
     assert started.arguments == {"message": "hello", "_aura_reasoning": "to see"}
-    assert "Mock tool received: hello" in told.one(TaskCompleted).result
-    schema = next(t for t in told.asked("worker")[0].tools if t.name == "mock_tool").parameters
+    assert "Mock tool received: hello" in transcript.one(TaskCompleted).result
+    schema = next(t for t in transcript.asked("worker")[0].tools if t.name == "mock_tool").parameters
     assert "_aura_reasoning" in str(schema["properties"])
     assert schema.get("required") == ["message"]
     run = run_of(tmp_path / "anonymous" / "team" / "s")
@@ -93,14 +93,14 @@ async def test_a_large_output_is_stored_and_named_only_where_the_model_sees_less
         worker(call("big_text", size=size)),
         FINISH,
     ]
-    async with stage() as scene:
-        told = await scene.run(config(rules, servers=server(mock_url), memory_dir=tmp_path), session="s")
-    seen = told.asked("worker")[1].messages[-1].text
+    async with open_harness() as harness:
+        transcript = await harness.run(config(rules, servers=server(mock_url), memory_dir=tmp_path), session="s")
+    seen = transcript.asked("worker")[1].messages[-1].text
     assert "x" * size in seen
     assert "artifact" not in seen
     run = run_of(tmp_path / "anonymous" / "team" / "s")
     assert (run / "artifacts/task-0-alpha-iter-1-big-text-0-output.txt").exists() == stored
-    report = told.asked("coordinator")[-1].messages[-1].text
+    report = transcript.asked("coordinator")[-1].messages[-1].text
     assert ("tool output: task-0-alpha-iter-1-big-text-0-output.txt" in report) == stored
 
 
@@ -113,14 +113,14 @@ async def test_identical_outputs_are_noticed_although_each_is_stored_under_its_o
         worker(call("big_text", size=10_000)),
         FINISH,
     ]
-    async with stage() as scene:
-        told = await scene.run(
+    async with open_harness() as harness:
+        transcript = await harness.run(
             config(rules, servers=server(mock_url), memory_dir=tmp_path, agent={"turn_depth": 12}), session="s"
         )
-    outputs = [e.result for e in told.all(OrchestratorToolCompleted) if e.name == "big_text"]
+    outputs = [e.result for e in transcript.all(OrchestratorToolCompleted) if e.name == "big_text"]
     assert ["GUIDANCE" in o for o in outputs] == [False, False, True, True, False]
     assert "[DUPLICATE_CALL_ABORT]" in outputs[4]
-    assert "Note: ended by the duplicate-call guard" in told.asked("coordinator")[-1].messages[-1].text
+    assert "Note: ended by the duplicate-call guard" in transcript.asked("coordinator")[-1].messages[-1].text
 
 
 async def test_a_parked_output_reaches_the_worker_as_a_pointer_and_is_counted(mock_url: str, tmp_path: Path) -> None:
@@ -137,11 +137,11 @@ async def test_a_parked_output_reaches_the_worker_as_a_pointer_and_is_counted(mo
         agent={"scratchpad": {"enabled": True}},
         llm={"context_window": 100_000},
     )
-    async with stage() as scene:
-        told = await scene.run(settings, session="s")
-    seen = told.asked("worker")[1].messages[-1].text
+    async with open_harness() as harness:
+        transcript = await harness.run(settings, session="s")
+    seen = transcript.asked("worker")[1].messages[-1].text
     assert "[scratchpad: output saved to" in seen
-    assert told.one(ScratchpadUsage).agent_id == "alpha"
+    assert transcript.one(ScratchpadUsage).agent_id == "alpha"
     run = run_of(tmp_path / "anonymous" / "team" / "s")
     assert (run / "artifacts/task-0-alpha-iter-1-big-text-0-output.txt").stat().st_size == 60_000
     assert list((run / "iteration-1/scratchpad").glob("task_0-*big_text*"))
@@ -168,9 +168,9 @@ async def test_what_a_full_disk_cut_off_is_named_where_it_was_kept(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("aura_py.scratchpad.store.Store.save", full)
-    async with stage() as scene:
-        told = await scene.run(settings, session="s")
-    seen = told.asked("worker")[1].messages[-1].text
+    async with open_harness() as harness:
+        transcript = await harness.run(settings, session="s")
+    seen = transcript.asked("worker")[1].messages[-1].text
     name = "task-0-alpha-iter-1-big-text-0-output.txt"
     assert "No space left on device" in seen
     assert len(seen) < 200_000
@@ -192,9 +192,9 @@ async def test_what_a_wait_saw_last_is_parked_like_an_output_of_the_tool(mock_ur
         agent={"scratchpad": {"enabled": True}},
         llm={"context_window": 100_000},
     )
-    async with stage() as scene:
-        told = await scene.run(settings, session="s")
-    assert told.one(TaskCompleted).result.startswith("[scratchpad: output saved to")
+    async with open_harness() as harness:
+        transcript = await harness.run(settings, session="s")
+    assert transcript.one(TaskCompleted).result.startswith("[scratchpad: output saved to")
     parked = list((run_of(tmp_path / "anonymous" / "team" / "s") / "iteration-1/scratchpad").glob("task_0-*big_text*"))
     assert parked
 
@@ -206,9 +206,9 @@ async def test_an_attempt_that_waited_on_a_tool_which_may_change_things_is_not_r
         worker(call("wait_for", probe={"tool": "mock_tool", "args": {"message": "m"}}, until={"matches": "m"})),
         FINISH,
     ]
-    async with stage() as scene:
-        told = await scene.run(config(rules, servers=server(mock_url)))
-    assert "after 1 attempt:" in told.one(TaskCompleted).result
+    async with open_harness() as harness:
+        transcript = await harness.run(config(rules, servers=server(mock_url)))
+    assert "after 1 attempt:" in transcript.one(TaskCompleted).result
 
 
 async def test_two_users_at_once_each_call_with_their_own_headers(mock_url: str) -> None:
@@ -220,12 +220,12 @@ async def test_two_users_at_once_each_call_with_their_own_headers(mock_url: str)
     ]
     settings = config(rules, servers=server(mock_url, headers_from_request={"x-user": "x-caller"}))
     results: dict[str, set[str]] = {}
-    async with stage() as scene:
-        team = scene.orchestrator(settings)
+    async with open_harness() as harness:
+        team = harness.orchestrator(settings)
 
         async def ask(name: str) -> None:
-            told = await scene.run(team, headers={"x-caller": name})
-            results[name] = {event.result for event in told.all(TaskCompleted)}
+            transcript = await harness.run(team, headers={"x-caller": name})
+            results[name] = {event.result for event in transcript.all(TaskCompleted)}
 
         async with anyio.create_task_group() as group:
             for name in ("ann", "bob"):
@@ -249,16 +249,16 @@ async def test_a_worker_whose_server_is_down_is_told_named_and_never_started(
         workers={"alpha": {"mcp_filter": ["mock_tool"]}, "beta": {"mcp_filter": ["down_*"]}},
         filesystem=False,
     )
-    async with stage() as scene:
-        told = await scene.run(settings)
-    first = told.asked("coordinator")[0].messages[-1].text
+    async with open_harness() as harness:
+        transcript = await harness.run(settings)
+    first = transcript.asked("coordinator")[0].messages[-1].text
     assert "`down`" in first
     assert "This worker has no tools" in first
-    done = {event.task_id: event for event in told.all(TaskCompleted)}
+    done = {event.task_id: event for event in transcript.all(TaskCompleted)}
     assert done[0].success
     assert not done[1].success
     assert "MCP server `down`" in done[1].result
-    assert all(request.info.worker == "alpha" for request in told.asked("worker"))
+    assert all(request.info.worker == "alpha" for request in transcript.asked("worker"))
     assert any("worker `beta` has no tools: MCP server `down`" in r.getMessage() for r in caplog.records)
 
 
@@ -274,13 +274,13 @@ async def test_a_worker_waits_for_its_own_tools_only(mock_url: str) -> None:
         FINISH,
     ]
     settings = config(rules, servers=server(mock_url), workers={"alpha": {"mcp_filter": ["mock_tool"]}})
-    async with stage() as scene:
-        told = await scene.run(settings)
-    refused = told.all(OrchestratorToolCompleted)[0]
+    async with open_harness() as harness:
+        transcript = await harness.run(settings)
+    refused = transcript.all(OrchestratorToolCompleted)[0]
     assert not refused.ok
     assert "no MCP tool of yours is called `process_id`" in refused.result
-    assert told.one(TaskCompleted).result == "matched"
-    assert told.all(ToolProgress)[-1].phase == "wait_for"
+    assert transcript.one(TaskCompleted).result == "matched"
+    assert transcript.all(ToolProgress)[-1].phase == "wait_for"
 
 
 async def test_a_lost_client_cancels_the_tools_of_every_worker(mock_url: str) -> None:
@@ -289,8 +289,8 @@ async def test_a_lost_client_cancels_the_tools_of_every_worker(mock_url: str) ->
         worker(call("slow_task", task_id="of {{ groups.id }}", duration_seconds=30), user="task:\\n\\n(?P<id>\\w)"),
         FINISH,
     ]
-    async with stage() as scene:
-        run = scene.start(config(rules, servers=server(mock_url)))
+    async with open_harness() as harness:
+        run = harness.start(config(rules, servers=server(mock_url)))
         seen: list[str] = []
         await collect(
             run,
@@ -325,9 +325,9 @@ async def test_tools_are_shown_to_the_coordinator_as_the_file_says(mock_url: str
             max_tools_per_worker=1,
             filesystem=False,
         )
-        async with stage() as scene:
-            told = await scene.run(settings)
-        request = told.requests[0]
+        async with open_harness() as harness:
+            transcript = await harness.run(settings)
+        request = transcript.requests[0]
         prompt = request.messages[-1].text
         assert prompt.index("`zeta`") < prompt.index("`alpha`")
         assert ("mock_tool" in prompt) == shown
@@ -350,11 +350,11 @@ async def test_the_coordinator_looks_tools_up_when_none_are_shown(mock_url: str)
         workers={"alpha": {"mcp_filter": ["mock_tool"]}},
         tools_in_planning="none",
     )
-    async with stage() as scene:
-        told = await scene.run(settings)
-    assert isinstance(told.end, RunFinished)
-    results = [orjson.loads(m.text) for m in told.requests[-1].messages if m.role == "tool"]
+    async with open_harness() as harness:
+        transcript = await harness.run(settings)
+    assert isinstance(transcript.end, RunFinished)
+    results = [orjson.loads(m.text) for m in transcript.requests[-1].messages if m.role == "tool"]
     assert results[0] == {"count": 1, "tools": "mock_tool"}
     assert '"message"' in results[1]["schema"]
     assert results[2]["schema"] == "There is no such tool; did you mean `mock_tool`?"
-    assert told.all(OrchestratorToolStarted) == []
+    assert transcript.all(OrchestratorToolStarted) == []

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from aura_py.agent.duplicates import ABORT_MARKER, GUIDANCE_MARKER
-from tests.orchestration.stage import Rule, answer, call, coordinator, plan, step, submit
-from tests.orchestration.stage import worker as work
+from tests.orchestration.harness import Rule, answer, call, coordinator, plan, step, submit
+from tests.orchestration.harness import worker as work
 from tests.server.rig import agent_file
 from tests.servers.forking import server_command
 from tests.wire.process import AuraServer

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.orchestration.stage import Rule, answer, coordinator, plan, step, submit
-from tests.orchestration.stage import worker as work
+from tests.orchestration.harness import Rule, answer, coordinator, plan, step, submit
+from tests.orchestration.harness import worker as work
 from tests.server.rig import agent_file
 from tests.wire.process import AuraServer
 from tests.wire.teams import team
@@ -89,7 +89,7 @@ def figures(usage: dict[str, Any]) -> dict[str, int]:
     return {name: usage[name] for name in SPENT}
 
 
-def told(frames: list[tuple[str, Any]]) -> list[dict[str, int]]:
+def transcript(frames: list[tuple[str, Any]]) -> list[dict[str, int]]:
     """The usage of the vendor's event and of the chunk, as many as there are."""
     vendor = [figures(data) for name, data in frames if name == "aura.usage"]
     return vendor + [figures(data["usage"]) for name, data in frames if not name and data.get("usage")]
@@ -99,7 +99,7 @@ def test_a_call_for_the_client_s_tool_has_its_usage(server: AuraServer) -> None:
     reply = ask(server, "failing", "theirs", stream=False, tools=[YOURS]).json()
     assert reply["choices"][0]["finish_reason"] == "tool_calls"
     assert figures(reply["usage"]) == SPENT
-    assert told(streamed(server, "failing", "theirs", tools=[YOURS])) == [SPENT, SPENT]
+    assert transcript(streamed(server, "failing", "theirs", tools=[YOURS])) == [SPENT, SPENT]
 
 
 @pytest.mark.parametrize("model", ENDINGS)
@@ -107,14 +107,14 @@ def test_a_failure_and_a_timeout_after_a_turn_tell_what_was_spent(server: AuraSe
     frames = streamed(server, model, "ours")
     (error,) = [data["error"] for name, data in frames if not name and "error" in data]
     assert error["code"] == ("first_chunk_timeout" if model == "hanging" else error["code"])
-    assert told(frames)[0] == SPENT
-    assert all(usage == SPENT for usage in told(frames))
+    assert transcript(frames)[0] == SPENT
+    assert all(usage == SPENT for usage in transcript(frames))
 
 
 def test_a_team_tells_the_sum_of_plan_work_submission_and_answer_in_both_modes(server: AuraServer) -> None:
     whole = {"prompt_tokens": 1230, "completion_tokens": 321, "total_tokens": 1551}
     assert figures(ask(server, "team", "Go", stream=False).json()["usage"]) == whole
-    assert told(streamed(server, "team", "Go")) == [whole, whole]
+    assert transcript(streamed(server, "team", "Go")) == [whole, whole]
 
 
 def test_an_answer_that_the_model_was_cut_off_in_says_length(server: AuraServer) -> None:

@@ -1,4 +1,4 @@
-"""Whole orchestrations in process: real engine, real scripted model, everything that was told in a list."""
+"""Whole orchestrations in process: real engine, real scripted model, all events in a list."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def config(
 
 
 @dataclass
-class Told:
+class Transcript:
     """One finished run: its events and what was sent to models."""
 
     events: list[Event]
@@ -159,7 +159,7 @@ class RecordingModel:
         await self._inner.aclose()
 
 
-class Stage:
+class Harness:
     """An engine, a pool and a clock; starts orchestrations and collects what they tell."""
 
     def __init__(self, engine: Engine, mcp: McpPool, clock: Clock) -> None:
@@ -203,12 +203,12 @@ class Stage:
             context = replace(context, limits=RunLimits(total=total), deadline=context.started + total)
         return self.engine.start(runnable, turn or Turn((user(query),)), context, agent="team")
 
-    async def run(self, settings: AgentConfig | Orchestrator, query: str = "What is up?", **options: Any) -> Told:
+    async def run(self, settings: AgentConfig | Orchestrator, query: str = "What is up?", **options: Any) -> Transcript:
         before = len(self.requests)
         run = self.start(settings, query, **options)
         events = await collect(run)
         await run.closed()
-        return Told(events, self.requests[before:])
+        return Transcript(events, self.requests[before:])
 
 
 async def collect(run: Run, until: Callable[[Event], bool] = lambda _event: False) -> list[Event]:
@@ -223,13 +223,13 @@ async def collect(run: Run, until: Callable[[Event], bool] = lambda _event: Fals
 
 
 @asynccontextmanager
-async def stage(clock: Clock | None = None) -> AsyncIterator[Stage]:
+async def open_harness(clock: Clock | None = None) -> AsyncIterator[Harness]:
     async with McpPool() as mcp, Engine() as engine:
-        scene = Stage(engine, mcp, clock or SystemClock())
+        harness = Harness(engine, mcp, clock or SystemClock())
         try:
-            yield scene
+            yield harness
         finally:
-            for model in scene.models:
+            for model in harness.models:
                 await model.aclose()
 
 
