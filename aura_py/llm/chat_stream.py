@@ -89,7 +89,7 @@ class ChatStream:
                 break
             try:
                 text = _plain(payload).choices[0].delta.content
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 self._any(payload, deltas)
                 if self.done:
                     break

@@ -59,5 +59,8 @@ def _status(error: object) -> int | None:
             value = int(value) if digits else _STATUS.get(value)
         if isinstance(value, int) and 400 <= value < 600:
             return value
-    inner = error.get("error")
-    return _status(inner) if inner is not error else None
+    return next((status for key in _OBJECTS if (status := _status_within(error.get(key)))), None)
+
+
+def _status_within(value: object) -> int | None:
+    return _status(value[0] if isinstance(value, list) and value else value)

@@ -112,6 +112,18 @@ def test_half_a_character_that_stays_single_is_replaced(dialect: str) -> None:
     assert whole(read(write(r"a\ud83d"))) == ("a\ufffd", "stop")
 
 
+@pytest.mark.parametrize("dialect", DIALECTS[:-1])
+def test_bytes_that_are_no_utf_8_cost_one_character_and_not_the_answer(dialect: str) -> None:
+    read, write = TEXTS[dialect]
+    assert whole(read(write("a?b", "c").replace(b"?", b"\xff"))) == ("a\ufffdbc", "stop")
+
+
+def test_bytes_of_bedrock_that_are_no_utf_8_cost_one_character_and_not_the_answer() -> None:
+    headers = {":event-type": "contentBlockDelta", ":content-type": "application/json", ":message-type": "event"}
+    odd = frame(headers, b'{"contentBlockIndex":0,"delta":{"text":"a\xffb"}}')
+    assert whole(bedrock(odd + bedrock_texts('{"text":"%s"}', "c"))) == ("a\ufffdbc", "stop")
+
+
 @pytest.mark.parametrize(
     ("read", "raw"),
     [
@@ -190,6 +202,8 @@ ERRORS: list[tuple[dict[str, Any], type[ProviderError]]] = [
     ({"object": "error", "message": "the model is busy", "code": 503}, ProviderOverloaded),
     ({"detail": "the model is busy"}, ProviderOverloaded),
     ({"success": False, "errors": [{"message": "the model is busy"}]}, ProviderOverloaded),
+    ({"success": False, "errors": [{"message": "the model is busy", "code": "401"}]}, ProviderAuthError),
+    ({"detail": {"message": "the model is busy", "code": 401}}, ProviderAuthError),
     ({"message": "the model is busy", "code": "401"}, ProviderAuthError),
     ({"error": {"message": "the model is busy", "type": "authentication_error"}}, ProviderAuthError),
     ({"error": "the model is busy"}, ProviderOverloaded),
