@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 Era = Literal["auto", "handshake"]
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
-PATIENCE = 3
+HANDSHAKE_AFTER = 1 / 3
 """The part of ``connect_timeout_secs`` after which ``initialize`` follows an unanswered ``server/discover``."""
 
 _CLOSE_SECONDS = 10.0
@@ -207,7 +207,9 @@ class Connection:
                 dispatcher.repair_result = lambda result: repair_result(session.protocol_version, result)
                 async with session:
                     try:
-                        again = await _negotiate(session, era, (self.server.connect_timeout_secs or 30) / PATIENCE)
+                        again = await _negotiate(
+                            session, era, (self.server.connect_timeout_secs or 30) * HANDSHAKE_AFTER
+                        )
                         if not again:
                             tool_list = await list_tools(self.name, session)
                     except Exception as error:
@@ -237,10 +239,14 @@ class Connection:
                 and capabilities.tools.list_changed
             ):
                 tasks.start_soon(self._listen, session)
-            while not (self.over or self._aborted or (self._closing and self.calls == 0)):
+            while True:
+                # Made before the flags are read, so that no change of them after that is missed.
+                self._wake = anyio.Event()
+                if self.over or self._aborted or (self._closing and self.calls == 0):
+                    break
                 if self._stale and not self._closing:
                     await self.refresh()
-                self._wake = anyio.Event()
+                    continue
                 if self.users or self.calls:
                     await self._wake.wait()
                     continue
