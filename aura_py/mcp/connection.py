@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
 from mcp.client.session import ClientSession
@@ -16,7 +16,6 @@ from mcp_types import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
-    UNSUPPORTED_PROTOCOL_VERSION,
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
@@ -24,26 +23,22 @@ from mcp_types import (
     InputRequiredResult,
     ToolListChangedNotification,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter, ValidationError
 
 from aura_py import __version__
 from aura_py.config.models import McpServer
 from aura_py.mcp import reasons
-from aura_py.mcp.answers import UNREACHABLE, HttpFailure
+from aura_py.mcp.answers import HttpFailure
 from aura_py.mcp.discovery import ToolList, list_tools, repair_page
 from aura_py.mcp.dispatcher import CallDispatcher, RequestHooks, is_connection_closed
+from aura_py.mcp.negotiation import Era, negotiate
 from aura_py.mcp.results import repair_result
 from aura_py.mcp.transports import TransportDiagnostics, open_transport
 
 log = logging.getLogger(__name__)
 
-Era = Literal["auto", "handshake"]
-
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
-HANDSHAKE_AFTER = 1 / 3
-"""The part of ``connect_timeout_secs`` after which ``initialize`` follows an unanswered ``server/discover``."""
-
 _CLOSE_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _NO_SUBSCRIPTIONS = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS, INVALID_REQUEST})
@@ -207,9 +202,7 @@ class Connection:
                 dispatcher.repair_result = lambda result: repair_result(session.protocol_version, result)
                 async with session:
                     try:
-                        again = await _negotiate(
-                            session, era, (self.server.connect_timeout_secs or 30) * HANDSHAKE_AFTER
-                        )
+                        again = await negotiate(session, era, self.server.connect_timeout_secs or 30)
                         if not again:
                             tool_list = await list_tools(self.name, session)
                     except Exception as error:
@@ -335,66 +328,3 @@ class Connection:
         if self._session is None or self._dispatcher is None or self.over:
             raise MCPError(code=CONNECTION_CLOSED, message="Connection closed")
         return self._session, self._dispatcher
-
-
-async def _negotiate(session: ClientSession, era: Era, patience: float) -> bool:
-    """Negotiate the protocol version. True if the server should be started again for the older handshake.
-
-    ``server/discover`` is sent first, and its answer is accepted as long as the connection may take, because a server
-    may need long to start. After ``patience`` seconds ``initialize`` follows, for servers that ignore methods they do
-    not know. A server that knows both answers the first and refuses the second.
-    """
-    if era == "handshake":
-        await session.initialize()
-        return False
-    failures: list[Exception] = []
-    newer_failed = anyio.Event()
-    negotiated = False
-
-    async def greet(greeting: Callable[[], Awaitable[object]]) -> None:
-        nonlocal negotiated
-        try:
-            await greeting()
-        except (MCPError, ValidationError, RuntimeError) as error:
-            failures.append(error)
-        else:
-            negotiated = True
-            tasks.cancel_scope.cancel()
-
-    async def greet_newer() -> None:
-        await greet(session.discover)
-        newer_failed.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(greet_newer)
-        with anyio.move_on_after(patience):
-            await newer_failed.wait()
-        if not failures or _may_accept_handshake(failures[0]):
-            await greet(session.initialize)
-            # The first request may still be at work; a server that never answers it may have refused the second for it.
-            with anyio.move_on_after(patience):
-                await newer_failed.wait()
-        tasks.cancel_scope.cancel()
-    if negotiated:
-        return False
-    if not newer_failed.is_set() or any(
-        isinstance(error, MCPError) and is_connection_closed(error) for error in failures[:1]
-    ):
-        return True
-    raise failures[-1]
-
-
-def _may_accept_handshake(error: Exception) -> bool:
-    """Whether a server that refused the newer greeting so may take the older one on the same connection."""
-    if not isinstance(error, MCPError):
-        return True
-    if is_connection_closed(error) or error.code == UNREACHABLE:
-        return False
-    return error.code != UNSUPPORTED_PROTOCOL_VERSION or _supports_handshake(error.data)
-
-
-def _supports_handshake(data: object) -> bool:
-    supported = cast("Mapping[str, object]", data).get("supported") if isinstance(data, Mapping) else None
-    if not isinstance(supported, list):
-        return True
-    return any(version in HANDSHAKE_PROTOCOL_VERSIONS for version in supported)

@@ -15,7 +15,7 @@ from mcp.client.session import ClientSession
 from mcp_types import InitializeResult
 
 from aura_py.config.models import StdioServer
-from aura_py.mcp import McpPool, connection
+from aura_py.mcp import McpPool, negotiation
 from tests.mcp.conftest import Calls, http_server, python_server, running, sse_server, tool
 
 
@@ -76,7 +76,7 @@ async def test_a_server_that_hangs_up_at_the_newer_greeting_gets_the_older_one(c
 async def test_a_server_that_ignores_the_newer_greeting_gets_the_older_one_in_time(
     monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
-    monkeypatch.setattr(connection, "HANDSHAKE_AFTER", 1 / 60)
+    monkeypatch.setattr(negotiation, "HANDSHAKE_AFTER", 1 / 60)
     async with McpPool() as pool:
         server = python_server("legacy", option, connect_timeout_secs=60)
         attachment = await pool.attach({"old": server}, headers={})
@@ -103,7 +103,7 @@ async def test_a_server_that_starts_late_is_waited_for_as_long_as_a_connection_m
 
     async with McpPool() as pool:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(connection, "HANDSHAKE_AFTER", 1 / 60)
+            patched.setattr(negotiation, "HANDSHAKE_AFTER", 1 / 60)
             patched.setattr(ClientSession, "initialize", initialize)
             async with anyio.create_task_group() as tasks:
 
