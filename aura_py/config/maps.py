@@ -58,7 +58,7 @@ class Entries(ValueType):
     def spelling(self, name: str) -> str:
         return str(name)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
@@ -131,7 +131,7 @@ class Environment(Entries):
     def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
         return True
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
 
 
@@ -161,7 +161,7 @@ class FreeForm(ValueType):
                 )
         return _plain(value, at)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         if not self.reserved:
             return {"type": "object"}
         return {"type": "object", "propertyNames": {"not": {"enum": list(self.reserved)}}}

@@ -44,7 +44,7 @@ class Whole(ValueType):
     def _range(self) -> str:
         return f"at least {self.minimum}" if self.maximum == LARGEST else f"{self.minimum} to {self.maximum}"
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         bounds: JsonSchema = {"minimum": self.minimum}
         if self.maximum != LARGEST:
             bounds["maximum"] = self.maximum
@@ -91,7 +91,7 @@ class Number(ValueType):
         high = "" if self.below is None else f"below {self.below:g}"
         return " and ".join(part for part in (low, high) if part)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         number: JsonSchema = {"type": "number"}
         if self.minimum is not None:
             number["minimum"] = self.minimum
@@ -119,5 +119,5 @@ class Flag(ValueType):
             at, "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
         )
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"^\s*(true|false)\s*$"}, TEMPLATE_SCHEMA]}

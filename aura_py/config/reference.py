@@ -54,62 +54,62 @@ class _Tables:
         self._seen: dict[int, str] = {}
         self._variants: dict[object, str] = {}
 
-    def lines(self, shape: TableSchema, path: str, *, array: bool = False) -> Iterator[str]:
-        yield from self._table(shape, f"`{_header(path, array=array)}`" if path else "Top level")
-        for name, key in shape.keys.items():
-            yield from self._kind(key.reader, f"{path}.{name}" if path else name)
+    def lines(self, schema: TableSchema, path: str, *, array: bool = False) -> Iterator[str]:
+        yield from self._table(schema, f"`{_header(path, array=array)}`" if path else "Top level")
+        for name, key in schema.keys.items():
+            yield from self._value_type(key.reader, f"{path}.{name}" if path else name)
 
-    def _table(self, shape: TableSchema, title: str) -> Iterator[str]:
+    def _table(self, schema: TableSchema, title: str) -> Iterator[str]:
         yield f"### {title}"
         yield ""
-        if shape.doc:
-            yield shape.doc
-        if shape.model.refuses_unknown:
+        if schema.doc:
+            yield schema.doc
+        if schema.model.refuses_unknown:
             yield "Unknown keys are errors here."
-        if shape.doc or shape.model.refuses_unknown:
+        if schema.doc or schema.model.refuses_unknown:
             yield ""
         yield "| Key | Type | Default | Meaning |"
         yield "|---|---|---|---|"
-        for name, key in shape.keys.items():
-            yield f"| `{name}` | {key.reader.describe()} | {self._default_cell(shape, name, key)} | {_cell(key.doc)} |"
-        for name, key in shape.legacy.items():
-            if name not in shape.keys:
+        for name, key in schema.keys.items():
+            yield f"| `{name}` | {key.reader.describe()} | {self._default_cell(schema, name, key)} | {_cell(key.doc)} |"
+        for name, key in schema.legacy.items():
+            if name not in schema.keys:
                 yield f"| `{name}` (legacy) | {key.reader.describe()} | | {_cell(key.doc)} |"
         yield ""
 
-    def _default_cell(self, shape: TableSchema, name: str, key: Key) -> str:
+    def _default_cell(self, schema: TableSchema, name: str, key: Key) -> str:
         if key.required:
             return "required"
-        default = shape.default_of(name)
+        default = schema.default_of(name)
         return "" if default is NO_DEFAULT else _default(default)
 
-    def _kind(self, kind: ValueType, path: str, *, array: bool = False) -> Iterator[str]:
-        if isinstance(kind, TableMap):
-            yield from self._kind(kind.entry, f"{path}.<name>")
-        elif isinstance(kind, TableList):
-            yield from self._kind(kind.entry, path, array=True)
-        elif isinstance(kind, Table):
-            known = self._seen.setdefault(id(kind.shape), path)
+    def _value_type(self, value_type: ValueType, path: str, *, array: bool = False) -> Iterator[str]:
+        if isinstance(value_type, TableMap):
+            yield from self._value_type(value_type.entry, f"{path}.<name>")
+        elif isinstance(value_type, TableList):
+            yield from self._value_type(value_type.entry, path, array=True)
+        elif isinstance(value_type, Table):
+            known = self._seen.setdefault(id(value_type.schema), path)
             if known != path:
                 yield from _same(path, known, array=array)
             else:
-                yield from self.lines(kind.shape, path, array=array)
-        elif isinstance(kind, Variant):
-            yield from self._variant(kind, path, array=array)
+                yield from self.lines(value_type.schema, path, array=array)
+        elif isinstance(value_type, Variant):
+            yield from self._variant(value_type, path, array=array)
 
-    def _variant(self, kind: Variant, path: str, *, array: bool) -> Iterator[str]:
-        known = self._variants.setdefault(next(iter(kind.shapes.values())).model, path)
+    def _variant(self, value_type: Variant, path: str, *, array: bool) -> Iterator[str]:
+        known = self._variants.setdefault(next(iter(value_type.schemas.values())).model, path)
         if known != path:
             yield from _same(path, known, array=array)
             return
-        for word, shape in kind.shapes.items():
-            yield from self._table(shape, f'`{_header(path, array=array)}` with `{kind.tag} = "{word}"`')
+        for word, schema in value_type.schemas.items():
+            yield from self._table(schema, f'`{_header(path, array=array)}` with `{value_type.tag} = "{word}"`')
         below: dict[str, ValueType] = {}
-        for shape in kind.shapes.values():
-            for name, key in shape.keys.items():
+        for schema in value_type.schemas.values():
+            for name, key in schema.keys.items():
                 below.setdefault(name, key.reader)
         for name, each in below.items():
-            yield from self._kind(each, f"{path}.{name}")
+            yield from self._value_type(each, f"{path}.{name}")
 
 
 def _header(path: str, *, array: bool) -> str:

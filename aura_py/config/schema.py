@@ -16,7 +16,7 @@ _SMALLEST_SHARED = 400
 
 def json_schema() -> dict[str, object]:
     """The schema, draft 2020-12. It accepts what the loader accepts: templates, lenient numbers and booleans."""
-    return {"$schema": _DIALECT, "title": "Agent file of Aura", **_shared(table_schema(AgentConfig).schema())}
+    return {"$schema": _DIALECT, "title": "Agent file of Aura", **_shared(table_schema(AgentConfig).json_schema())}
 
 
 def _shared(schema: JsonSchema) -> JsonSchema:

@@ -47,13 +47,13 @@ class Key:
 
     Args:
         doc: Its documentation.
-        kind: How it is read; by default what its type says.
+        value_type: How it is read; by default what its type says.
         required: Whether it must be given; by default whether the field has no default.
         example: Completes "add …" when it is missing.
     """
 
     doc: str
-    kind: ValueType | None = None
+    value_type: ValueType | None = None
     required: bool | None = None
     example: str = ""
     missing_code: str = "CFG-S01"
@@ -61,8 +61,8 @@ class Key:
 
     @property
     def reader(self) -> ValueType:
-        assert self.kind is not None, "table_schema fills it in"
-        return self.kind
+        assert self.value_type is not None, "table_schema fills it in"
+        return self.value_type
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,7 +95,7 @@ class Section(BaseModel):
 
 @dataclass(slots=True, frozen=True)
 class TableSchema:
-    """The keys of a model, each with the kind of its values."""
+    """The keys of a model, each with the type of its values."""
 
     model: type[Section]
     keys: Mapping[str, Key]
@@ -161,10 +161,10 @@ class TableSchema:
             return NO_DEFAULT
         return info.default
 
-    def schema(self, constants: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
+    def json_schema(self, constants: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
         properties: JsonSchema = {}
         for name, key in self.keys.items():
-            described = {**key.reader.schema(), "description": key.doc}
+            described = {**key.reader.json_schema(), "description": key.doc}
             default = self.default_of(name)
             if isinstance(default, str | int | float):
                 described["default"] = default
@@ -172,7 +172,7 @@ class TableSchema:
         for name, constant in (constants or {}).items():
             properties[name] = {**constant, "description": self.keys[name].doc}
         for name, key in self.legacy.items():
-            properties.setdefault(name, {**key.reader.schema(), "description": key.doc, "deprecated": True})
+            properties.setdefault(name, {**key.reader.json_schema(), "description": key.doc, "deprecated": True})
         for name, replacement in self.model.retired.items():
             properties[name] = {"description": f"Retired and ignored; {replacement}.", "deprecated": True}
         for name, advice in self.model.misplaced.items():
@@ -209,16 +209,16 @@ class Table(ValueType):
     model: type[Section]
 
     @property
-    def shape(self) -> TableSchema:
+    def schema(self) -> TableSchema:
         return table_schema(self.model)
 
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
             return wrong_type(at, "a table", value, f"write `[{at.header}]`")
-        return self.shape.read(value, at)
+        return self.schema.read(value, at)
 
-    def schema(self) -> JsonSchema:
-        return self.shape.schema()
+    def json_schema(self) -> JsonSchema:
+        return self.schema.json_schema()
 
 
 @dataclass(slots=True, frozen=True)
@@ -242,8 +242,8 @@ class TableMap(ValueType):
             self.check(value, at)
         return result
 
-    def schema(self) -> JsonSchema:
-        return {"type": "object", "additionalProperties": self.entry.schema()}
+    def json_schema(self) -> JsonSchema:
+        return {"type": "object", "additionalProperties": self.entry.json_schema()}
 
 
 @dataclass(slots=True, frozen=True)
@@ -267,8 +267,8 @@ class TableList(ValueType):
                 result.append(entry)
         return result
 
-    def schema(self) -> JsonSchema:
-        return {"type": "array", "items": self.entry.schema()}
+    def json_schema(self) -> JsonSchema:
+        return {"type": "array", "items": self.entry.json_schema()}
 
 
 @dataclass(slots=True, frozen=True)
@@ -292,7 +292,7 @@ class Variant(ValueType):
     members: tuple[type[Section], ...] = ()
 
     @property
-    def shapes(self) -> Mapping[str, TableSchema]:
+    def schemas(self) -> Mapping[str, TableSchema]:
         return _variants(self.tag, self.members, self.without)
 
     def _read(self, value: object, at: Location) -> object:
@@ -301,7 +301,7 @@ class Variant(ValueType):
         word = value.get(self.tag)
         here = at / self.tag
         if word is None:
-            choices = ", ".join(f"`{each}`" for each in self.shapes)
+            choices = ", ".join(f"`{each}`" for each in self.schemas)
             fix = self.missing_fix(at) if self.missing_fix else f"add `{self.tag}`: one of {choices}"
             message = f"missing required key `{self.tag}` in {at.table}: it is one of {choices}"
             return refused(here, self.missing_code, message, fix)
@@ -310,22 +310,22 @@ class Variant(ValueType):
         if not isinstance(word, str):
             return wrong_type(here, "a string", word, self._choices())
         chosen = word.strip().lower() if self.fold else str(word)
-        shape = self.shapes.get(chosen)
-        if shape is None:
+        schema = self.schemas.get(chosen)
+        if schema is None:
             self._unknown_word(word, here)
             return NOTHING
         own: dict[str, object] = {}
         for name, item in value.items():
-            owners = [] if name in shape.keys or name in shape.model.misplaced else self.owners(name)
+            owners = [] if name in schema.keys or name in schema.model.misplaced else self.owners(name)
             if owners:
                 self._foreign(name, chosen, owners, at)
             else:
                 own[name] = item
         own[self.tag] = chosen
-        return shape.read(own, at)
+        return schema.read(own, at)
 
     def owners(self, name: str) -> list[str]:
-        return [word for word, shape in self.shapes.items() if name in shape.keys]
+        return [word for word, schema in self.schemas.items() if name in schema.keys]
 
     def _unknown_word(self, word: str, here: Location) -> None:
         hint = self.suggestions.get(word.strip().lower())
@@ -343,15 +343,17 @@ class Variant(ValueType):
         )
 
     def _choices(self) -> str:
-        return "allowed values are " + ", ".join(f"`{word}`" for word in self.shapes)
+        return "allowed values are " + ", ".join(f"`{word}`" for word in self.schemas)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {
-            "anyOf": [shape.schema({self.tag: _constant(word, fold=self.fold)}) for word, shape in self.shapes.items()]
+            "anyOf": [
+                schema.json_schema({self.tag: _constant(word, fold=self.fold)}) for word, schema in self.schemas.items()
+            ]
         }
 
 
-# --- from a model to its shape -------------------------------------------------------------------------------------
+# --- from a model to its schema ------------------------------------------------------------------------------------
 
 
 @cache
@@ -362,8 +364,8 @@ def table_schema(model: type[Section], without: tuple[str, ...] = ()) -> TableSc
         key = next((each for each in info.metadata if isinstance(each, Key)), None)
         if key is not None and name not in without:
             required = info.is_required() if key.required is None else key.required
-            kind = key.kind or _kind(info.annotation, info.metadata)
-            keys[name] = replace(key, kind=kind, required=required)
+            value_type = key.value_type or _value_type(info.annotation, info.metadata)
+            keys[name] = replace(key, value_type=value_type, required=required)
     return TableSchema(model, keys)
 
 
@@ -375,28 +377,28 @@ def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, 
 _SIMPLE: Mapping[object, ValueType] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}
 
 
-def _kind(annotation: object, metadata: Sequence[object] = (), *, optional: bool = False) -> ValueType:
-    """How values of a type are read; a kind among the metadata wins."""
+def _value_type(annotation: object, metadata: Sequence[object] = (), *, optional: bool = False) -> ValueType:
+    """How values of a type are read; a value type among the metadata wins."""
     given = next((each for each in metadata if isinstance(each, ValueType)), None)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return given or _kind(arguments[0], arguments[1:], optional=optional)
+        return given or _value_type(arguments[0], arguments[1:], optional=optional)
     if isinstance(given, Variant):
         return replace(given, members=tuple(each for each in arguments if each is not NoneType))
     if isinstance(given, TableList):
-        return replace(given, entry=_kind(arguments[0]))
+        return replace(given, entry=_value_type(arguments[0]))
     if given is not None:
         return given
     if origin in (Union, UnionType):
         (inner,) = (each for each in arguments if each is not NoneType)
-        return _kind(inner, optional=True)
+        return _value_type(inner, optional=True)
     if origin is Literal:
         return Choice(arguments)
     if origin is tuple:
-        entry = _kind(arguments[0])
+        entry = _value_type(arguments[0])
         return TableList(entry) if isinstance(entry, Table | Variant) else Strings(entry)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return TableMap(_kind(arguments[1]))
+        return TableMap(_value_type(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return Table(annotation)
     if annotation is str:

@@ -49,7 +49,7 @@ class ValueType(ABC):
     @abstractmethod
     def _read(self, value: object, at: Location) -> object: ...
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "string"}
 
     def describe(self) -> str:
@@ -106,7 +106,7 @@ class Text(StringType):
                 at.file.uses.prompts.setdefault(variable, at.path)
         return value
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "string", "pattern": r"\S"} if self.blank == "refuse" else {"type": "string"}
 
 
@@ -134,7 +134,7 @@ class Secret(StringType):
             )
         return SecretStr(text)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}
 
 
@@ -186,7 +186,7 @@ class Url(StringType):
             )
         return SecretStr(text) if self.secret else text
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         pattern = rf"^\s*(http|https)://|{_TEMPLATE_PATTERN}" + (r"|^\s*$" if self.blank == "absent" else "")
         return {"type": "string", "pattern": pattern}
 
@@ -235,7 +235,7 @@ class FilePath(StringType):
             )
         return Path(path)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}
 
 
@@ -253,7 +253,7 @@ class Choice(ValueType):
             return value
         return refused(at, "CFG-S10", f"`{shown(value)}` is not a value of `{at.key}`{blank_reason(value)}", fix)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"anyOf": [{"enum": list(self.words)}, TEMPLATE_SCHEMA]}
 
     def describe(self) -> str:
@@ -276,8 +276,8 @@ class Strings(ValueType):
         items = [self.element.read(item, at / index) for index, item in enumerate(value)]
         return NOTHING if any(item is NOTHING for item in items) else tuple(items)
 
-    def schema(self) -> JsonSchema:
-        return {"type": "array", "items": self.element.schema()}
+    def json_schema(self) -> JsonSchema:
+        return {"type": "array", "items": self.element.json_schema()}
 
     def describe(self) -> str:
         return f"list of {self.element.describe()}{'' if isinstance(self.element, Choice) else 's'}"

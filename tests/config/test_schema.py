@@ -112,22 +112,22 @@ def test_the_full_tree_loads_and_validates() -> None:
     assert found(MINIMAL) == ()
 
 
-def shapes(kind: ValueType | TableSchema, seen: set[int]) -> list[TableSchema]:
-    if isinstance(kind, TableSchema):
-        if id(kind) in seen:
+def schemas(value_type: ValueType | TableSchema, seen: set[int]) -> list[TableSchema]:
+    if isinstance(value_type, TableSchema):
+        if id(value_type) in seen:
             return []
-        seen.add(id(kind))
-        return [kind] + [each for key in kind.keys.values() for each in shapes(key.reader, seen)]
-    if isinstance(kind, Table):
-        return shapes(kind.shape, seen)
-    if isinstance(kind, TableMap | TableList):
-        return shapes(kind.entry, seen)
-    if isinstance(kind, Variant):
-        return [each for shape in kind.shapes.values() for each in shapes(shape, seen)]
+        seen.add(id(value_type))
+        return [value_type] + [each for key in value_type.keys.values() for each in schemas(key.reader, seen)]
+    if isinstance(value_type, Table):
+        return schemas(value_type.schema, seen)
+    if isinstance(value_type, TableMap | TableList):
+        return schemas(value_type.entry, seen)
+    if isinstance(value_type, Variant):
+        return [each for schema in value_type.schemas.values() for each in schemas(schema, seen)]
     return []
 
 
 def test_every_key_is_described() -> None:
-    for shape in shapes(table_schema(AgentConfig), set()):
-        for name, key in shape.keys.items():
-            assert key.doc.endswith("."), (shape.model, name)
+    for schema in schemas(table_schema(AgentConfig), set()):
+        for name, key in schema.keys.items():
+            assert key.doc.endswith("."), (schema.model, name)

@@ -23,24 +23,24 @@ WHERE: dict[str, str | int] = {
 }
 
 
-def keys_of(shape: TableSchema, path: Path_, kinds: type[ValueType]) -> Iterator[Path_]:
-    for name, key in (*shape.keys.items(), *shape.legacy.items()):
+def keys_of(schema: TableSchema, path: Path_, value_types: type[ValueType]) -> Iterator[Path_]:
+    for name, key in (*schema.keys.items(), *schema.legacy.items()):
         here = (*path, name)
-        if isinstance(key.kind, kinds):
+        if isinstance(key.value_type, value_types):
             yield here
-        yield from below(key.reader, here, kinds)
+        yield from below(key.reader, here, value_types)
 
 
-def below(kind: ValueType, path: Path_, kinds: type[ValueType]) -> Iterator[Path_]:
-    if isinstance(kind, Table):
-        yield from keys_of(kind.shape, path, kinds)
-    elif isinstance(kind, TableMap):
-        yield from below(kind.entry, (*path, WHERE[".".join(map(str, path))]), kinds)
-    elif isinstance(kind, TableList) and path == ("vector_stores",):
-        yield from below(kind.entry, (*path, 1), kinds)
-    elif isinstance(kind, Variant):
+def below(value_type: ValueType, path: Path_, value_types: type[ValueType]) -> Iterator[Path_]:
+    if isinstance(value_type, Table):
+        yield from keys_of(value_type.schema, path, value_types)
+    elif isinstance(value_type, TableMap):
+        yield from below(value_type.entry, (*path, WHERE[".".join(map(str, path))]), value_types)
+    elif isinstance(value_type, TableList) and path == ("vector_stores",):
+        yield from below(value_type.entry, (*path, 1), value_types)
+    elif isinstance(value_type, Variant):
         chosen = {"provider": "openai", "transport": "http_streamable", "type": "bedrock_kb", "mode": "conversational"}
-        yield from keys_of(kind.shapes[chosen[kind.tag]], path, kinds)
+        yield from keys_of(value_type.schemas[chosen[value_type.tag]], path, value_types)
 
 
 INTEGERS = sorted(set(keys_of(table_schema(AgentConfig), (), Whole)), key=str)

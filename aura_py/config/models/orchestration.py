@@ -164,7 +164,7 @@ class PromptFiles(ValueType):
                 files[name] = file
         return files
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
 

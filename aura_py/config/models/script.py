@@ -43,7 +43,7 @@ class Pattern(ValueType):
             )
         return value
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "string", "format": "regex"}
 
 
@@ -80,7 +80,7 @@ class Arguments(ValueType):
             return [self._walk(item, at / index) for index, item in enumerate(value)]
         return value if isinstance(value, bool | int | float) else str(value)
 
-    def schema(self) -> JsonSchema:
+    def json_schema(self) -> JsonSchema:
         return {"type": "object"}
 
 
