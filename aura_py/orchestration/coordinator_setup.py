@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 from aura_py.agent.history import repaired
 from aura_py.agent.prompt import system_prompt
@@ -88,18 +87,6 @@ def _before_query(messages: Sequence[Message]) -> tuple[Message, ...]:
     return tuple(messages) if last is None else (*messages[:last], *messages[last + 1 :])
 
 
-class _ToolView(TypedDict):
-    name: str
-    description: str
-
-
-class _WorkerView(TypedDict):
-    name: str
-    description: str
-    tools: list[_ToolView]
-    more: int
-
-
 def planning_prompt(run: OrchestrationRun) -> str:
     """The first message to a coordinator: the request and who can work on it."""
     settings = run.config.orchestration
@@ -120,18 +107,15 @@ def timestamp(run: OrchestrationRun) -> str:
     return run.context.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _workers(run: OrchestrationRun, limit: int) -> list[_WorkerView]:
+def _workers(run: OrchestrationRun, limit: int) -> list[dict[str, object]]:
+    """The workers as the planning prompt shows them, each with its first ``limit`` tools."""
     builtin = run.team.builtin_tools()
-    views: list[_WorkerView] = []
+    workers: list[dict[str, object]] = []
     for name, profile in run.team.named.items():
         tools = (*profile.mcp_tools(run.mcp_tools), *builtin)
-        shown = tools[: max(0, limit)]
-        views.append(
-            {
-                "name": name,
-                "description": profile.description,
-                "tools": [{"name": tool.name, "description": " ".join(tool.description.split())} for tool in shown],
-                "more": len(tools) - len(shown),
-            }
-        )
-    return views
+        shown = [
+            {"name": tool.name, "description": " ".join(tool.description.split())} for tool in tools[: max(0, limit)]
+        ]
+        more = len(tools) - len(shown)
+        workers.append({"name": name, "description": profile.description, "tools": shown, "more": more})
+    return workers

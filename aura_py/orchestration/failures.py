@@ -59,15 +59,20 @@ class WorkerUnavailable(RunError):
     """A worker cannot be built; nothing was asked of a model."""
 
 
+_BY_TYPE: tuple[tuple[tuple[type[BaseException], ...], FailureCategory], ...] = (
+    ((RunTimeout, TimeoutError), "agent_timeout"),
+    ((ContextOverflow,), "context_overflow"),
+    ((TurnLimitError,), "depth_exhausted"),
+    ((ProviderOverloaded, ProviderUnreachable), "provider_overloaded"),
+    ((ProviderAuthError,), "provider_auth_error"),
+    ((ProviderNotFound,), "provider_not_found"),
+)
 _BY_STATUS: dict[int, FailureCategory] = {
     429: "provider_overloaded",
-    502: "provider_overloaded",
-    503: "provider_overloaded",
     401: "provider_auth_error",
     403: "provider_auth_error",
     404: "provider_not_found",
 }
-
 _TEXTS: tuple[tuple[FailureCategory, re.Pattern[str]], ...] = (
     ("depth_exhausted", re.compile(r"maxdeptherror|reached limit")),
     ("loop_detected", re.compile(r"duplicate call loop")),
@@ -92,24 +97,15 @@ _OVERFLOW_PHRASES = (
 
 def failure_category(error: BaseException) -> FailureCategory:
     """The category by the error's type and status; only a provider's body without a status is read as text."""
-    if isinstance(error, RunTimeout | TimeoutError):
-        return "agent_timeout"
-    if isinstance(error, ContextOverflow):
-        return "context_overflow"
-    if isinstance(error, TurnLimitError):
-        return "depth_exhausted"
-    if isinstance(error, ProviderOverloaded | ProviderUnreachable):
-        return "provider_overloaded"
-    if isinstance(error, ProviderAuthError):
-        return "provider_auth_error"
-    if isinstance(error, ProviderNotFound):
-        return "provider_not_found"
-    if isinstance(error, ProviderError):
-        status = error.provider_status
-        if status is None:
-            return category_of_text(f"{error.message} {error.detail or ''}")
-        return "provider_overloaded" if status >= 500 else _BY_STATUS.get(status, "agent_error")
-    return "agent_error"
+    for types, category in _BY_TYPE:
+        if isinstance(error, types):
+            return category
+    if not isinstance(error, ProviderError):
+        return "agent_error"
+    status = error.provider_status
+    if status is None:
+        return category_of_text(f"{error.message} {error.detail or ''}")
+    return "provider_overloaded" if status >= 500 else _BY_STATUS.get(status, "agent_error")
 
 
 def category_of_text(text: str) -> FailureCategory:

@@ -43,6 +43,11 @@ MAX_PATTERN = 1000
 _SHORT = 32_768
 """Longer outputs are searched in a thread."""
 
+
+def _alternative(name: str, schema: JsonObject) -> JsonObject:
+    return {"properties": {name: schema}, "required": [name], "additionalProperties": False}
+
+
 WAIT_SCHEMA: JsonObject = {
     "type": "object",
     "required": ["probe", "until"],
@@ -61,27 +66,16 @@ WAIT_SCHEMA: JsonObject = {
             "type": "object",
             "description": "Exactly one condition.",
             "oneOf": [
-                {
-                    "properties": {"matches": {"type": "string", "description": "Pattern found in the output."}},
-                    "required": ["matches"],
-                    "additionalProperties": False,
-                },
-                {
-                    "properties": {"not_matches": {"type": "string", "description": "Pattern no longer found."}},
-                    "required": ["not_matches"],
-                    "additionalProperties": False,
-                },
-                {
-                    "properties": {
-                        "quiet_for_sec": {
-                            "type": "integer",
-                            "minimum": 1,
-                            "description": "The output has not changed for so many seconds.",
-                        }
+                _alternative("matches", {"type": "string", "description": "Pattern found in the output."}),
+                _alternative("not_matches", {"type": "string", "description": "Pattern no longer found."}),
+                _alternative(
+                    "quiet_for_sec",
+                    {
+                        "type": "integer",
+                        "minimum": 1,
+                        "description": "The output has not changed for so many seconds.",
                     },
-                    "required": ["quiet_for_sec"],
-                    "additionalProperties": False,
-                },
+                ),
             ],
         },
         "poll_sec": {
