@@ -257,6 +257,8 @@ async def _refused(asked: Asked, response: aiohttp.ClientResponse, refusal: Refu
     location = response.headers.get("location")
     if 300 <= response.status < 400 and location:
         return asked.redirected(response.status, location)
+    if response.status < 400:
+        return asked.garbage(f"HTTP {response.status}, which is neither an answer nor an error")
     body = bytearray()
     try:
         async with asyncio.timeout(_ERROR_BODY_SECONDS):

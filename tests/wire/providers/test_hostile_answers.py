@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 
-from aura_py.errors import ProviderError, ProviderNotFound, ProviderUnreachable
+from aura_py.errors import ProviderError, ProviderNotFound, ProviderProtocolError, ProviderUnreachable
 from aura_py.llm.contract import ChatModel, ChatRequest, Text
 from aura_py.llm.resilience import ResilientModel, RetryPolicy
 from aura_py.messages import user
@@ -173,6 +173,17 @@ async def test_a_redirect_is_not_followed_and_its_target_is_named(provider: str,
     assert "redirects" in error.message
     assert f"{target.url}/v2" in str(error.detail)
     assert "secret" not in f"{error.message} {error.detail}"
+
+
+@pytest.mark.parametrize(
+    "head", ["101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade", "302 Found", "304 Not Modified"]
+)
+@pytest.mark.parametrize("provider", NAMES)
+async def test_a_status_that_is_neither_answer_nor_error_is_tried_again(provider: str, head: str) -> None:
+    async with raw_server(f"HTTP/1.1 {head}\r\n\r\n".encode()) as server:
+        error = await failure(provider, server.url, attempts=2)
+    assert type(error) is ProviderProtocolError
+    assert len(server.requests) == 2
 
 
 # --- what is read of a refusal -------------------------------------------------------------------------------------
