@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING
 
 import orjson
@@ -22,7 +23,7 @@ _LARGEST = 4_000_000
 _WIDEST = 10_000
 """A width, count or precision that a filter is given."""
 _PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
-"""Methods of texts that a number makes as large as it likes; the filters `center` and `indent` are there instead."""
+"""Methods of texts whose result is as long as they are told."""
 _NUMBER = re.compile(r"[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 
 
@@ -40,16 +41,16 @@ def script_language() -> Environment:
                 raise OverflowError(f"the result of `{operator}` is too large")
             return super().call_binop(context, operator, left, right)
 
-        def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-            padding = isinstance(obj, str) and attr in _PADDING
-            return not padding and super().is_safe_attribute(obj, attr, value)
+        def call(self, context: Context, called: object, /, *args: object, **named: object) -> object:
+            if isinstance(called, BuiltinMethodType) and called.__name__ in _PADDING:
+                _check_widths(*args)
+            return super().call(context, called, *args, **named)
 
     def bounded(function: Callable[..., object]) -> Callable[..., object]:
         @pass_context  # a filter that takes the context is not computed while the template is compiled
         @wraps(function)
         def call(_: Context, value: object, *args: object, **named: object) -> object:
-            if any(isinstance(each, int) and abs(each) > _WIDEST for each in (*args, *named.values())):
-                raise OverflowError(f"a number above {_WIDEST} as a width")
+            _check_widths(*args, *named.values())
             return function(value, *args, **named)
 
         return call
@@ -80,6 +81,11 @@ def render(template: Template, inputs: Mapping[str, object]) -> str:
             raise OverflowError(f"the text has more than {_LARGEST} characters")
         pieces.append(piece)
     return "".join(pieces)
+
+
+def _check_widths(*values: object) -> None:
+    if any(isinstance(each, int) and abs(each) > _WIDEST for each in values):
+        raise OverflowError(f"a width above {_WIDEST}")
 
 
 def _size(operator: str, left: object, right: object) -> int:

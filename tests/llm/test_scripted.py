@@ -304,6 +304,7 @@ def test_a_text_from_outside_cannot_make_a_template_fill_the_memory(template: st
         ("{{ ', '.join(['a', 'b']) }} {{ 'a' ~ 1 ~ [2] }} {{ 3 * 4 + 2**10 }}", "a, b a1[2] 1036"),
         ("{{ '%.2f'|format(3.14159) }} {{ '{:>4}'.format('x') }} {{ '%d%%' % 5 }}", "3.14    x 5%"),
         ("{{ nothing|default('d') }} {{ nothing is defined }} {{ 'aba'|replace('a', 'cc') }}", "d False ccbcc"),
+        ("{{ 'x'.ljust(3) }}|{{ 'x'.zfill(2) }}|{{ 'x'|center(3) }}|{{ 2.345|round(1) }}", "x  |0x| x |2.3"),
         ("{% filter upper %}abc{% endfilter %} {{ [1, 2]|tojson }} {{ [3, 1]|sort|first }}", "ABC [1,2] 1"),
     ],
 )
