@@ -171,13 +171,13 @@ def _ordering(operand: Json, compare: Callable[[Any, Any], bool]) -> Callable[[V
 
 def sort_key(value: Value) -> tuple[int, float | str]:
     """Numbers, then texts, then everything else; 3 in front is for what has no place in an order."""
+    found = number(value)
+    if found is not None:
+        return 1, found
     if isinstance(value, Missing) or value is None or is_not_finite(value):
         return 3, 0
     if isinstance(value, bool):
         return 0, value
-    found = number(value)
-    if found is not None:
-        return 1, found
     return 2, value if isinstance(value, str) else json.dumps(value, default=str)
 
 

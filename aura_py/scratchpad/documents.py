@@ -64,16 +64,15 @@ def _one_value(data: bytes, above: int = 0) -> JsonText | None:
 
 def _records(data: bytes) -> JsonText | None:
     found = formats.records(data)
-    layout = None if found is None else laid_out(found[0])
-    if found is None or layout is None:
+    if found is None:
         return None
-    numbers = found[1]
+    text, numbers = found
 
     def file_line(line: int) -> int:
         record = bisect_right(text.root.elements, text.lines.start(line + 1) - 1) - 1
         return numbers[max(0, record)]
 
-    text = JsonText(layout, file_line, is_file=False)
+    text.file_line = file_line
     return text
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from aura_py.scratchpad.json_layout import laid_out
+from aura_py.scratchpad.json_values import JsonText
 
 Format = Literal["json", "markdown", "text"]
 Flavour = Literal["json", "ndjson", "fenced", "markdown", "csv", "xml", "yaml", "text"]
@@ -51,7 +52,7 @@ def unwrapped(text: str) -> str:
     return wrapper["result"]
 
 
-def records(data: bytes) -> tuple[bytes, Sequence[int]] | None:
+def records(data: bytes) -> tuple[JsonText, Sequence[int]] | None:
     """Newline-delimited JSON as one array, and the line numbers of its records."""
     text = data.strip(b" \t\r\n")
     if text[:1] not in (b"{", b"[") or b"\n" not in text or text[: text.find(b"\n")].rstrip()[-1:] not in (b"}", b"]"):
@@ -61,13 +62,12 @@ def records(data: bytes) -> tuple[bytes, Sequence[int]] | None:
     if re.search(rb"\n[ \t\r]*\n", text) is not None:
         lines = [(number, line) for number, line in zip(numbers, text.split(b"\n"), strict=True) if line.strip()]
         numbers, text = [number for number, _ in lines], b"\n".join(line for _, line in lines)
-    array = b"[" + text.replace(b"\n", b",") + b"]"
-    try:
-        found = msgspec.json.decode(array, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError):
+    layout = laid_out(b"[" + text.replace(b"\n", b",") + b"]")
+    if layout is None:
         return None
+    found = JsonText(layout, is_file=False)
     # A line such as `1, 2` makes more values than lines.
-    return (array, numbers) if len(found) == len(numbers) else None
+    return (found, numbers) if found.root.size == len(numbers) else None
 
 
 def fenced(data: bytes) -> tuple[int, int] | None:

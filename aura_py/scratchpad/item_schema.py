@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
 from types import NoneType
 
 from aura_py.messages import Json
@@ -32,7 +34,7 @@ class Tally:
         """Counts items ``first`` up to ``last`` (excluded) of an array."""
         for items in batches(array, first, last):
             self.items += len(items)
-            self._add([item for item in items if isinstance(item, dict)], "", 0)
+            self._add(items, "", 0)
             for item in items:
                 if isinstance(item, JsonValue):
                     self._walk(item, "", 0)
@@ -46,14 +48,15 @@ class Tally:
             present[key] += times
         return [(key, "|".join(sorted(kinds[key])), times) for key, times in sorted(present.items())]
 
-    def _add(self, objects: list[dict[str, Json]], prefix: str, level: int) -> None:
+    def _add(self, values: Iterable[object], prefix: str, level: int) -> None:
         """Counts objects with the same keys together, a column of values a key: so few steps are the interpreter's."""
         if level >= _DEEPEST:
-            self._truncated(sum(map(bool, objects)))
+            self._truncated(sum(1 for each in values if isinstance(each, dict) and each))
             return
         alike: defaultdict[tuple[str, ...], list[dict[str, Json]]] = defaultdict(list)
-        for each in objects:
-            alike[tuple(each)].append(each)
+        for each in values:
+            if isinstance(each, dict):
+                alike[tuple(each)].append(each)
         for keys, group in alike.items():
             for key, column in zip(keys, zip(*map(dict.values, group), strict=True), strict=True):
                 dotted = _dotted(prefix, key)
@@ -63,7 +66,7 @@ class Tally:
                 else:
                     self.seen.update((dotted, _KINDS[type(value)]) for value in column)
                 if dict in kinds:
-                    self._add([value for value in column if isinstance(value, dict)], f"{dotted}.", level + 1)
+                    self._add(column, f"{dotted}.", level + 1)
 
     def _walk(self, item: JsonValue, prefix: str, level: int) -> None:
         if item.kind != "object":
@@ -81,6 +84,7 @@ class Tally:
             self.seen[_TRUNCATED, "object"] += times
 
 
+@lru_cache(4096)
 def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}{addresses.join('$', name)[1:].removeprefix('.')}"
 

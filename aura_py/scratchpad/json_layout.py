@@ -29,7 +29,8 @@ def laid_out(text: bytes) -> bytes | None:
     text = text.strip(b" \t\r\n")
     if text[:1] not in (b"{", b"["):
         return None
-    if b"\\u" in text and text.count(b"\\u") <= _MOST_ESCAPES:
+    escapes = text.count(b"\\u")
+    if 0 < escapes <= _MOST_ESCAPES:
         text = _ESCAPE.sub(_character, text)
     if not _is_nested_within(text, len(text) // 2):
         # The text has fewer values than half its bytes: count them, which takes longer.
@@ -39,6 +40,8 @@ def laid_out(text: bytes) -> bytes | None:
     try:
         return msgspec.json.format(text, indent=2)
     except msgspec.DecodeError:
+        if escapes <= _MOST_ESCAPES:
+            return None
         # Half a surrogate pair is all that the engine refuses in valid JSON.
         mended = _ESCAPE.sub(_character, text)
         return None if mended == text else laid_out(mended)
