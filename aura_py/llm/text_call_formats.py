@@ -42,12 +42,13 @@ MARKS = (
     "[TOOL_CALLS]",
     "<|python_tag|>",
     "<|tool_call|>",
+    "<|tool_call_start|>",
     "<|tool_calls_section_begin|>",
     "<|tool_call_begin|>",
     "<｜tool▁calls▁begin｜>",
     "<｜tool▁call▁begin｜>",
 )
-"""What opens calls at Mistral, Llama, Granite and Phi, Kimi, DeepSeek."""
+"""What opens calls at Mistral, Llama, Granite and Phi, LFM, Kimi, DeepSeek."""
 TOOL_CALL = "<tool_call>"
 TOOL_CALL_END = "</tool_call>"
 FUNCTION = "<function="

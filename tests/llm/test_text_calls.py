@@ -162,6 +162,7 @@ MORE = {
         NAV_AND_MY_TOOL,
     ),
     "Llama's calls": ("<|python_tag|>nav.call(a=1)<|eom_id|>", "", [("nav", {"a": 1})]),
+    "LFM's list": ("<|tool_call_start|>[nav(a=1)]<|tool_call_end|> done", "done", [("nav", {"a": 1})]),
     "Granite's list": ('<|tool_call|>[{"name": "nav", "arguments": {"a": 1}}]', "", [("nav", {"a": 1})]),
     "Phi's list": ('<|tool_call|>[{"name":"nav","arguments":{"a":1}}]<|/tool_call|> done', "done", [("nav", {"a": 1})]),
     "Kimi's section": (
