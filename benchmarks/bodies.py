@@ -21,6 +21,7 @@ from tests.server.rig import Rig, agent_file, serving
 _TIMES = 5
 _MIB = 1024 * 1024
 _LARGEST = 16 * _MIB
+_SDK = {"x-stainless-retry-count": "0"}
 _PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
 
 
@@ -63,7 +64,7 @@ async def _silence(rig: Rig, kind: str, body: bytes) -> float:
             longest, last = max(longest, now - last), now
 
     ticking = asyncio.create_task(tick())
-    await rig.ask("POST", _PATHS[kind], body)
+    await rig.ask("POST", _PATHS[kind], body, _SDK)
     over = True
     await ticking
     return longest

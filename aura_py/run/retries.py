@@ -29,14 +29,14 @@ class Repeatable:
     """A request that can be recognised again.
 
     ``sender`` is what tells its sender from others. Without a ``key`` (``Idempotency-Key``) it is the same as another
-    one when the ``body`` and the ``client``'s address are. ``counts``: its sender is one that asks again after a
-    time-out; ``again``: this is such a repetition.
+    one when the ``digest`` of its body and the ``client``'s address are. ``counts``: its sender is one that asks again
+    after a time-out; ``again``: this is such a repetition.
     """
 
     owner: str
     sender: tuple[str | None, ...]
     client: str
-    body: bytes
+    digest: str
     key: str | None = None
     counts: bool = False
     again: bool = False
@@ -46,7 +46,7 @@ class Repeatable:
 class _Entry:
     recording: ResponseRecording
     owner: str
-    body: str = ""
+    digest: str = ""
     keep: float = KEYED_SECONDS
     """Seconds after the end of the response."""
     stream: bool = False
@@ -69,12 +69,11 @@ class Retries:
         Raises:
             Conflict: The key was used with another body, or its response is too large to be repeated.
         """
-        digest = hashlib.sha256(request.body).hexdigest()
-        what = ("key", request.key) if request.key else ("body", digest, request.client)
+        what = ("key", request.key) if request.key else ("body", request.digest, request.client)
         identity = _digest(*what, request.owner, *request.sender)
         self._forget_old()
         entry = self._entries.get(identity)
-        if request.key and entry is not None and entry.body != digest:
+        if request.key and entry is not None and entry.digest != request.digest:
             raise Conflict(
                 "The `Idempotency-Key` was used for another request body; use a new key for a new request.",
                 param="Idempotency-Key",
@@ -86,7 +85,7 @@ class Retries:
                 raise Conflict("The response to this request is too large to be repeated; use a new `Idempotency-Key`.")
         recording = ResponseRecording(RECORDING_BYTES, grace=self._grace if request.counts else 0.0, now=self._now)
         keep = KEYED_SECONDS if request.key else COUNTED_SECONDS
-        self._entries[identity] = _Entry(recording, request.owner, digest, keep)
+        self._entries[identity] = _Entry(recording, request.owner, request.digest, keep)
         self._entries.move_to_end(identity)
         return recording, False
 

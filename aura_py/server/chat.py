@@ -32,7 +32,7 @@ async def chat_completions(request: Request) -> ASGIApp:
         make = ChatEncoder if call.stream else ChatCollector
         return make(shape, created=int(time.time()), known_ids=known_ids)
 
-    return respond(request, call, body, encoder)
+    return await respond(request, call, body, encoder)
 
 
 def _shape(request: Request, call: ChatCall, served: ServedAgent, session_id: str) -> StreamShape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -23,7 +24,7 @@ MAX_DEPTH: Final = 128
 
 
 _SMALL: Final = 256 * 1024
-"""Bytes that are parsed on the event loop; a thread costs more than a few milliseconds of parsing."""
+"""Bytes that are parsed and hashed on the event loop; a thread costs more than a few milliseconds of parsing."""
 _SLICE: Final = 1024 * 1024
 
 READ_SECONDS: Final = 60.0
@@ -93,6 +94,13 @@ async def parse_body(
     if len(body) <= _SMALL:
         return parse(json_object(body, limits.values), limits)
     return await anyio.to_thread.run_sync(lambda: parse(json_object(body, limits.values), limits), limiter=parsers)
+
+
+async def body_digest(body: bytes, parsers: anyio.CapacityLimiter) -> str:
+    """What tells bodies apart; of a large one made in a thread, one of ``parsers`` at a time."""
+    if len(body) <= _SMALL:
+        return hashlib.sha256(body).hexdigest()
+    return await anyio.to_thread.run_sync(lambda: hashlib.sha256(body).hexdigest(), limiter=parsers)
 
 
 def json_object(body: bytes, max_values: int = RequestLimits().values) -> dict[str, object]:

@@ -21,6 +21,7 @@ from aura_py.server.headers import forwarded_headers, forwarded_names, header_va
 from aura_py.server.openai.call import Call
 from aura_py.server.openai.sampling import sampling
 from aura_py.server.openai.strict import refuse_unhonoured
+from aura_py.server.request_body import body_digest
 from aura_py.server.run_response import Collector, RunAnswer, RunResponse, StreamEncoder
 from aura_py.server.session_id import session_id
 from aura_py.server.side_answer import side_answer, side_turn
@@ -35,7 +36,7 @@ EncoderFactory: TypeAlias = Callable[[RunContext, ServedAgent, Iterable[str]], S
 """Gets the run's context, its agent and the ids of tool calls that the conversation uses already."""
 
 
-def respond(request: Request, call: Call, body: bytes, encoder_for: EncoderFactory) -> ASGIApp:
+async def respond(request: Request, call: Call, body: bytes, encoder_for: EncoderFactory) -> ASGIApp:
     """The response to one request; a run has been started for it, unless it repeats another one.
 
     Args:
@@ -67,7 +68,7 @@ def respond(request: Request, call: Call, body: bytes, encoder_for: EncoderFacto
         turn = side_turn(served, call.messages, call.response_format, instructions=instructions, cap=answer.cap)
     caller = caller_of(request, call.user)
     recording = None
-    if (repeatable := _repeatable(request, served, body, caller)) is not None:
+    if (repeatable := await _repeatable(request, served, body, caller)) is not None:
         recording, repeats = state.retries.claim(repeatable)
         if repeats:
             return RunResponse(recording, stream=call.stream, timing=state.timing)
@@ -97,7 +98,7 @@ def _turn(call: Call, served: ServedAgent) -> Turn:
     )
 
 
-def _repeatable(request: Request, served: ServedAgent, body: bytes, caller: Caller) -> Repeatable | None:
+async def _repeatable(request: Request, served: ServedAgent, body: bytes, caller: Caller) -> Repeatable | None:
     """How this request is recognised again; ``None`` when it cannot be."""
     headers = request.headers
     key = header_value(headers, "idempotency-key")
@@ -110,7 +111,7 @@ def _repeatable(request: Request, served: ServedAgent, body: bytes, caller: Call
         owner=caller.owner,
         sender=(request.scope["path"], caller.user, served.id, *values),
         client=request.client.host if request.client is not None else "",
-        body=body,
+        digest=await body_digest(body, state_of(request).parsers),
         key=key,
         counts=count.isdecimal(),
         again=bool(count.strip("0")),

@@ -49,7 +49,7 @@ async def create_response(request: Request) -> ASGIApp:
         )
         return written if call.stream else ResponsesCollector(written)
 
-    return respond(request, call, body, encoder)
+    return await respond(request, call, body, encoder)
 
 
 async def stored_response(request: Request) -> ASGIApp:

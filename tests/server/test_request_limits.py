@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 
@@ -12,7 +13,7 @@ from aura_py.errors import RequestError
 from aura_py.messages import TextPart
 from aura_py.server.openai import parse_chat
 from aura_py.server.openai.responses_request import parse_responses
-from aura_py.server.request_body import json_object
+from aura_py.server.request_body import body_digest, json_object
 from tests.server.rig import Rig, serving
 
 USER: dict[str, Any] = {"role": "user", "content": "hi"}
@@ -102,3 +103,18 @@ def test_odd_parts_are_told_once_a_request(caplog: pytest.LogCaptureFixture) -> 
     odd = [{"type": f"odd_{number % 3}"} for number in range(300)]
     parse_chat({"messages": [{"role": "user", "content": [PART, *odd]}] * 5})
     assert len(caplog.records) == 3
+
+
+async def test_a_large_body_is_hashed_beside_the_event_loop() -> None:
+    order: list[str] = []
+
+    async def digest() -> None:
+        order.append(await body_digest(b"x" * 1_000_000, anyio.CapacityLimiter(1)))
+
+    async def other() -> None:
+        order.append("other")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(digest)
+        tasks.start_soon(other)
+    assert order == ["other", await body_digest(b"x" * 1_000_000, anyio.CapacityLimiter(1))]
