@@ -115,7 +115,7 @@ class Orchestrator:
                 model=self._model,
                 system="",
                 runner=ToolRunner(Toolset()),
-                turn_depth=0,
+                turn_depth=-1,
                 info=CallInfo("side", self._config.agent.name),
                 sampling=turn.sampling,
             ),

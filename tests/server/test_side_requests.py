@@ -94,6 +94,33 @@ async def test_an_answer_made_of_several_models_answers_is_whole_and_may_stream(
     assert "hm" not in text
 
 
+WANTS_A_TOOL = """
+[[agent.llm.rules]]
+call = 1
+say = "Open ports"
+tool_calls = [{ name = "look" }]
+
+[[agent.llm.rules]]
+say = "a second call"
+"""
+TEAM = """
+[orchestration]
+enabled = true
+
+[orchestration.worker.scout]
+description = "Looks."
+preamble = "Look."
+"""
+
+
+@pytest.mark.parametrize("team", ["", TEAM])
+async def test_a_side_request_is_one_model_call_also_when_the_model_wants_a_tool(tmp_path: Path, team: str) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("ops", rules=WANTS_A_TOOL + team))
+    async with serving(tmp_path) as rig:
+        choice = (await rig.chat(LIBRECHAT)).json()["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("Open ports", "stop")
+
+
 @pytest.mark.parametrize(("policy", "status"), [("refuse", 403), ("agent", 200)])
 async def test_an_agent_may_refuse_side_requests_or_answer_them_itself(
     tmp_path: Path, policy: str, status: int
