@@ -84,7 +84,7 @@ async def _ask(
             end = await _follow(run, printer)
         printer.end(run.context, end)
         await run.closed()
-    return interrupted[0] if interrupted else status(end, told=printer.told)
+    return interrupted[0] if interrupted else status(end, has_text=printer.has_text)
 
 
 def choose(catalog: Catalog, wanted: str | None, default_agent: str | None) -> ServedAgent:
@@ -111,7 +111,7 @@ def choose(catalog: Catalog, wanted: str | None, default_agent: str | None) -> S
     raise click.UsageError(f"`{wanted}` names {'several agents' if found else 'no agent'}; there are {names}.")
 
 
-def status(end: End, *, told: bool) -> int:
+def status(end: End, *, has_text: bool) -> int:
     """The exit status of an ended run; says on stderr why it is not 0."""
     if isinstance(end, RunFinished):
         if end.finish_reason not in ("length", "content_filter"):
@@ -120,11 +120,11 @@ def status(end: End, *, told: bool) -> int:
             "the limit of its length or turns" if end.finish_reason == "length" else "the provider's content filter"
         )
         _print_error(f"The answer was cut by {reason}.")
-        return exits.PARTIAL if told else exits.FAILED
+        return exits.PARTIAL if has_text else exits.FAILED
     _print_error(end.error.message, end.error.detail)
     if isinstance(end.error, RunTimeout):
         return exits.TIMEOUT
-    return exits.PARTIAL if told else exits.FAILED
+    return exits.PARTIAL if has_text else exits.FAILED
 
 
 def _printer(output: Literal["text", "json", "events"], served: ServedAgent) -> Printer:

@@ -45,7 +45,7 @@ class Printer(Protocol):
     """Follows one run."""
 
     @property
-    def told(self) -> bool:
+    def has_text(self) -> bool:
         """Whether any text of the answer has been seen."""
         ...
 
@@ -58,7 +58,7 @@ class TextPrinter:
     """The answer on stdout as it comes, tool activity on stderr."""
 
     def __init__(self) -> None:
-        self.told = False
+        self.has_text = False
         self._last = "\n"
         self._paragraph = False
         self._options: tuple[str, ...] = ()
@@ -69,10 +69,10 @@ class TextPrinter:
         text = ""
         for event in events:
             if isinstance(event, TextDelta):
-                if self._paragraph and self.told:
+                if self._paragraph and self.has_text:
                     text += "\n\n"
                 text += event.text
-                self._paragraph, self.told = False, True
+                self._paragraph, self.has_text = False, True
                 continue
             if isinstance(event, ClarificationNeeded):
                 self._options = event.options
@@ -109,7 +109,7 @@ class JsonPrinter:
     """One JSON object at the end of a run that has an answer."""
 
     def __init__(self, model: str) -> None:
-        self.told = False
+        self.has_text = False
         self._model = model
         self._calls: list[Json] = []
         self._options: tuple[str, ...] = ()
@@ -117,14 +117,14 @@ class JsonPrinter:
     def show(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, TextDelta):
-                self.told = True
+                self.has_text = True
             elif isinstance(event, ClarificationNeeded):
                 self._options = event.options
             elif isinstance(event, ToolCompleted):
                 self._calls.append({"id": event.call_id, "name": event.name, "ok": event.ok})
 
     def end(self, context: RunContext, end: End) -> None:
-        if isinstance(end, RunFailed) and not self.told:
+        if isinstance(end, RunFailed) and not self.has_text:
             return
         _print_line(
             {
@@ -142,11 +142,11 @@ class EventPrinter:
     """Every event as it comes, one `{"event": …, "data": {…}}` a line."""
 
     def __init__(self) -> None:
-        self.told = False
+        self.has_text = False
 
     def show(self, events: list[Event]) -> None:
         for event in events:
-            self.told = self.told or isinstance(event, TextDelta)
+            self.has_text = self.has_text or isinstance(event, TextDelta)
             name = _CAPITAL.sub("_", type(event).__name__).lower()
             _print_line({"event": name, "data": _plain(event)})
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aura_py.config.diagnostics import Diagnostic
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.source import problem
 from aura_py.config.tables import Tree
 
@@ -53,13 +53,13 @@ def check(agents: Sequence[AgentIdentity]) -> None:
         if near is not each:
             each.at.warn(
                 "WARN-ID01",
-                f"the ids `{shown(near.id)}` ({near.file}) and `{shown(each.id)}` differ only by letter case",
+                f"the ids `{display(near.id)}` ({near.file}) and `{display(each.id)}` differ only by letter case",
                 "rename one of them",
             )
         if _TREATED_AS_REASONING.match(each.id):
             each.at.warn(
                 "WARN-ID03",
-                f"chat clients treat a model called `{shown(each.id)}` as a reasoning model of OpenAI: they send the"
+                f"chat clients treat a model called `{display(each.id)}` as a reasoning model of OpenAI: they send the"
                 " prompt as `developer`, `max_completion_tokens` instead of `max_tokens`, and drop sampling parameters",
                 "choose an alias that does not start like `o1` or `gpt-5`",
             )
@@ -73,13 +73,13 @@ def _duplicate(each: AgentIdentity, other: AgentIdentity) -> None:
     if each.alias and other.alias:
         each.at.error(
             "CFG-I01",
-            f"duplicate alias `{shown(each.id)}` in {each.file} and {other.file}: every agent needs a unique alias",
+            f"duplicate alias `{display(each.id)}` in {each.file} and {other.file}: every agent needs a unique alias",
             "change one of the aliases",
         )
     else:
         each.at.error(
             "CFG-I02",
-            f"same agent name `{shown(each.id)}` in {each.file} and {other.file}",
+            f"same agent name `{display(each.id)}` in {each.file} and {other.file}",
             "add an alias to one of them to tell them apart",
         )
 
@@ -89,7 +89,7 @@ def unknown_default(name: str, agents: Sequence[AgentIdentity]) -> Iterator[Diag
     known = [each.id for each in agents if each.id is not None]
     if name in known:
         return
-    listed = ", ".join(f"`{shown(each)}`" for each in known) or "none"
+    listed = ", ".join(f"`{display(each)}`" for each in known) or "none"
     yield problem(
         "CFG-I03",
         None,

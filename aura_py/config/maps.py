@@ -13,8 +13,8 @@ from typing import Annotated, TypeAlias
 from pydantic import SecretStr
 
 from aura_py.config.numbers import LARGEST
-from aura_py.config.problems import Location, shown, toml_type
-from aura_py.config.templates import Templated, Unresolved
+from aura_py.config.problems import Location, display, toml_type
+from aura_py.config.templates import EnvironmentText, UnresolvedText
 from aura_py.config.values import NOTHING, JsonSchema, ValueType, note_secret, refused, wrong_type
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,7 +35,7 @@ class Entries(ValueType):
         entries: dict[str, object] = {}
         spelled: dict[str, str] = {}
         for name, content in value.items():
-            if isinstance(name, Unresolved) or isinstance(content, Unresolved):
+            if isinstance(name, UnresolvedText) or isinstance(content, UnresolvedText):
                 continue
             here = at / name
             read = self.entry(name, content, here)
@@ -49,10 +49,12 @@ class Entries(ValueType):
 
     def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
         """Headers are the same in every letter case."""
-        other = spelled.setdefault(name.lower(), str(shown(name)))
-        if other == str(shown(name)):
+        other = spelled.setdefault(name.lower(), str(display(name)))
+        if other == str(display(name)):
             return True
-        at.error("CFG-M05", f"`{other}` and `{shown(name)}` are the same header, letter case aside", "keep one of them")
+        at.error(
+            "CFG-M05", f"`{other}` and `{display(name)}` are the same header, letter case aside", "keep one of them"
+        )
         return False
 
     def spelling(self, name: str) -> str:
@@ -70,7 +72,7 @@ class Headers(Entries):
             return NOTHING
         if not isinstance(content, str):
             return wrong_type(at, "a string", content, "put the value in quotes")
-        if isinstance(content, Templated) or _SECRET_NAME.search(name):
+        if isinstance(content, EnvironmentText) or _SECRET_NAME.search(name):
             note_secret(content, at)
         text = content.strip()
         if not _HEADER_VALUE.fullmatch(text):
@@ -106,7 +108,7 @@ class HeaderMap(Entries):
 def check_header_name(name: str, at: Location, code: str = "CFG-M04") -> bool:
     if _HEADER_NAME.fullmatch(name):
         return True
-    at.error(code, f"`{shown(name)}` is not a valid http header name", "use letters, digits and hyphens")
+    at.error(code, f"`{display(name)}` is not a valid http header name", "use letters, digits and hyphens")
     return False
 
 
@@ -118,13 +120,13 @@ class Environment(Entries):
     def entry(self, name: str, content: object, at: Location) -> object:
         if not name or "=" in name or "\0" in name:
             return refused(
-                at, "CFG-S02", f"`{shown(name)}` cannot be the name of a variable", "use letters, digits and `_`"
+                at, "CFG-S02", f"`{display(name)}` cannot be the name of a variable", "use letters, digits and `_`"
             )
         if isinstance(content, bool | int | float):
             return SecretStr(str(content).lower() if isinstance(content, bool) else str(content))
         if not isinstance(content, str) or "\0" in content:
             return wrong_type(at, "a string without NUL characters", content, "put the value in quotes")
-        if isinstance(content, Templated) or _SECRET_NAME.search(name):
+        if isinstance(content, EnvironmentText) or _SECRET_NAME.search(name):
             note_secret(content, at)
         return SecretStr(str(content))
 
@@ -156,8 +158,8 @@ class FreeForm(ValueType):
             if key in self.reserved:
                 (at / key).error(
                     self.code,
-                    f"`{shown(key)}` is set by Aura itself and cannot be overridden in `{at.key}`",
-                    f"remove `{shown(key)}`",
+                    f"`{display(key)}` is set by Aura itself and cannot be overridden in `{at.key}`",
+                    f"remove `{display(key)}`",
                 )
         return _plain(value, at)
 

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from aura_py.config.problems import Location, shown, toml_type
+from aura_py.config.problems import Location, display, toml_type
 from aura_py.config.values import TEMPLATE_SCHEMA, JsonSchema, ValueType, blank_reason, refused, wrong_type
 
 LARGEST = 2**63 - 1
@@ -28,16 +28,16 @@ class Whole(ValueType):
             return wrong_type(at, "a whole number", value, fix)
         if isinstance(value, str):
             if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
-                found = f"found the string `{shown(value)}`{blank_reason(value)}"
+                found = f"found the string `{display(value)}`{blank_reason(value)}"
                 return refused(at, "CFG-S02", f"`{at.key}` must be a whole number, {found}", fix)
         elif isinstance(value, float) and not value.is_integer():
-            return refused(at, "CFG-S03", f"`{at.key}` expected a whole number, got `{shown(value)}`", fix)
+            return refused(at, "CFG-S03", f"`{at.key}` expected a whole number, got `{display(value)}`", fix)
         number = int(value)
         if number < 0:
-            message = f"`{at.key}` expected a non-negative number, got `{shown(value)}`"
+            message = f"`{at.key}` expected a non-negative number, got `{display(value)}`"
             return refused(at, self.code, message, fix)
         if not self.minimum <= number <= self.maximum:
-            message = f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`"
+            message = f"`{at.key}` is out of range: expected {self._range()}, got `{display(value)}`"
             return refused(at, self.code, message, fix)
         return number
 
@@ -76,13 +76,13 @@ class Number(ValueType):
         except (ValueError, OverflowError):
             number = None
         if number is None:
-            found = f"found `{shown(value)}`{blank_reason(value)}"
+            found = f"found `{display(value)}`{blank_reason(value)}"
             return refused(at, "CFG-S02", f"`{at.key}` must be a number, {found}", "write a number, like `0.2`")
         if not math.isfinite(number):
-            message = f"`{at.key}` must be a finite number, got `{shown(value)}`"
+            message = f"`{at.key}` must be a finite number, got `{display(value)}`"
             return refused(at, "CFG-S03", message, "write a number, like `0.2`")
         if (self.minimum is not None and number < self.minimum) or (self.below is not None and number >= self.below):
-            message = f"`{at.key}` is out of range: expected {self._range()}, got `{shown(value)}`"
+            message = f"`{at.key}` is out of range: expected {self._range()}, got `{display(value)}`"
             return refused(at, self.code, message, f"write a number, {self._range()}")
         return number
 
@@ -114,7 +114,7 @@ class Flag(ValueType):
             return value
         if isinstance(value, str) and value.strip() in ("true", "false"):
             return value.strip() == "true"
-        found = f'"{shown(value)}"{blank_reason(value)}' if isinstance(value, str) else toml_type(value)
+        found = f'"{display(value)}"{blank_reason(value)}' if isinstance(value, str) else toml_type(value)
         return refused(
             at, "CFG-S04", f'`{at.key}` expected "true" or "false", got {found}', f"write `{at.name} = true` or `false`"
         )

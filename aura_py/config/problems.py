@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 
 from aura_py.config.diagnostics import Diagnostic, Severity
 from aura_py.config.positions import Positions
-from aura_py.config.templates import Path, Templated, source_of
+from aura_py.config.templates import EnvironmentText, Path, source_of
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 80
@@ -53,7 +53,7 @@ class FileProblems:
     def failed_below(self, path: Path) -> bool:
         return any(failure[: len(path)] == path for failure in self.failures)
 
-    def beside(self, file: FilePath, text: str) -> FileProblems:
+    def add_file(self, file: FilePath, text: str) -> FileProblems:
         """The problems of a file that this one names."""
         part = FileProblems(file, text, strict=self.strict)
         self._parts.append(part)
@@ -137,9 +137,9 @@ class Location:
         self.file.add("info", code, self.path, message, fix)
 
 
-def shown(value: object) -> str:
+def display(value: object) -> str:
     """A value for a message: a template as its placeholder, anything long cut. Never for secret fields."""
-    if isinstance(value, Templated):
+    if isinstance(value, EnvironmentText):
         text = value.source
     elif isinstance(value, bool):
         text = "true" if value else "false"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.tables import Tree
 from aura_py.config.unbuilt import llm_tables
 
@@ -56,14 +56,14 @@ def _scratchpads(tree: Tree, root: Location) -> None:
         if not worker.get("scratchpad", {}).get("enabled"):
             continue
         at = root / "orchestration" / "worker" / name
-        table = f"[orchestration.worker.{shown(name)}.scratchpad]"
+        table = f"[orchestration.worker.{display(name)}.scratchpad]"
         if not agent_enabled:
             _needs_memory(at / "scratchpad" / "enabled", table, has_memory)
         own = "llm" in worker
         llm = worker.get("llm") or agent.get("llm")
         if llm is not None and "context_window" not in llm and (own or not agent_enabled):
-            place = f"[orchestration.worker.{shown(name)}.llm]" if own else "[agent.llm]"
-            _needs_window(at / "llm", "CFG-P03", f"worker '{shown(name)}'", place, table)
+            place = f"[orchestration.worker.{display(name)}.llm]" if own else "[agent.llm]"
+            _needs_window(at / "llm", "CFG-P03", f"worker '{display(name)}'", place, table)
 
 
 def _needs_memory(at: Location, table: str, has_memory: bool) -> None:
@@ -111,18 +111,18 @@ def _stores(tree: Tree, root: Location) -> None:
             if name not in used:
                 (root / "vector_stores" / index).warn(
                     "WARN-VS02",
-                    f"nobody may search the vector store `{shown(name)}`",
+                    f"nobody may search the vector store `{display(name)}`",
                     "name it in a worker's `vector_stores` or in `coordinator_vector_stores`",
                 )
 
 
 def _references(names: tuple[str, ...], at: Location, defined: list[str]) -> set[str]:
-    known = ", ".join(f"`{shown(name)}`" for name in defined) or "none"
+    known = ", ".join(f"`{display(name)}`" for name in defined) or "none"
     for index, name in enumerate(names):
         if name not in defined:
             (at / index).error(
                 "CFG-R05",
-                f"`{at.key}` names the vector store `{shown(name)}`, which is not defined (defined: {known})",
+                f"`{at.key}` names the vector store `{display(name)}`, which is not defined (defined: {known})",
                 "define it in `[[vector_stores]]` or correct the name",
             )
     return set(names)

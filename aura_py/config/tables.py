@@ -17,9 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from aura_py.config.numbers import Flag, Number, Whole
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.spelling import near_miss
-from aura_py.config.templates import Unresolved
+from aura_py.config.templates import UnresolvedText
 from aura_py.config.values import (
     NOTHING,
     TEMPLATE_SCHEMA,
@@ -127,7 +127,7 @@ class TableSchema:
 
     def _unknown(self, name: str, at: Location) -> None:
         here = at / name
-        if isinstance(name, Unresolved):
+        if isinstance(name, UnresolvedText):
             return
         advice = self.model.misplaced.get(name)
         if advice is not None:
@@ -141,18 +141,20 @@ class TableSchema:
             allowed = ", ".join(f"`{key}`" for key in self.keys)
             hint = f"did you mean `{nearest}`? " if nearest else ""
             here.error(
-                "CFG-S05", f"unknown key `{shown(name)}` in {at.table}", f"{hint}remove it; allowed keys are {allowed}"
+                "CFG-S05",
+                f"unknown key `{display(name)}` in {at.table}",
+                f"{hint}remove it; allowed keys are {allowed}",
             )
         elif nearest is not None:
             here.error(
                 "CFG-S06",
-                f"unknown key `{shown(name)}` in {at.table}, did you mean `{nearest}`?",
+                f"unknown key `{display(name)}` in {at.table}, did you mean `{nearest}`?",
                 f"rename it to `{nearest}`",
             )
         elif at.file.strict:
-            here.error("WARN-KEY01", f"unknown key `{shown(name)}` in {at.table}", "remove it (strict mode is on)")
+            here.error("WARN-KEY01", f"unknown key `{display(name)}` in {at.table}", "remove it (strict mode is on)")
         else:
-            here.warn("WARN-KEY01", f"unknown key `{shown(name)}` in {at.table} is ignored", "remove it")
+            here.warn("WARN-KEY01", f"unknown key `{display(name)}` in {at.table} is ignored", "remove it")
 
     def default_of(self, name: str) -> object:
         """The model's default; ``NO_DEFAULT`` when there is none to show."""
@@ -236,7 +238,7 @@ class TableMap(ValueType):
         result: Tree = {}
         for name, item in value.items():
             entry = self.entry.read(item, at / name)
-            if entry is not NOTHING and not isinstance(name, Unresolved):
+            if entry is not NOTHING and not isinstance(name, UnresolvedText):
                 result[name] = entry
         if self.check is not None:
             self.check(value, at)
@@ -261,7 +263,7 @@ class TableList(ValueType):
         for index, item in enumerate(value):
             here = at / index
             if isinstance(item, dict) and isinstance(item.get("name"), str):
-                at.file.names[here.path] = str(shown(item["name"]))
+                at.file.names[here.path] = str(display(item["name"]))
             entry = self.entry.read(item, here)
             if entry is not NOTHING:
                 result.append(entry)
@@ -305,7 +307,7 @@ class Variant(ValueType):
             fix = self.missing_fix(at) if self.missing_fix else f"add `{self.tag}`: one of {choices}"
             message = f"missing required key `{self.tag}` in {at.table}: it is one of {choices}"
             return refused(here, self.missing_code, message, fix)
-        if isinstance(word, Unresolved):
+        if isinstance(word, UnresolvedText):
             return NOTHING
         if not isinstance(word, str):
             return wrong_type(here, "a string", word, self._choices())
@@ -330,7 +332,7 @@ class Variant(ValueType):
     def _unknown_word(self, word: str, here: Location) -> None:
         hint = self.suggestions.get(word.strip().lower())
         start = f"write `{hint}`; " if hint else ""
-        message = f"`{shown(word)}` is not a value of `{here.key}`{blank_reason(word)}"
+        message = f"`{display(word)}` is not a value of `{here.key}`{blank_reason(word)}"
         here.error(self.unknown_code, message, start + self._choices())
 
     def _foreign(self, name: str, chosen: str, owners: list[str], at: Location) -> None:
@@ -338,7 +340,7 @@ class Variant(ValueType):
         extra = " (elsewhere use `additional_params`)" if name == "reasoning_effort" else ""
         (at / name).error(
             self.foreign_code,
-            f"unknown key `{shown(name)}` for {self.tag} `{chosen}` in {at.table}: it is only for {words}",
+            f"unknown key `{display(name)}` for {self.tag} `{chosen}` in {at.table}: it is only for {words}",
             f"remove it or change `{self.tag}`{extra}",
         )
 

@@ -31,14 +31,14 @@ def is_prose(path: Path) -> bool:
     return names[-1] in _PROSE or ("rules" in names and not _SCRIPT_PROSE.isdisjoint(names))
 
 
-class Templated(str):
+class EnvironmentText(str):
     """A string (part of) which came from the environment; ``source`` is what the file says instead."""
 
     __slots__ = ("source", "variables")
     source: str
     variables: tuple[str, ...]
 
-    def __new__(cls, value: str, source: str, variables: tuple[str, ...]) -> Templated:
+    def __new__(cls, value: str, source: str, variables: tuple[str, ...]) -> EnvironmentText:
         made = super().__new__(cls, value)
         made.source = source
         made.variables = variables
@@ -48,7 +48,7 @@ class Templated(str):
         return repr(self.source)
 
 
-class Unresolved(Templated):
+class UnresolvedText(EnvironmentText):
     """A template that could not be resolved; the problem is reported already, so readers pass over it."""
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class SubstitutionFindings:
 
 def source_of(step: str | int) -> str | int:
     """A step as the file spells it."""
-    return step.source if isinstance(step, Templated) else step
+    return step.source if isinstance(step, EnvironmentText) else step
 
 
 def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[str, object], SubstitutionFindings]:
@@ -91,7 +91,7 @@ def substitute(tree: dict[str, object], env: Mapping[str, str]) -> tuple[dict[st
             findings.malformed.append(
                 MalformedPlaceholder(path, _excerpt(foreign[0], 0), foreign[foreign.lastindex or 0])
             )
-            return Unresolved(value, value, ())
+            return UnresolvedText(value, value, ())
         return _text(value, path, env, findings) if "{{" in value else value
 
     return _table(tree, (), text, findings), findings
@@ -112,12 +112,12 @@ def _table(
     result: dict[str, object] = {}
     for key, value in table.items():
         name = text(key, (*path, key)) if "{{" in key else key
-        if name in result and not isinstance(name, Unresolved):
+        if name in result and not isinstance(name, UnresolvedText):
             twin = next(other for other in result if other == name)
             findings.collisions.append(((*path, name), str(source_of(twin)), key))
             continue
-        if isinstance(name, Unresolved):
-            name = Unresolved(key, key, name.variables)
+        if isinstance(name, UnresolvedText):
+            name = UnresolvedText(key, key, name.variables)
         result[name] = _value(value, (*path, name), text, findings)
     return result
 
@@ -174,7 +174,7 @@ def _text(source: str, path: Path, env: Mapping[str, str], findings: Substitutio
     if not changed:
         return source
     parts.append(source[done:])
-    kind = Unresolved if unresolved else Templated
+    kind = UnresolvedText if unresolved else EnvironmentText
     return kind("".join(parts), source, tuple(variables))
 
 

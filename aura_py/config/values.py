@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from aura_py.config.problems import Location, shown, toml_type
-from aura_py.config.templates import Templated, Unresolved
+from aura_py.config.problems import Location, display, toml_type
+from aura_py.config.templates import EnvironmentText, UnresolvedText
 from aura_py.globs import Glob, GlobError
 
 JsonSchema: TypeAlias = dict[str, object]
@@ -41,7 +41,7 @@ class ValueType(ABC):
     """The type for the generated reference."""
 
     def read(self, value: object, at: Location) -> object:
-        if isinstance(value, Unresolved):
+        if isinstance(value, UnresolvedText):
             at.file.failures.append(at.path)
             return NOTHING
         return self._read(value, at)
@@ -101,7 +101,7 @@ class Text(StringType):
             return refused(
                 at, self.blank_code, f"`{at.name}` must not be blank{blank_reason(value)}", f"give `{at.key}` a value"
             )
-        if self.prompt and isinstance(value, Templated):
+        if self.prompt and isinstance(value, EnvironmentText):
             for variable in value.variables:
                 at.file.uses.prompts.setdefault(variable, at.path)
         return value
@@ -139,7 +139,7 @@ class Secret(StringType):
 
 
 def note_secret(value: str, at: Location) -> None:
-    if isinstance(value, Templated):
+    if isinstance(value, EnvironmentText):
         for variable in value.variables:
             at.file.uses.secrets.setdefault(variable, at.path)
     elif not _is_dummy(value.strip()):
@@ -152,7 +152,7 @@ def _is_dummy(text: str) -> bool:
 
 def blank_reason(value: object) -> str:
     """Why a value from the environment is blank, if it is."""
-    if not isinstance(value, Templated) or not value.variables or value.strip():
+    if not isinstance(value, EnvironmentText) or not value.variables or value.strip():
         return ""
     names = ", ".join(f"`{name}`" for name in dict.fromkeys(value.variables))
     return f" ({names} is set but empty, or its default is)"
@@ -169,14 +169,14 @@ class Url(StringType):
     blank: str = "refuse"
 
     def _read_text(self, value: str, at: Location) -> object:
-        if isinstance(value, Templated) and self.secret:
+        if isinstance(value, EnvironmentText) and self.secret:
             for variable in value.variables:
                 at.file.uses.secrets.setdefault(variable, at.path)
         text = value.strip()
         if not text and self.blank == "absent":
             return NOTHING
         if not is_url(text):
-            what = f": `{shown(value)}`" if isinstance(value, Templated) else ""
+            what = f": `{display(value)}`" if isinstance(value, EnvironmentText) else ""
             what += blank_reason(value)
             return refused(
                 at,
@@ -219,7 +219,7 @@ class FilePath(StringType):
             return NOTHING
         if "\0" in value:
             return refused(at, "CFG-S02", f"`{at.key}` holds a NUL character, which no path can", "remove it")
-        if isinstance(value, Templated):
+        if isinstance(value, EnvironmentText):
             at.file.sources[at.path] = value.source
         if not self.beside:
             return Path(os.path.abspath(value))
@@ -230,7 +230,7 @@ class FilePath(StringType):
             return refused(
                 at,
                 "CFG-F03",
-                f"`{at.key}` names `{shown(value)}`, which is outside of the directory of this file",
+                f"`{at.key}` names `{display(value)}`, which is outside of the directory of this file",
                 "put it beside this file or in a directory below",
             )
         return Path(path)
@@ -251,7 +251,7 @@ class Choice(ValueType):
             return wrong_type(at, "a string", value, fix)
         if value in self.words:
             return value
-        return refused(at, "CFG-S10", f"`{shown(value)}` is not a value of `{at.key}`{blank_reason(value)}", fix)
+        return refused(at, "CFG-S10", f"`{display(value)}` is not a value of `{at.key}`{blank_reason(value)}", fix)
 
     def json_schema(self) -> JsonSchema:
         return {"anyOf": [{"enum": list(self.words)}, TEMPLATE_SCHEMA]}
@@ -298,7 +298,7 @@ class GlobText(StringType):
             return refused(
                 at,
                 self.code,
-                f"the pattern `{shown(value)}` does not compile: {error.reason} at position {error.position}",
+                f"the pattern `{display(value)}` does not compile: {error.reason} at position {error.position}",
                 "close the bracket or brace, or put `\\` before a character that is meant literally",
             )
         return value

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from aura_py.config import Diagnostic, InvalidConfiguration, load, render, render_json, unbuilt
 from aura_py.config.models import AgentConfig
-from aura_py.config.templates import Templated
+from aura_py.config.templates import EnvironmentText
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, codes, found, only, toml, tree
 
 SENTINEL = "s3ntinel-0123456789"
@@ -118,7 +118,7 @@ def test_the_model_holds_plain_strings_and_cannot_be_changed() -> None:
     config = agent(EXAMPLE.replace("Platform On-Call", "{{ env.SECRET }}"), env={"SECRET": SENTINEL})
 
     def walk(value: Any) -> None:
-        assert not isinstance(value, Templated)
+        assert not isinstance(value, EnvironmentText)
         if isinstance(value, dict):
             for key, item in value.items():
                 walk(key)

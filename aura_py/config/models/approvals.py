@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 from aura_py.config.maps import Entries, HeaderSources, HeaderValues, check_header_name
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.tables import Advice, Key, Section, Variant
 from aura_py.config.values import NOTHING, GlobText, Strings, Url, refused, wrong_type
 
@@ -30,13 +30,13 @@ class ResponseHeaders(Entries):
         if not all(check_header_name(each.strip(), at, "CFG-H06") for each in (name, content)):
             return NOTHING
         if name.strip().lower() in _RESERVED:
-            return refused(at, "CFG-H08", f"`{shown(name)}` is a reserved transport header", "use another header")
+            return refused(at, "CFG-H08", f"`{display(name)}` is a reserved transport header", "use another header")
         return content.strip().lower()
 
     def is_new(self, name: str, spelled: dict[str, str], at: Location) -> bool:
         lowered = self.spelling(name)
         if lowered in spelled:
-            at.error("CFG-H07", f"duplicate tool header override `{shown(lowered)}`", "keep one of them")
+            at.error("CFG-H07", f"duplicate tool header override `{display(lowered)}`", "keep one of them")
             return False
         spelled[lowered] = lowered
         return True

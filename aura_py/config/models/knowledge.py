@@ -9,9 +9,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SecretStr
 
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant
-from aura_py.config.templates import Unresolved
+from aura_py.config.templates import UnresolvedText
 from aura_py.config.values import Secret, Text, Url, blank_reason, refused
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
@@ -28,7 +28,7 @@ class StoreName(Text):
         return refused(
             at,
             "CFG-R01",
-            f"`{shown(value)}` cannot be the name of a vector store: it becomes part of the tool name"
+            f"`{display(value)}` cannot be the name of a vector store: it becomes part of the tool name"
             " `vector_search_<name>`",
             "use 1 to 50 letters, digits, `_` or `-`",
         )
@@ -194,11 +194,11 @@ class StoreList(TableList):
         seen: set[str] = set()
         for index, item in enumerate(value if isinstance(value, list) else []):
             name = item.get("name") if isinstance(item, dict) else None
-            if not isinstance(name, str) or isinstance(name, Unresolved):
+            if not isinstance(name, str) or isinstance(name, UnresolvedText):
                 continue
             if name in seen:
                 (at / index / "name").error(
-                    "CFG-R02", f"two vector stores are called `{shown(name)}`", "rename one of them"
+                    "CFG-R02", f"two vector stores are called `{display(name)}`", "rename one of them"
                 )
             seen.add(name)
         return stores

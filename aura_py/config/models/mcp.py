@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from aura_py.config.maps import EnvironmentVariables, HeaderSources, HeaderValues
 from aura_py.config.models.scratchpad import ScratchpadThreshold
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, Variant
 from aura_py.config.values import GlobText, Url
 
@@ -67,7 +67,7 @@ class StdioServer(McpServerBase):
     def check(cls, tree: Tree, at: Location) -> None:
         command = tree.get("cmd")
         if command is not None and (not command or not command[0].strip()):
-            (at / "cmd").error("CFG-M02", f"`cmd` of MCP server `{shown(at.name)}` is empty", 'write `cmd = ["npx"]`')
+            (at / "cmd").error("CFG-M02", f"`cmd` of MCP server `{display(at.name)}` is empty", 'write `cmd = ["npx"]`')
 
 
 class RemoteServer(McpServerBase):
@@ -133,6 +133,6 @@ class Mcp(Section):
             elif not _USUAL_NAME.fullmatch(name):
                 here.warn(
                     "WARN-MCP01",
-                    f"MCP server name `{shown(name)}` has characters other than letters, digits, `_` and `-`",
+                    f"MCP server name `{display(name)}` has characters other than letters, digits, `_` and `-`",
                     "use a plain name",
                 )

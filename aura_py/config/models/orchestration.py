@@ -15,11 +15,11 @@ from pydantic import Field
 from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.config.source import UnreadableFile, read_text
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, table_schema
-from aura_py.config.templates import Unresolved
+from aura_py.config.templates import UnresolvedText
 from aura_py.config.values import FilePath, Globs, JsonSchema, PromptText, Text, ValueType, wrong_type
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -121,17 +121,17 @@ class Workers(TableMap):
         result = TableMap._read(self, value, at)
         spelled: dict[str, str] = {}
         for name in value if isinstance(value, dict) else ():
-            if isinstance(name, Unresolved):
+            if isinstance(name, UnresolvedText):
                 continue
             here = at / name
             if not name.strip():
                 here.error("CFG-O01", "Empty worker name in [orchestration.worker.*]", "give the worker a name")
                 continue
-            other = spelled.setdefault(_UNSAFE.sub("_", name).lower(), str(shown(name)))
-            if other != str(shown(name)):
+            other = spelled.setdefault(_UNSAFE.sub("_", name).lower(), str(display(name)))
+            if other != str(display(name)):
                 here.error(
                     "CFG-O02",
-                    f"Duplicate worker name: `{other}` and `{shown(name)}` differ only by letter case or by"
+                    f"Duplicate worker name: `{other}` and `{display(name)}` differ only by letter case or by"
                     " characters that file names cannot keep apart",
                     "rename one of them",
                 )
@@ -151,13 +151,13 @@ class PromptFiles(ValueType):
         for name, path in value.items():
             here = at / name
             file = FilePath(beside=True).read(path, here)
-            if isinstance(name, Unresolved) or not isinstance(file, Path):
+            if isinstance(name, UnresolvedText) or not isinstance(file, Path):
                 continue
             if name not in INPUTS:
-                near = difflib.get_close_matches(str(shown(name)), INPUTS, n=1)
+                near = difflib.get_close_matches(str(display(name)), INPUTS, n=1)
                 here.error(
                     "CFG-S05",
-                    f"there is no prompt `{shown(name)}`",
+                    f"there is no prompt `{display(name)}`",
                     f"did you mean `{near[0]}`?" if near else f"the prompts are {listed(INPUTS)}",
                 )
             elif _usable(name, file, here):

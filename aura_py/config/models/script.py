@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, shown
+from aura_py.config.problems import Location, display
 from aura_py.config.source import UnreadableFile, parse, read_text
 from aura_py.config.tables import Key, Section, Tree, table_schema
 from aura_py.config.template_language import script_language
-from aura_py.config.templates import Templated
+from aura_py.config.templates import EnvironmentText
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type
 
 
@@ -38,7 +38,7 @@ class Pattern(ValueType):
             return refused(
                 at,
                 "CFG-S11",
-                f"the regular expression `{shown(value)}` does not compile: {reason}{where}",
+                f"the regular expression `{display(value)}` does not compile: {reason}{where}",
                 "mend the expression; a literal special character needs a `\\` before it",
             )
         return value
@@ -93,7 +93,7 @@ def _parses(text: str, at: Location) -> bool:
         script_language().from_string(text)
     except (TemplateError, RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
-        reason = "" if isinstance(text, Templated) else f": {shown(reason)}"
+        reason = "" if isinstance(text, EnvironmentText) else f": {display(reason)}"
         at.error(
             "CFG-S12",
             f"the template in `{at.key}` does not compile{reason}",
@@ -207,6 +207,6 @@ def _read_script(path: Path, at: Location) -> object:
                 "create it, or correct the path; it starts at the agent's file",
             )
         return None
-    part = at.file.beside(Path(at.shown_path(path)), text)
+    part = at.file.add_file(Path(at.shown_path(path)), text)
     tree = table_schema(_ScriptFile).read(raw, part.root)
     return tree.get("rules")
