@@ -25,7 +25,7 @@ def command(*arguments: str) -> list[str]:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """A clean environment: nothing of the machine's own settings or `.env` files."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "AURA_DISABLE_DOTENV": "1", "PYTHONUNBUFFERED": "1", **(extra or {})}
+    return {**kept, "AURA_DISABLE_DOTENV": "1", "PYTHONUNBUFFERED": "1", "AURA_WATCH_LOOP": "1", **(extra or {})}
 
 
 @dataclass(slots=True)
@@ -94,3 +94,4 @@ class AuraServer:
         assert self.process.stdout is not None
         self.process.stdout.close()
         assert "Traceback" not in self.log, self.log
+        assert "the event loop was held" not in self.log, self.log
