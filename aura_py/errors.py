@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one tree.
 
 Each class knows its HTTP status, its OpenAI ``type``/``code`` and whether asking again can help. A message is one
-sentence: what happened, to what (in backticks), and what to do. See ``http-api.md`` §5 and ``clients.md`` §7.
+sentence: what happened, to what (in backticks), and what to do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FailureKind = Literal[
     "cancelled",
     "internal",
 ]
-"""``aura.error.kind`` (``sse-events.md`` §12), plus ``cancelled`` for a run whose client has gone."""
+"""The ``kind`` of an ``aura.error`` event, plus ``cancelled`` for a run whose client has gone."""
 
 
 class AuraError(Exception):

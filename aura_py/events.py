@@ -1,7 +1,7 @@
 """What a run tells the world: facts, never wire text.
 
 A stream yields *lists* of events, everything that arrived together. Encoders in ``server/sse`` and ``cli`` own names,
-field order and modes (``sse-events.md``). The last event of every stream is :class:`RunFinished` or
+field order and modes. The last event of every stream is :class:`RunFinished` or
 :class:`RunFailed`.
 """
 
@@ -98,7 +98,7 @@ class RunFinished:
     """The run has its answer.
 
     ``usage`` is the billed sum over all model calls; ``context_usage`` is the position in the context window
-    (prompt of the first call, completions of all; ``http-api.md`` §12). ``turn_limit`` says that the agent had to
+    (prompt of the first call, completions of all). ``turn_limit`` says that the agent had to
     answer before it was done. ``answer`` is the text of the last turn that produced text. ``client_calls`` are the
     calls that the caller must run (``finish_reason`` is then ``tool_calls``).
     """
@@ -175,7 +175,7 @@ class ToolCompleted:
     error: str | None = None
 
 
-# --- orchestration (sse-events.md §7) ------------------------------------------------------------------------------
+# --- orchestration -------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,4 +1,4 @@
-"""Identifiers (``http-api.md`` §1)."""
+"""Identifiers of requests, sessions and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting tokens, and stopping as soon as the question is answered (``scratchpad.md`` §7.1)."""
+"""Counting tokens, and stopping as soon as the question is answered."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _cut(text: str, start: int, length: int) -> int:
 
 @lru_cache(maxsize=256)
 def counter_for(provider: str, model: str) -> TokenCounter:
-    """The counter for a provider's model, whoever serves it (S-12). Nothing is loaded yet."""
+    """The counter for a provider's model, whoever serves it. Nothing is loaded yet."""
     if provider == "anthropic" or "claude" in model.lower():
         return TokenCounter("cl100k_base", Fraction(11, 10))
     return TokenCounter(_encoding_name(provider, model))

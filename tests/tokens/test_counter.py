@@ -1,4 +1,4 @@
-"""Token counting (``scratchpad.md`` §7.1)."""
+"""Token counting."""
 
 from __future__ import annotations
 

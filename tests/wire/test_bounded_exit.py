@@ -1,4 +1,4 @@
-"""The process ends in bounded time whatever its tool servers do (``http-api.md`` §16, B16)."""
+"""The process ends in bounded time whatever its tool servers do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the chat UIs do around one message of a user, as they do it (``clients.md`` §10, checks 2 and 3)."""
+"""What the chat UIs do around one message of a user, as they do it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not stop by itself is ended (``http-api.md`` B16)."""
+"""What does not stop by itself is ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys over real sockets (``clients.md`` ID-1, MD-4)."""
+"""API keys over real sockets."""
 
 from __future__ import annotations
 

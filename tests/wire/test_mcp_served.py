@@ -1,4 +1,4 @@
-"""MCP servers behind the real server: every socket and process is a real one (``mcp-tools.md`` §15)."""
+"""MCP servers behind the real server: every socket and process is a real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unmodified ``openai`` Python SDK against the real server (``clients.md`` §10.1)."""
+"""The unmodified ``openai`` Python SDK against the real server."""
 
 from __future__ import annotations
 

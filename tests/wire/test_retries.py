@@ -1,4 +1,4 @@
-"""Requests with an ``Idempotency-Key`` over real sockets (``clients.md`` ER-5)."""
+"""Requests with an ``Idempotency-Key`` over real sockets."""
 
 from __future__ import annotations
 

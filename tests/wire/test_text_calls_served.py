@@ -1,4 +1,4 @@
-"""Tool calls that a model writes as text, through the real server and a real MCP server (``mcp-tools.md`` §13)."""
+"""Tool calls that a model writes as text, through the real server and a real MCP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timers of a model's silence over real sockets (``http-api.md`` §13, B1, B6, B11; ``sse-events.md`` §12)."""
+"""The timers of a model's silence over real sockets."""
 
 from __future__ import annotations
 

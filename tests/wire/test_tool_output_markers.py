@@ -1,4 +1,4 @@
-"""What a tool prints never decides what Aura does (``http-api.md`` B23)."""
+"""What a tool prints never decides what Aura does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real figures on every ending (``http-api.md`` §12, B7), and why a model stopped (B8)."""
+"""Real figures on every ending, and why a model stopped (B8)."""
 
 from __future__ import annotations
 
