@@ -43,7 +43,7 @@ def generation(model: str) -> tuple[int, int] | None:
 
 
 def default_max_tokens(model: str) -> int:
-    """The limit sent when the file names none (``config.md`` §8.2): the family's own, else a safe one."""
+    """The limit sent when the file names none: the family's own, else a safe one."""
     version = generation(model)
     if version is None:
         return _UNKNOWN_MAX_TOKENS

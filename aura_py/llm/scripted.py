@@ -1,4 +1,4 @@
-"""The ``scripted`` model: answers from a script instead of a network (``scripted-provider.md``)."""
+"""The ``scripted`` model: answers from a script instead of a network."""
 
 from __future__ import annotations
 

@@ -24,13 +24,25 @@ from aura_py.llm.contract import (
     ToolSpec,
 )
 from aura_py.llm.json_text import to_json
-from aura_py.llm.text_call_formats import FENCE, FUNCTION, FUNCTION_END, MARKS, TOOL_CALL, TOOL_CALL_END, Formats
+from aura_py.llm.text_call_formats import (
+    FENCE,
+    FUNCTION,
+    FUNCTION_END,
+    LONGEST_CALL,
+    MARKS,
+    TOOL_CALL,
+    TOOL_CALL_END,
+    Formats,
+)
 from aura_py.messages import ToolCall
 
 _THINK, _THINK_END = "<think>", "</think>"
-_OPENER = re.compile(r"[{\[<]|```|`{1,2}\Z")
 _TAGS = (TOOL_CALL, FUNCTION, *MARKS, _THINK)
 _CLOSERS = (TOOL_CALL_END, FUNCTION_END)
+_AFTER_BRACKET = "".join(sorted({tag[1] for tag in (*_TAGS, *_CLOSERS) if tag[0] == "<"}))
+_OPENER = re.compile(rf"[{{\[]|<(?=[{re.escape(_AFTER_BRACKET)}]|\Z)|```|`{{1,2}}\Z")
+_SLICE = 2048
+"""Characters looked at together: what is decided is cut off the front, which copies the rest."""
 _GIVE_UP = 100
 _LONGEST_GAP = 512
 
@@ -55,10 +67,12 @@ class TextCallParser:
         self._said = False
 
     def feed(self, text: str) -> str:
-        self._held += text
-        if len(self._held) < self._try_at:
-            return ""
-        return self._work(final=False)
+        said: list[str] = []
+        for start in range(0, len(text), _SLICE):
+            self._held += text[start : start + _SLICE]
+            if len(self._held) >= self._try_at:
+                said.append(self._work(final=False))
+        return "".join(said)
 
     def close(self) -> str:
         """The rest, at the end of the response."""
@@ -136,7 +150,8 @@ class TextCallParser:
 
     def _wait(self) -> str:
         """Looks again when an eighth more has come: every look costs the whole of what is held."""
-        self._try_at = len(self._held) + max(1, len(self._held) // 8)
+        held = len(self._held)
+        self._try_at = min(held + max(1, held // 8), max(held, LONGEST_CALL) + 1)
         return ""
 
     def _prose(self, length: int) -> str:

@@ -1,4 +1,4 @@
-"""What is sent to a Chat Completions server (``config.md`` §8.2, §8.3)."""
+"""What is sent to a Chat Completions server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripted model (``scripted-provider.md``)."""
+"""The scripted model."""
 
 from __future__ import annotations
 

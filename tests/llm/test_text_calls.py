@@ -1,4 +1,4 @@
-"""Tool calls written as text (``mcp-tools.md`` §13 and I-9, I-21, I-22)."""
+"""Tool calls written as text."""
 
 from __future__ import annotations
 
@@ -255,6 +255,12 @@ def test_openers_without_end_do_not_cost_the_square_of_their_number() -> None:
 def test_marks_without_a_call_do_not_cost_the_square_of_their_number(piece: str) -> None:
     text = piece * (200_000 // len(piece))
     assert parse(*(text[at : at + 1000] for at in range(0, len(text), 1000))) == (text, [])
+
+
+@pytest.mark.parametrize("piece", ["<", "<t", "{x", "[", "[nav(", "nav(a=", "```", "<|python_tag|>", '{"name": 1} '])
+def test_a_large_piece_is_read_as_its_parts_would_be(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    assert parse(text) == parse(*(text[at : at + 1000] for at in range(0, len(text), 1000)))
 
 
 @pytest.mark.parametrize("format_", ["json", "hermes", "pythonic", "qwen"])

@@ -1,4 +1,4 @@
-"""Text to vectors, for knowledge (``knowledge.md`` §2)."""
+"""Text to vectors, for knowledge."""
 
 from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose, Vector
 from aura_py.llm.embeddings.factory import build_embeddings

@@ -1,4 +1,4 @@
-"""Titan and Cohere through Bedrock's ``InvokeModel`` (``knowledge.md`` §2, K-2)."""
+"""Titan and Cohere through Bedrock's ``InvokeModel``."""
 
 from __future__ import annotations
 

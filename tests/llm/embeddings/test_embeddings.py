@@ -1,4 +1,4 @@
-"""One contract for the embeddings of every provider (``knowledge.md`` §2, K-2, K-3)."""
+"""One contract for the embeddings of every provider."""
 
 from __future__ import annotations
 
