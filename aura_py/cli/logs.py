@@ -15,14 +15,16 @@ _OURS = "aura_py"
 _SERVER = "uvicorn"
 
 
-def start_logging(level: int) -> None:
+def start_logging(level: int, *, process: str | None = None) -> None:
     """Log to standard error. ``level`` is for Aura; libraries are held at warnings, whatever their own level says.
+    ``process`` is the number of one of several that serve a port, which each line tells.
 
     Below warnings, the loggers of HTTP clients, SDKs and botocore write whole requests: keys, prompts, messages.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_may_be_logged)
-    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    which = "" if process is None else f"[{process}] "
+    handler.setFormatter(_Formatter(f"%(levelname)s {which}%(name)s: %(message)s"))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
     logging.getLogger(_OURS).setLevel(level)
     logging.getLogger(_SERVER).setLevel(max(level, logging.INFO))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from pydantic.fields import FieldInfo
 from aura_py.cli.logs import start_logging
 from aura_py.cli.setup import prepare, print_refusal
 from aura_py.cli.terminal import ConfigPath, log_level, verbosity
-from aura_py.config.settings import ServerSettings, setting_of
+from aura_py.config.settings import WORKER_VARIABLE, ServerSettings, setting_of
 from aura_py.errors import ConfigurationError
 
 _METAVARS = {"_SECS": "SECONDS", "_BYTES": "BYTES", "_URL": "URL", "_FILE": "PATH", "_ORIGINS": "ORIGINS"}
@@ -72,12 +74,19 @@ def command(path: Path | None, config: Path | None, verbose: bool, debug: bool, 
     """
     if path is not None and config is not None and path != config:
         raise click.UsageError("PATH and --config name different places; give one of them.")
-    start_logging(log_level(verbose, debug))
+    place = os.environ.get(WORKER_VARIABLE)
+    start_logging(log_level(verbose, debug), process=place and place.partition(":")[0])
+    environment = dict(os.environ)
     try:
-        settings = prepare({"config_path": path or config, **flags})
+        settings = prepare({"config_path": path or config, **flags}, silent=place is not None)
     except ConfigurationError as error:
         return print_refusal(error)
+    announce = partial(print, flush=True)
+    if settings.workers > 1 and place is None:
+        from aura_py.server.supervisor import supervise
+
+        return supervise(settings, sys.argv[1:], environment, announce)
 
     from aura_py.server.lifecycle import serve  # imports the whole server
 
-    return serve(settings, announce=partial(print, flush=True))
+    return serve(settings, announce)

@@ -16,11 +16,12 @@ from aura_py.errors import ConfigurationError
 _DEFAULT = "config.toml"
 
 
-def prepare(flags: Mapping[str, object]) -> ServerSettings:
+def prepare(flags: Mapping[str, object], *, silent: bool = False) -> ServerSettings:
     """Settings from flags, environment, `.env` files and defaults.
 
     Args:
         flags: By field of the settings; `None` is a flag that was not given.
+        silent: Print no warnings; somebody has.
 
     Raises:
         InvalidConfiguration: A value is not allowed.
@@ -36,7 +37,8 @@ def prepare(flags: Mapping[str, object]) -> ServerSettings:
     path = Path(str(named or _DEFAULT))
     warnings |= dict.fromkeys(load_dotenv(path))
     settings = ServerSettings.resolve(flags)
-    print_warnings([*warnings, *settings.warnings])
+    if not silent:
+        print_warnings([*warnings, *settings.warnings])
     if not named and not os.path.lexists(path):
         raise MissingConfiguration
     return settings

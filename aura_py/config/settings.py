@@ -24,6 +24,8 @@ from aura_py.config.source import problem
 from aura_py.config.values import is_url
 from aura_py.config.words import FALSE_WORDS, TRUE_WORDS, is_blank
 
+WORKER_VARIABLE = "_AURA_WORKER_PROCESS"
+"""Set by the parent of several processes on one port; begins with the number of the process."""
 _BOOLEAN_WORDS = "`true` or `false` (also 1, t, yes, y, on and 0, f, no, n, off)"
 _LONGEST_HEARTBEAT = 25
 _SHORTEST_SECRET = 32
@@ -129,6 +131,9 @@ class ServerSettings(BaseSettings):
     host: str = _setting("127.0.0.1", "HOST", "Address to listen on.", "a host name or address", flag=True)
     port: WholeNumber = _setting(
         8080, "PORT", "Port to listen on; 0 takes a free one.", "0 to 65535", flag=True, le=65535
+    )
+    workers: WholeNumber = _setting(
+        1, "AURA_WORKERS", "Processes that serve the port.", "1 to 64", flag=True, ge=1, le=64
     )
     default_agent: str | None = _setting(
         None, "DEFAULT_AGENT", "Agent of requests that name none.", "an agent's id", flag=True

@@ -69,8 +69,7 @@ class Retries:
         Raises:
             Conflict: The key was used with another body, or its response is too large to be repeated.
         """
-        what = ("key", request.key) if request.key else ("body", request.digest, request.client)
-        identity = _digest(*what, request.owner, *request.sender)
+        identity = identity_of(request)
         self._forget_old()
         entry = self._entries.get(identity)
         if request.key and entry is not None and entry.digest != request.digest:
@@ -94,14 +93,20 @@ class Retries:
         self._forget_old()
         recording = recording or ResponseRecording(RECORDING_BYTES, now=self._now)
         recording.outlives_client = True
-        self._entries[_digest("run", run, owner)] = _Entry(recording, owner, stream=stream)
+        self._entries[identity_of_run(run, owner)] = _Entry(recording, owner, stream=stream)
         return recording
 
     def kept(self, run: str, owner: str) -> tuple[ResponseRecording, bool] | None:
         """The recording of a run and whether it is a stream; ``None`` when there is none for this owner."""
         self._forget_old()
-        entry = self._entries.get(_digest("run", run, owner))
+        entry = self._entries.get(identity_of_run(run, owner))
         return None if entry is None or entry.recording.discarded else (entry.recording, entry.stream)
+
+    def holds(self, identity: str) -> bool:
+        """Whether there is a recording under the identity of a request or run."""
+        self._forget_old()
+        entry = self._entries.get(identity)
+        return entry is not None and not entry.recording.discarded
 
     def _forget_old(self) -> None:
         """Drops what is over for long enough; while there is too much, something of the owner who has most of it."""
@@ -125,6 +130,17 @@ class Retries:
         own = ((identity, entry) for identity, entry in self._entries.items() if entry.owner == owner)
         identity, _ = min(own, key=lambda item: (item[1].recording.ended is None, item[1].keep))
         return self._entries.pop(identity)
+
+
+def identity_of(request: Repeatable) -> str:
+    """What the request has in common with its repetitions, and with nothing else."""
+    what = ("key", request.key) if request.key else ("body", request.digest, request.client)
+    return _digest(*what, request.owner, *request.sender)
+
+
+def identity_of_run(run: str, owner: str) -> str:
+    """What a kept run of the owner is found by."""
+    return _digest("run", run, owner)
 
 
 def _digest(*parts: str | None) -> str:

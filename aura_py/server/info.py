@@ -46,6 +46,8 @@ async def info(request: Request) -> Response:
     body: dict[str, object] = {}
     if state.settings.default_agent and principal_of(request).may_ask(state.settings.default_agent):
         body["default_agent"] = state.settings.default_agent
+    if state.siblings is not None:
+        body["process"] = {"index": state.siblings.index, "count": state.siblings.count}
     body["agents"] = [_agent(served, tools.get(served.id, {}), summary=detail == "tools:summary") for served in visible]
     return Response(to_json(body), media_type="application/json")
 

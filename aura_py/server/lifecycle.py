@@ -1,4 +1,4 @@
-"""The server's life: load, bind, serve, drain, exit."""
+"""The life of a serving process: load, bind, serve, drain, exit."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Final
 import anyio
 import uvicorn
 from anyio.abc import TaskGroup
+from starlette.types import ASGIApp
 
 from aura_py.config import InvalidConfiguration, render
 from aura_py.config.settings import ServerSettings
@@ -26,20 +27,22 @@ from aura_py.run.services import Services
 from aura_py.server.api_keys import ApiKeys
 from aura_py.server.app import create_app
 from aura_py.server.connection import HttpConnection
+from aura_py.server.listening import Announce, address, bind, unbindable
 from aura_py.server.loop_watch import LoopWatch
 from aura_py.server.reload import Reloader
+from aura_py.server.siblings import SiblingApp, SiblingConnection, Siblings
 from aura_py.server.state import ServerState
+from aura_py.server.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
 EXIT_SECONDS: Final = 10.0
 """After the grace: how long the rest of a shutdown may take before the process is ended by force."""
 _FORCED_SECONDS: Final = 3.0
+_FIRST_REQUEST_SECONDS: Final = 1.0
 _KEEP_ALIVE: Final = 75
 _YOUNG_OBJECTS: Final = 10_000
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
-
-Announce = Callable[[str], None]
 
 
 def serve(settings: ServerSettings, announce: Announce = print) -> int:
@@ -48,14 +51,20 @@ def serve(settings: ServerSettings, announce: Announce = print) -> int:
     Args:
         announce: Gets one line for each agent and, once the port is bound, the line with the address.
     """
+    worker = WorkerProcess.from_environment()
+    if worker is not None and worker.silent:
+        announce = _say_nothing
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, announce))
+            return runner.run(_serve(settings, announce, worker))
     except KeyboardInterrupt:
         return 130
 
 
-async def _serve(settings: ServerSettings, announce: Announce) -> int:
+def _say_nothing(_line: str) -> None: ...
+
+
+async def _serve(settings: ServerSettings, announce: Announce, worker: WorkerProcess | None) -> int:
     stop = _StopSignals()
     with stop.listening():
         async with Services(settings) as services:
@@ -63,40 +72,82 @@ async def _serve(settings: ServerSettings, announce: Announce) -> int:
                 catalog = Catalog.load(settings.config_path, services)
                 keys = ApiKeys.load(settings.api_keys, settings.api_keys_file)
                 state = ServerState(settings, services, catalog, keys)
-                listener = bind(settings.host, settings.port)
+                listener = bind(settings.host, settings.port) if worker is None else worker.listener
             except ConfigurationError as error:
                 print(error.message, file=sys.stderr)
                 return error.exit_code if isinstance(error, InvalidConfiguration) else 1
             except OSError as error:
-                print(_unbindable(settings, error), file=sys.stderr)
+                print(unbindable(settings, error), file=sys.stderr)
                 return 1
-            _show_warnings(state)
+            if worker is None or not worker.silent:
+                _show_warnings(state)
             for served in catalog.served:
                 announce(_about(served))
             if settings.server_url is not None:
                 announce(f"public address {settings.server_url}")
-            await _listen(state, listener, stop, announce)
+            await _listen(state, listener, stop, announce, worker)
     return 0
 
 
-async def _listen(state: ServerState, listener: socket.socket, stop: _StopSignals, announce: Announce) -> None:
-    server = uvicorn.Server(_configuration(state))
+async def _listen(
+    state: ServerState,
+    listener: socket.socket,
+    stop: _StopSignals,
+    announce: Announce,
+    worker: WorkerProcess | None,
+) -> None:
+    app = create_app(state)
+    server = uvicorn.Server(_configuration(app))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     gc.collect()  # takes long, so nobody may be waiting yet
     await server.startup(sockets=[listener])
     reloader = Reloader(state)
+    if worker is not None:
+        await _join_siblings(worker, state, app, server)
     with stop.reloading(reloader.ask), _watching(state.settings):
-        announce(f"listening on {address(listener)}")
+        if worker is None:
+            announce(f"listening on {address(listener)}")
+        else:
+            worker.ready(retire=stop.retire, stop=stop.asked.set)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_keep_date, server)
             tasks.start_soon(reloader.run)
             tasks.start_soon(_warm, state)
             await stop.asked.wait()
-            state.start_draining()
+            if stop.retired:
+                await _leave_port(server)
+            else:
+                state.start_draining()
             stop.end_by_force_after(state.settings.shutdown_timeout_secs + EXIT_SECONDS)
             tasks.cancel_scope.cancel()  # waits for a reload that is reading files
     await _shut_down(state, server, listener, stop)
+
+
+async def _join_siblings(worker: WorkerProcess, state: ServerState, app: ASGIApp, server: uvicorn.Server) -> None:
+    """Serves on a Unix socket too. It gets its name when it listens, in place of that of a predecessor."""
+    state.siblings = Siblings(worker.index, worker.count, worker.directory, stall=state.settings.stall_secs)
+    config = _configuration(SiblingApp(app, state.retries), SiblingConnection)
+    config.load()
+    path = state.siblings.path
+    early = path.with_suffix(f".{os.getpid()}")
+    listening = await asyncio.get_running_loop().create_unix_server(
+        lambda: SiblingConnection(config=config, server_state=server.server_state, app_state={}), str(early)
+    )
+    early.rename(path)
+    server.servers.append(listening)
+
+
+async def _leave_port(server: uvicorn.Server) -> None:
+    """Accepts no connection any more, since another process does, and ends each after its present request."""
+    for listening in server.servers:
+        listening.close()
+    with anyio.move_on_after(_FIRST_REQUEST_SECONDS):
+        # A connection that was just accepted: its first request is on its way, of which uvicorn tells nobody.
+        while any(getattr(each, "cycle", None) is None for each in server.server_state.connections):  # noqa: ASYNC110
+            await anyio.sleep(0.02)
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
 
 
 def _watching(settings: ServerSettings) -> AbstractContextManager[object]:
@@ -149,6 +200,8 @@ class _StopSignals:
     def __init__(self) -> None:
         self.asked = anyio.Event()
         self.forced = anyio.Event()
+        self.retired = False
+        """Another process on the port has taken the place of this one."""
         self._timers: list[threading.Timer] = []
 
     @contextmanager
@@ -185,6 +238,10 @@ class _StopSignals:
         timer.start()
         self._timers.append(timer)
 
+    def retire(self) -> None:
+        self.retired = True
+        self.asked.set()
+
     def _signalled(self) -> None:
         if self.asked.is_set() and not self.forced.is_set():
             self.forced.set()
@@ -197,44 +254,10 @@ def _end_by_force() -> None:
     os._exit(1)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket's address, taken.
-
-    Raises:
-        OSError: The address is in use, unknown or not allowed.
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, place = found[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-        listener.listen(2048)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def address(listener: socket.socket) -> str:
-    """The URL at which this machine reaches the server."""
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _unbindable(settings: ServerSettings, error: OSError) -> str:
-    place = f"`{settings.host}:{settings.port}`"
-    reason = error.strerror or str(error)
-    return f"error: cannot listen on {place}: {reason}; choose another address with `--host` and `--port`."
-
-
-def _configuration(state: ServerState) -> uvicorn.Config:
+def _configuration(app: ASGIApp, http: type[HttpConnection] = HttpConnection) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(state),
-        http=HttpConnection,
+        app,
+        http=http,
         ws="none",
         lifespan="off",
         loop="none",

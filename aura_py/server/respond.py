@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, TypeAlias
 
 from starlette.requests import Request
@@ -14,8 +15,8 @@ from aura_py.run.catalog import ServedAgent
 from aura_py.run.engine import Run
 from aura_py.run.identity import new_context
 from aura_py.run.recording import ResponseRecording
-from aura_py.run.retries import Repeatable
-from aura_py.run.session_queue import Ticket
+from aura_py.run.retries import Repeatable, identity_of
+from aura_py.run.session_queue import SessionKey, Ticket
 from aura_py.server.end_user import Caller
 from aura_py.server.headers import forwarded_headers, forwarded_names, header_value
 from aura_py.server.openai.call import Call
@@ -24,6 +25,7 @@ from aura_py.server.openai.strict import refuse_unhonoured
 from aura_py.server.request_body import body_digest
 from aura_py.server.run_response import Collector, RunAnswer, RunResponse, StreamEncoder
 from aura_py.server.session_id import session_id
+from aura_py.server.siblings import Siblings, may_pass_on
 from aura_py.server.side_answer import side_answer, side_turn
 from aura_py.server.side_requests import client_instructions, is_side_request
 from aura_py.server.state import REQUEST_ID, caller_of, principal_of, state_of
@@ -67,8 +69,15 @@ async def respond(request: Request, call: Call, body: bytes, encoder_for: Encode
     else:
         turn = side_turn(served, call.messages, call.response_format, instructions=instructions, cap=answer.cap)
     caller = caller_of(request, call.user)
+    session = session_id(call.session, request.headers, settings.session_headers)
+    repeatable = await _repeatable(request, served, body, caller)
+    if state.siblings is not None and may_pass_on(request):
+        turns = None if side or session is None else (served.id, caller.owner, session)
+        owner = await _owning_sibling(state.siblings, turns, repeatable)
+        if owner is not None:
+            return state.siblings.pass_on(owner, request, body, partial(respond, request, call, body, encoder_for))
     recording = None
-    if (repeatable := await _repeatable(request, served, body, caller)) is not None:
+    if repeatable is not None:
         recording, repeats = state.retries.claim(repeatable)
         if repeats:
             return RunResponse(recording, stream=call.stream, timing=state.timing)
@@ -76,7 +85,7 @@ async def respond(request: Request, call: Call, body: bytes, encoder_for: Encode
         recording = state.retries.keep(request.scope[REQUEST_ID], caller.owner, recording, stream=call.stream)
     recording = recording or ResponseRecording()
     try:
-        context = _context(request, call, served, caller)
+        context = _context(request, call, served, caller, session)
         encoder = encoder_for(context, served, [c.id for message in turn.messages for c in message.tool_calls])
         run = _start(request, served, turn, context, side=side)
     except BaseException:
@@ -85,6 +94,18 @@ async def respond(request: Request, call: Call, body: bytes, encoder_for: Encode
     headers = {"x-chat-session-id": context.session_id, "x-request-id": context.request_id}
     started = RunAnswer(run, encoder, headers, settings.debug_provider_errors, answer.rewrite if answer else None)
     return RunResponse(recording, started, stream=call.stream, timing=state.timing)
+
+
+async def _owning_sibling(siblings: Siblings, session: SessionKey | None, repeatable: Repeatable | None) -> int | None:
+    """The process that orders the session's turns or remembers the request; ``None`` when any of them may answer."""
+    if session is not None:
+        return siblings.owner("session", *session)
+    if repeatable is None:
+        return None
+    identity = identity_of(repeatable)
+    if repeatable.key is not None:
+        return siblings.owner("key", identity)
+    return await siblings.holder(identity) if repeatable.again else None
 
 
 def _turn(call: Call, served: ServedAgent) -> Turn:
@@ -118,10 +139,9 @@ async def _repeatable(request: Request, served: ServedAgent, body: bytes, caller
     )
 
 
-def _context(request: Request, call: Call, served: ServedAgent, caller: Caller) -> RunContext:
-    settings = state_of(request).settings
+def _context(request: Request, call: Call, served: ServedAgent, caller: Caller, session: str | None) -> RunContext:
     return new_context(
-        session_id=session_id(call.session, request.headers, settings.session_headers),
+        session_id=session,
         headers=forwarded_headers(request.headers, forwarded_names(served.config)),
         principal=caller.principal,
         user=caller.user,

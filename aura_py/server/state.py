@@ -21,6 +21,7 @@ from aura_py.server.end_user import Caller, EndUsers
 from aura_py.server.hosts import AllowedHosts, is_loopback
 from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.run_response import Timing
+from aura_py.server.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class ServerState:
         self.queues = SessionQueues()
         self.users = EndUsers(settings.openwebui_jwt_secret)
         self._hosts = AllowedHosts(settings.allowed_hosts)
+        self.siblings: Siblings | None = None
+        """The other processes on the port, if there are any."""
         self.draining = False
         self.reload_problem: str | None = None
         self.limits = RequestLimits(

@@ -52,7 +52,7 @@ def test_a_value_that_is_not_allowed_is_status_2_and_names_flag_and_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AURA_DISABLE_DOTENV", "true")
-    monkeypatch.setattr("aura_py.cli.serve.start_logging", lambda _level: None)
+    monkeypatch.setattr("aura_py.cli.serve.start_logging", lambda _level, process: None)
     assert main(["serve", str(tmp_path), *arguments]) == 2
     told = capsys.readouterr().err
     assert "CFG-D01" in told
