@@ -4,12 +4,17 @@ fails fails before the first run."""
 from __future__ import annotations
 
 import itertools
+import sys
+import time
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Final
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
 
 from aura_py.config.template_language import prompt_language, render
 
+_LONGEST_TRIAL_SECS: Final = 2.0
 _SWITCH: Final = (True, False)
 _NOW: Final = ("2026-03-02T09:00:00Z",)
 _TEXT: Final = ("Collect the p99 latency of `checkout` since 08:00 UTC.",)
@@ -116,12 +121,36 @@ def listed(names: Iterable[str]) -> str:
 def trial_fault(name: str, source: str) -> tuple[int | None, str] | None:
     """Where the prompt ``name`` cannot be filled in, as a line of ``source``, and why; ``None`` when it always can."""
     template = prompt_language().from_string(source)
-    for inputs in _combinations(SAMPLES[name]):
-        try:
-            render(template, inputs)
-        except Exception as error:
-            return _line(error.__traceback__), f"{_reason(error)}{_when(inputs)}"
+    with _processor_time(_LONGEST_TRIAL_SECS):
+        for inputs in _combinations(SAMPLES[name]):
+            try:
+                render(template, inputs)
+            except Exception as error:
+                return _line(error), f"{_reason(error)}{_when(inputs)}"
     return None
+
+
+@contextmanager
+def _processor_time(seconds: float) -> Iterator[None]:
+    """Raises ``TimeoutError`` in what runs inside once it has used this much time of the processor.
+
+    Loops in loops may take for ever without writing a character, and nothing else ends Python code from within its
+    own thread: a trace function sees every line, whichever thread loads the configuration. Time on the clock would
+    refuse good prompts on a busy machine.
+    """
+    end = time.thread_time() + seconds
+    before = sys.gettrace()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if time.thread_time() > end:
+            raise TimeoutError(f"it takes more than {seconds:g} seconds")
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _combinations(samples: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
@@ -134,13 +163,12 @@ def _combinations(samples: Mapping[str, Sequence[object]]) -> Iterator[dict[str,
         yield inputs
 
 
-def _line(traceback: TracebackType | None) -> int | None:
-    line = None
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == "<template>":
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
+def _line(error: Exception) -> int | None:
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]
+    if isinstance(error, RecursionError):
+        del lines[-1:]  # the innermost frame may have been stopped before its first line
+    return lines[-1] if lines else None
 
 
 def _reason(error: Exception) -> str:

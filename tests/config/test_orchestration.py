@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from aura_py.config import prompts
 from aura_py.config.settings import ServerSettings
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, codes, found, only, toml, tree
 
@@ -97,6 +99,17 @@ def test_a_prompt_file_that_takes_for_ever_to_compute_is_refused_without_computi
     Path("plan.md").write_text(f"{{{{ query }}}}\n{{{{ {endless} }}}}")
     each = only(found(MINIMAL + "[orchestration.prompts]\nplanning = 'plan.md'\n"))
     assert "plan.md` line 2 cannot be filled in: the result of" in each.message
+
+
+def test_a_prompt_file_of_loops_in_loops_is_refused_where_it_runs_out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "_LONGEST_TRIAL_SECS", 0.05)
+    loops = "{% for a in range(99999) %}" * 3 + "\n" + "{% endfor %}" * 3
+    Path("plan.md").write_text("{{ query }}\n" + loops)
+    before = sys.gettrace()
+    each = only(found(MINIMAL + "[orchestration.prompts]\nplanning = 'plan.md'\n"))
+    assert (each.code, each.line) == ("CFG-S12", MINIMAL.count("\n") + 2)
+    assert "plan.md` line 2 cannot be filled in: it takes more than 0.05 seconds" in each.message
+    assert sys.gettrace() is before
 
 
 # --- timeouts: equal, one below, zero ------------------------------------------------------------------------------
