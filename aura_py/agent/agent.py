@@ -23,6 +23,7 @@ from aura_py.errors import RequestError
 from aura_py.events import Event, McpStatus, RunFinished, ScratchpadUsage, SessionInfo, TextDelta
 from aura_py.llm.contract import CallInfo, ChatModel, NamedTool, Sampling, ToolChoice, ToolSpec
 from aura_py.mcp import McpAttachment, McpPool
+from aura_py.skills import SkillLibrary
 from aura_py.tools.contract import Middleware, Tool
 from aura_py.tools.filesystem import filesystem_tools
 from aura_py.tools.runner import ToolRunner
@@ -50,6 +51,7 @@ class Agent:
         self._mcp = mcp
         self._reserved = reserved_names(config)
         self._filters = ToolFilterCheck(config)
+        self._skills = SkillLibrary.open(config.agent.skills)
         self._may_choose = "tool_choice" in config.agent.request_overrides
 
     def describe(self) -> Description:
@@ -132,6 +134,7 @@ class Agent:
         tools: list[Tool] = list(mcp_tools)
         if config.tools.filesystem:
             tools += filesystem_tools(config.tools.filesystem_root)
+        tools += self._skills.tools
         base = system_prompt(
             agent.system_prompt, agent.context, [attachment.unavailable_note if attachment is not None else None]
         )
@@ -162,7 +165,9 @@ class Agent:
             toolset=toolset,
             middlewares=middlewares,
             client_tools=client_tools,
-            system=system_prompt(base, (), [scratchpad.prompt if scratchpad is not None else None]),
+            system=system_prompt(
+                base, (), [scratchpad.prompt if scratchpad is not None else None, self._skills.prompt]
+            ),
             turn_depth=agent.turn_depth + (scratchpad.turn_depth_bonus if scratchpad is not None else 0),
             scratchpad=scratchpad,
         )

@@ -8,6 +8,7 @@ _FILESYSTEM = frozenset({"read_file", "list_directory"})
 _SCRATCHPAD = frozenset(
     {"head", "slice", "grep", "schema", "item_schema", "get_in", "iterate_over", "read", "list_files"}
 )
+_SKILLS = frozenset({"load_skill", "read_skill_file"})
 _ORCHESTRATION = frozenset(
     {
         *("create_plan", "respond_directly", "request_clarification", "list_tools", "inspect_tool_params"),
@@ -28,6 +29,8 @@ def reserved_names(config: AgentConfig) -> frozenset[str]:
     scratchpads = (config.agent.scratchpad, *(worker.scratchpad for worker in workers))
     if any(scratchpad is not None and scratchpad.enabled for scratchpad in scratchpads):
         names |= _SCRATCHPAD
+    if any(owner.skills is not None and owner.skills.local for owner in (config.agent, *workers)):
+        names |= _SKILLS
     if config.orchestrated:
         names |= _ORCHESTRATION
     return names

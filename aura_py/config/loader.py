@@ -48,6 +48,7 @@ def load(
     default_agent: str | None = None,
     settings: ServerSettings | None = None,
     create_directories: bool = True,
+    skip_broken_skills: bool = False,
 ) -> LoadedConfiguration:
     """Reads one agent file, or every agent file of a directory.
 
@@ -59,6 +60,7 @@ def load(
         settings: Server settings, to warn about timeouts that do not fit together.
         create_directories: Create the memory directories and write into each, to know that it works. Without it
             nothing is written anywhere.
+        skip_broken_skills: Warn of skills that cannot be used instead of refusing, unless the load is strict.
 
     Raises:
         InvalidConfiguration: With every problem of every file; nothing was started.
@@ -70,7 +72,8 @@ def load(
         default_agent = settings.default_agent
     paths, passed_over = agent_files(path)
     signed = bool(env.get("AURA_HITL_WEBHOOK_SECRET", "").strip())
-    files = [_examine(each, env, strict=strict, settings=settings, signed=signed) for each in paths]
+    tolerant = skip_broken_skills and not strict
+    files = [_examine(each, env, strict=strict, settings=settings, signed=signed, tolerant=tolerant) for each in paths]
 
     named = [
         identity.AgentIdentity(each.problems.root, each.tree.get("agent", {}))
@@ -94,7 +97,13 @@ def load(
 
 
 def _examine(
-    path: Path, env: Mapping[str, str], *, strict: bool, settings: ServerSettings | None, signed: bool
+    path: Path,
+    env: Mapping[str, str],
+    *,
+    strict: bool,
+    settings: ServerSettings | None,
+    signed: bool,
+    tolerant: bool,
 ) -> _File:
     """Steps 1 to 5 of the pipeline, and the file-system checks, for one file."""
     try:
@@ -110,7 +119,7 @@ def _examine(
     tree = table_schema(AgentConfig).read(resolved, problems.root)
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)
-    check_sources(tree, problems.root)
+    check_sources(tree, problems.root, tolerant=tolerant)
     memory.check(tree, problems.root)
     unbuilt.refuse(tree, problems.root)
     return _File(problems, tree)

@@ -28,12 +28,14 @@ class SkillCard:
 
 @dataclass(slots=True, frozen=True)
 class SkillProblem:
-    """Why a source or a skill cannot be used; ``source`` is the index of the source."""
+    """Why a source or a skill cannot be used; ``source`` is the index of the source, and ``skill`` the directory of the
+    skill if only that is at fault."""
 
     code: str
     source: int
     message: str
     fix: str
+    skill: str = ""
 
 
 class _InvalidSkill(Exception):
@@ -52,7 +54,7 @@ def discover(sources: Sequence[Path]) -> tuple[tuple[SkillCard, ...], tuple[Skil
             try:
                 card = read_card(directory)
             except _InvalidSkill as error:
-                problems.append(SkillProblem(error.code, index, str(error), error.fix))
+                problems.append(SkillProblem(error.code, index, str(error), error.fix, directory.name))
                 continue
             first = cards.setdefault(card.name, card)
             if first is not card:
@@ -67,12 +69,12 @@ def _directories(source: Path, index: int, problems: list[SkillProblem]) -> Iter
         entries = sorted(absolute.iterdir())
     except FileNotFoundError:
         message = f"skill source not found: `{absolute}`"
-        fix = "create it or correct the path; relative paths start at the working directory"
+        fix = "create it or correct the path; relative paths start at this file, then at the working directory"
         problems.append(SkillProblem("CFG-K02", index, message, fix))
         return []
     except OSError as error:
         message = f"skill source `{absolute}` cannot be read: {error.strerror or error}"
-        fix = "name a readable directory; relative paths start at the working directory"
+        fix = "name a readable directory"
         problems.append(SkillProblem("CFG-K03", index, message, fix))
         return []
     return [entry for entry in entries if os.path.isdir(entry) and os.path.lexists(entry / FILE_NAME)]
@@ -88,19 +90,25 @@ def read_card(directory: Path) -> SkillCard:
         raise _InvalidSkill("CFG-K03", f"`{file}` cannot be read: {reason}", "make it a readable UTF-8 file") from error
     fields = _front_matter(text, file)
     name, description = (_field(fields, key, file) for key in ("name", "description"))
-    _check_name(name, directory, file)
+    _check_name(name, directory, f"{file}:{_line_of('name', text)}")
     if not description.strip() or len(description) > _LONGEST_DESCRIPTION:
         raise _InvalidSkill(
             "CFG-K09",
-            f"`{file}` needs a non-empty 'description' within the 1024 character limit; it has {len(description)}",
+            f"`{file}:{_line_of('description', text)}` needs a non-empty 'description' within the 1024 character limit;"
+            f" it has {len(description)}",
             "say in a sentence or two when the skill helps",
         )
     return SkillCard(name, description, directory)
 
 
+def _line_of(key: str, text: str) -> int:
+    lines = text.split("\n")
+    return next((number for number, line in enumerate(lines, 1) if line.lstrip("\"' ").startswith(key)), 1)
+
+
 def split(text: str) -> tuple[str, str] | None:
     """Front matter and body; ``None`` when the text does not start with front matter or it is not closed."""
-    lines = text.lstrip().split("\n")
+    lines = text.replace("\r\n", "\n").lstrip().split("\n")
     if lines[0].rstrip() != _DELIMITER:
         return None
     for number, line in enumerate(lines[1:], start=1):
@@ -124,10 +132,11 @@ def _front_matter(text: str, file: Path) -> dict[object, object]:
         fields = yaml.safe_load(parts[0])
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 2}" if mark is not None else ""
+        first = text[: len(text) - len(text.lstrip())].count("\n") + 2
+        where = f":{mark.line + first}" if mark is not None else ""
         reason = getattr(error, "problem", None) or type(error).__name__
         raise _InvalidSkill(
-            "CFG-K06", f"the frontmatter of `{file}` is not YAML{where}: {reason}", "mend it"
+            "CFG-K06", f"the frontmatter of `{file}{where}` is not YAML: {reason}", "mend it"
         ) from error
     if not isinstance(fields, dict):
         raise _InvalidSkill("CFG-K06", f"the frontmatter of `{file}` holds no fields", "add `name:` and `description:`")
@@ -143,7 +152,7 @@ def _field(fields: dict[object, object], key: str, file: Path) -> str:
     return value
 
 
-def _check_name(name: str, directory: Path, file: Path) -> None:
+def _check_name(name: str, directory: Path, place: str) -> None:
     rule = ""
     if not 1 <= len(name) <= _LONGEST_NAME:
         rule = "it must have 1-64 characters"
@@ -155,18 +164,22 @@ def _check_name(name: str, directory: Path, file: Path) -> None:
         rule = "it has consecutive hyphens"
     if rule:
         raise _InvalidSkill(
-            "CFG-K07", f"the skill name `{name[:80]}` in `{file}` is not allowed: {rule}", "rename the skill"
+            "CFG-K07", f"the skill name `{name[:80]}` in `{place}` is not allowed: {rule}", "rename the skill"
         )
     if name != directory.name:
         raise _InvalidSkill(
             "CFG-K08",
-            f"the skill name `{name}` in `{file}` does not match directory name `{directory.name}`",
+            f"the skill name `{name}` in `{place}` does not match directory name `{directory.name}`",
             "rename one of the two",
         )
 
 
-def check_sources(tree: Tree, root: Location) -> None:
-    """Discovers the skills of the agent and of every worker, once, and reports what is wrong."""
+def check_sources(tree: Tree, root: Location, *, tolerant: bool) -> None:
+    """Discovers the skills of the agent and of every worker, once, and reports what is wrong.
+
+    Args:
+        tolerant: A broken skill is a warning: it will be left out.
+    """
     orchestration: Tree = tree.get("orchestration", {})
     owners = [((root / "agent"), tree.get("agent", {}))]
     if orchestration.get("enabled"):
@@ -184,5 +197,7 @@ def check_sources(tree: Tree, root: Location) -> None:
                 message = message.replace(str(source), (at / "skills" / "local" / index / "source").shown_path(source))
             if each.code.startswith("WARN"):
                 place.warn(each.code, message, each.fix)
+            elif each.skill and tolerant:
+                place.warn(each.code, f"the skill `{each.skill}` is left out: {message}", each.fix)
             else:
                 place.error(each.code, message, each.fix)

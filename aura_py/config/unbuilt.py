@@ -50,16 +50,9 @@ def _table(key: str) -> Callable[[Tree], Iterator[Path]]:
     return places
 
 
-def _skills(tree: Tree) -> Iterator[Path]:
-    for path, owner in _owners(tree):
-        if owner.get("skills", {}).get("local"):
-            yield (*path, "skills")
-
-
 FEATURES: tuple[UnbuiltFeature, ...] = (
     UnbuiltFeature("searching vector stores", _table("vector_stores")),
     UnbuiltFeature("approval of tool calls", _table("hitl")),
-    UnbuiltFeature("loading skills", _skills),
 )
 
 

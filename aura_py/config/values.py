@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -203,11 +203,16 @@ def is_url(text: str) -> bool:
 @dataclass(slots=True, frozen=True)
 class FilePath(StringType):
     """A path; relative ones start at the working directory, or with ``beside`` at the file that names them, whose
-    directory they cannot leave."""
+    directory they cannot leave.
+
+    With ``home`` they start at the directory of the file, too, and may leave it; ``either`` falls back to the working
+    directory, with a warning, for a path that exists only there.
+    """
 
     label = "path"
 
     beside: bool = False
+    home: Literal["cwd", "file", "either"] = "cwd"
     blank: str = "absent"
     blank_code: str = ""
     blank_message: str = ""
@@ -222,7 +227,7 @@ class FilePath(StringType):
         if isinstance(value, EnvironmentText):
             at.file.sources[at.path] = value.source
         if not self.beside:
-            return Path(os.path.abspath(value))
+            return Path(os.path.abspath(value)) if self.home == "cwd" else self._from_file(value, at)
         home = at.file.file.parent
         path = os.path.abspath(os.path.join(home, value))
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)):
@@ -234,6 +239,18 @@ class FilePath(StringType):
                 "put it beside this file or in a directory below",
             )
         return Path(path)
+
+    def _from_file(self, value: str, at: Location) -> Path:
+        path = os.path.abspath(at.file.file.parent / value)
+        here = os.path.abspath(value)
+        if self.home == "file" or here == path or os.path.lexists(path) or not os.path.lexists(here):
+            return Path(path)
+        at.warn(
+            "WARN-PATH01",
+            f"`{display(value)}` does not exist beside this file; the one in the working directory is used",
+            "write the path relative to this file, or an absolute one",
+        )
+        return Path(here)
 
     def json_schema(self) -> JsonSchema:
         return {"type": "string", "minLength": 1} if self.blank == "refuse" else {"type": "string"}

@@ -187,7 +187,11 @@ class Attempt:
         run, profile = self.run, self.profile
         mcp_tools = profile.mcp_tools(run.mcp_tools)
         self._require_tools(mcp_tools)
-        tools: list[Tool] = [*(with_reasoning(tool) for tool in mcp_tools), *run.team.builtin_tools()]
+        tools: list[Tool] = [
+            *(with_reasoning(tool) for tool in mcp_tools),
+            *run.team.builtin_tools(),
+            *profile.skills.tools,
+        ]
         limits = self._scratchpad_thresholds(tools)
         # the prompt speaks of the scratchpad, and the scratchpad counts the prompt: hence thresholds first
         worker_prompt = run.prompts.render(
@@ -212,7 +216,7 @@ class Attempt:
         if scratchpad is not None:
             await scratchpad.also_sent(tools[counted:])
             system = system_prompt(system, (), [scratchpad.prompt])
-        return system, Toolset(tools)
+        return system_prompt(system, (), [profile.skills.prompt]), Toolset(tools)
 
     def _turn_depth(self) -> int:
         if self.depth is not None:

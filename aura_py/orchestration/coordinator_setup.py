@@ -47,7 +47,7 @@ async def create_coordinator(
         model,
         system=_system_prompt(run, worker_tools, stored, history, escape_hatch=escape_hatch),
         history=_before_query(repaired(messages)),
-        tools=[*worker_tools, *stored],
+        tools=[*worker_tools, *stored, *run.team.skills.tools],
     )
 
 
@@ -73,12 +73,12 @@ def _system_prompt(
         escape_hatch=escape_hatch,
     )
     if not history:
-        return text
+        return system_prompt(text, (), [run.team.skills.prompt])
     runs = [
         {"timestamp": m.timestamp.isoformat(timespec="seconds"), "status": m.status, "text": run_summary(m)}
         for m in reversed(history)
     ]
-    return system_prompt(text, (), [run.prompts.render("history", runs=runs, count=len(runs))])
+    return system_prompt(text, (), [run.prompts.render("history", runs=runs, count=len(runs)), run.team.skills.prompt])
 
 
 def _before_query(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -21,7 +21,8 @@ from aura_py.events import (
 
 _NUMBERS = itertools.count()
 """Makes ids of calls unique: models of two workers may give the same id to their calls."""
-COORDINATOR_SHOWN = frozenset({"read_artifact", "list_prior_runs", "load_skill", "read_skill_file"})
+COORDINATOR_SHOWN = frozenset({"read_artifact", "list_prior_runs"})
+_ALWAYS_SHOWN = frozenset({"skill", "knowledge"})
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class EventMapper:
             self._end(call_id, ok=False, duration_ms=0, result="ToolCallError: not executed")
 
     def _requested(self, event: ToolRequested) -> None:
-        if self.shown is not None and event.name not in self.shown:
+        if self.shown is not None and event.name not in self.shown and event.kind not in _ALWAYS_SHOWN:
             return
         call_id = event.call_id
         if event.kind == "mcp" and self.task_id is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aura_py.config.models import LLM, AgentConfig, ScratchpadSettings
 from aura_py.llm.contract import ChatModel
+from aura_py.skills import SkillLibrary
 from aura_py.tools.contract import Tool
 from aura_py.tools.filesystem import filesystem_tools
 from aura_py.tools.toolset import filter_tools
@@ -26,6 +27,7 @@ class WorkerProfile:
     turn_depth: int
     filters: tuple[tuple[str, ...] | None, ...]
     scratchpad: ScratchpadSettings
+    skills: SkillLibrary
     accept_unsubmitted: bool = False
     shares_provider: bool = True
     """It talks to the coordinator's provider with the coordinator's credentials."""
@@ -51,6 +53,8 @@ class Team:
     def __init__(self, config: AgentConfig, coordinator: ChatModel, model_for: Callable[[LLM], ChatModel]) -> None:
         agent, settings = config.agent, config.orchestration
         self._config = config
+        self.skills = SkillLibrary.open(agent.skills)
+        """The agent's own, for the coordinator and for workers without a table of their own."""
         self.named: dict[str, WorkerProfile] = {}
         for name, worker in settings.worker.items():
             own = worker.llm is not None and worker.llm != agent.llm
@@ -62,6 +66,7 @@ class Team:
                 turn_depth=agent.turn_depth if worker.turn_depth is None else worker.turn_depth,
                 filters=(agent.mcp_filter if worker.mcp_filter is None else worker.mcp_filter,),
                 scratchpad=worker.scratchpad or agent.scratchpad,
+                skills=self.skills if worker.skills is None else SkillLibrary.open(worker.skills),
                 accept_unsubmitted=worker.accept_unsubmitted,
                 shares_provider=not own or _same_account(worker.llm, agent.llm),
             )
@@ -73,6 +78,7 @@ class Team:
             turn_depth=agent.turn_depth,
             filters=tuple(p.filters[0] for p in self.named.values()) if self.named else (agent.mcp_filter,),
             scratchpad=agent.scratchpad,
+            skills=self.skills,
         )
 
     @property

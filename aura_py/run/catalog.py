@@ -44,7 +44,13 @@ class Catalog:
             InvalidConfiguration: With all problems of all files; nothing was built.
         """
         settings = services.settings
-        loaded = load(path, strict=settings.config_strict, default_agent=settings.default_agent, settings=settings)
+        loaded = load(
+            path,
+            strict=settings.config_strict,
+            default_agent=settings.default_agent,
+            settings=settings,
+            skip_broken_skills=True,
+        )
         try:
             served = [ServedAgent(config, services.build(config)) for config in loaded.agents]
         except BaseException:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aura_py.config.models import McpServer, StdioServer
+from aura_py.config.skills import discover as discover_skills
 from aura_py.errors import RequestError
 from aura_py.messages import JsonObject
 from aura_py.run.catalog import ServedAgent
@@ -48,7 +51,12 @@ async def info(request: Request) -> Response:
         body["default_agent"] = state.settings.default_agent
     if state.siblings is not None:
         body["process"] = {"index": state.siblings.index, "count": state.siblings.count}
-    body["agents"] = [_agent(served, tools.get(served.id, {}), summary=detail == "tools:summary") for served in visible]
+    agents = [_agent(served, tools.get(served.id, {}), summary=detail == "tools:summary") for served in visible]
+    for served, agent in zip(visible, agents, strict=True):
+        if (skills := served.config.agent.skills) is not None and skills.local:
+            sources = [each.source for each in skills.local]
+            agent |= await anyio.to_thread.run_sync(_skills, sources)
+    body["agents"] = agents
     return Response(to_json(body), media_type="application/json")
 
 
@@ -74,6 +82,16 @@ def _agent(served: ServedAgent, tools: Mapping[str, tuple[JsonObject, ...]], *, 
         name: _server(server, tools.get(name), summary=summary) for name, server in sorted(config.mcp.servers.items())
     }
     return agent
+
+
+def _skills(sources: Sequence[Path]) -> dict[str, object]:
+    """What is there now; paths on this machine are not told."""
+    found, problems = discover_skills(sources)
+    broken = sorted({each.skill for each in problems if each.skill})
+    return {
+        "skills": [{"name": each.name, "description": each.description} for each in found],
+        **({"broken_skills": broken} if broken else {}),
+    }
 
 
 def _workers(served: ServedAgent) -> list[dict[str, object]]:

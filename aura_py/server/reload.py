@@ -16,6 +16,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from aura_py.config.models import AgentConfig, ScriptedLLM
+from aura_py.config.skills import FILE_NAME as SKILL_FILE
 from aura_py.errors import ConfigurationError
 from aura_py.run.catalog import Catalog
 from aura_py.server.api_keys import ApiKeys
@@ -115,6 +116,10 @@ def _files(config: AgentConfig) -> Iterator[Path]:
     """Everything that an agent was read from."""
     yield config.path
     yield from config.orchestration.prompts.values()
+    for skills in (config.agent.skills, *(worker.skills for worker in config.orchestration.worker.values())):
+        for each in skills.local if skills is not None else ():
+            yield each.source
+            yield from each.source.glob(f"*/{SKILL_FILE}")
     models = [config.agent.llm, *(worker.llm for worker in config.orchestration.worker.values() if worker.llm)]
     for llm in (each for model in models for each in (model, *model.fallback)):
         if isinstance(llm, ScriptedLLM) and llm.script is not None:

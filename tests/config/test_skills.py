@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from aura_py.config import InvalidConfiguration, load
 from aura_py.config.skills import discover, split
-from tests.config.files import MINIMAL, agent, codes, found, write
+from tests.config.files import MINIMAL, agent, codes, found, found_at, write
 
 SKILLS = MINIMAL + "[[agent.skills.local]]\nsource = 'skills'\n"
 
@@ -77,3 +78,28 @@ def test_the_skills_of_a_worker_count_only_when_it_works() -> None:
 
 def test_an_empty_source_is_refused_without_a_scratchpad_too() -> None:
     assert codes(found(SKILLS.replace("'skills'", "' '"))) == ["CFG-K01"]
+
+
+def test_a_source_is_looked_for_beside_the_file_then_in_the_working_directory(tmp_path: Path) -> None:
+    text = MINIMAL + "[[agent.skills.local]]\nsource = 'skills'\n"
+    file = write(text, Path("agents/agent.toml"))
+    skill("here")
+    (each,) = found_at(file)
+    assert (each.code, each.severity) == ("WARN-PATH01", "warning")
+    skill("beside", source="agents/skills")
+    assert found_at(file) == ()
+    skills = load(file, env={}).agents[0].agent.skills
+    assert skills is not None
+    assert [each.source for each in skills.local] == [tmp_path / "agents" / "skills"]
+
+
+def test_a_server_leaves_a_broken_skill_out_and_a_check_or_a_strict_server_does_not() -> None:
+    write("---\nname: Bad\ndescription: d\n---\n", Path("skills/Bad/SKILL.md"))
+    file = write(SKILLS)
+    (each,) = load(file, env={}, skip_broken_skills=True).warnings
+    assert (each.code, each.severity) == ("CFG-K07", "warning")
+    assert "the skill `Bad` is left out" in each.message
+    assert "Bad/SKILL.md:2`" in each.message
+    for strict in (False, True):
+        with pytest.raises(InvalidConfiguration):
+            load(file, env={}, strict=strict, skip_broken_skills=strict)

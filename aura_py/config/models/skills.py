@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from aura_py.config.numbers import Whole
 from aura_py.config.tables import Key, Section
 from aura_py.config.values import FilePath
 
@@ -12,9 +13,14 @@ from aura_py.config.values import FilePath
 class SkillSource(Section):
     source: Annotated[
         Path,
-        FilePath(blank="refuse", blank_code="CFG-K01", blank_message="Skill source path cannot be empty"),
+        FilePath(
+            home="either",
+            blank="refuse",
+            blank_code="CFG-K01",
+            blank_message="Skill source path cannot be empty",
+        ),
         Key(
-            "Directory whose sub-directories are skills; relative to the working directory.",
+            "Directory whose sub-directories are skills; relative to this file.",
             example='`source = "./skills"`',
         ),
     ]
@@ -24,3 +30,4 @@ class Skills(Section):
     """Instruction packages that the model loads on demand."""
 
     local: Annotated[tuple[SkillSource, ...], Key("Skill source directories, in order of precedence.")] = ()
+    max_chars: Annotated[int, Whole(1), Key("Most characters of a file that one call returns.")] = 50_000
