@@ -1,22 +1,16 @@
-"""Settings of the server: flag, then environment (``.env`` included), then default.
-
-Importing this module imports pydantic-settings; nothing else in the room does.
-"""
+"""Settings of the server: flag, then environment (``.env`` included), then default."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings import NoDecode as Undecoded
 
 from aura_py.config import deployment
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors
@@ -30,7 +24,6 @@ _BOOLEAN_WORDS = "`true` or `false` (also 1, t, yes, y, on and 0, f, no, n, off)
 _LONGEST_HEARTBEAT = 25
 _SHORTEST_SECRET = 32
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_variables: ContextVar[Mapping[str, str]] = ContextVar("variables", default=os.environ)
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,13 +36,6 @@ class Setting:
     doc: str = ""
     lenient: bool = False
     secret: bool = False
-
-
-class _Environment(EnvSettingsSource):
-    """Variables under their exact names; blank ones do not count."""
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name: value.strip() for name, value in _variables.get().items() if not is_blank(value)}
 
 
 def _boolean(value: object) -> object:
@@ -90,6 +76,7 @@ def _origin(value: object) -> object:
 
 
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 WholeNumber = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**15)]
 
 
@@ -99,7 +86,7 @@ def _setting(default: Any, variable: str, doc: str, allowed: str, *, flag: str |
         flag = "--" + variable.lower().replace("_", "-").removeprefix("aura-")
     about = {name: more.pop(name) for name in ("lenient", "secret") if name in more}
     extra: Any = {"setting": Setting(variable, flag or "", allowed, doc, **about)}
-    return Field(default, validation_alias=variable, json_schema_extra=extra, **more)
+    return Field(default, json_schema_extra=extra, **more)
 
 
 def _switch(default: bool, variable: str, doc: str, **more: Any) -> Any:
@@ -118,12 +105,10 @@ def _limit(default: int, variable: str, doc: str, **more: Any) -> Any:
     return _setting(default, variable, doc, "a whole number, at least 1", ge=1, **more)
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(BaseModel):
     """What belongs to the deployment and never to an agent's file. Build it with :meth:`resolve`."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", case_sensitive=True, populate_by_name=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     config_path: Path = _setting(
         Path("config.toml"), "CONFIG_PATH", "File or directory of agent files.", "a path", flag="--config"
@@ -188,7 +173,7 @@ class ServerSettings(BaseSettings):
     max_parts: WholeNumber = _limit(50_000, "AURA_MAX_PARTS", "Most content parts of a request, over all messages.")
     max_tools: WholeNumber = _limit(1_000, "AURA_MAX_TOOLS", "Most `tools` of a request.")
     max_input_items: WholeNumber = _limit(10_000, "AURA_MAX_INPUT_ITEMS", "Most items of a response's `input`.")
-    cors_origins: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
+    cors_origins: Listed = _setting(
         (),
         "AURA_CORS_ORIGINS",
         "Origins that browsers may call from, separated by commas, or `*`.",
@@ -225,13 +210,13 @@ class ServerSettings(BaseSettings):
         "How long a run waits for a client that counts its retries and left before it was sent anything.",
         "a number from 0 to 3600",
     )
-    allowed_hosts: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_listed)] = _setting(
+    allowed_hosts: Listed = _setting(
         (),
         "AURA_ALLOWED_HOSTS",
         "Names under which pages in browsers may reach a loopback server that asks for no keys.",
         "host names separated by commas",
     )
-    session_headers: Annotated[tuple[str, ...], Undecoded, BeforeValidator(_header_names)] = _setting(
+    session_headers: Annotated[tuple[str, ...], BeforeValidator(_header_names)] = _setting(
         (),
         "AURA_SESSION_HEADERS",
         "Further headers that may hold the session's id, after the usual ones.",
@@ -279,17 +264,6 @@ class ServerSettings(BaseSettings):
     """What was met while resolving; not a setting."""
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _Environment(settings_cls)
-
-    @classmethod
     def resolve(cls, flags: Mapping[str, object] | None = None, env: Mapping[str, str] | None = None) -> Self:
         """Settings from flags (by field name; ``None`` is not given) over variables over defaults.
 
@@ -297,18 +271,24 @@ class ServerSettings(BaseSettings):
             InvalidConfiguration: A value is not allowed (exit status 2), or asks for what is not built.
         """
         env = os.environ if env is None else env
-        given = {name: value for name, value in (flags or {}).items() if not is_blank(value)}
-        usable, warnings = _without_bad_switches(cls, env, given)
-        token = _variables.set(usable)
-        warnings += deployment.unused_variables(env)
+        warnings = deployment.unused_variables(env)
         found = deployment.check(env)
+        values: dict[str, Any] = {name: value for name, value in (flags or {}).items() if not is_blank(value)}
+        for name, info in cls.model_fields.items():
+            setting = setting_of(info)
+            if setting is None or name in values or is_blank(env.get(setting.variable)):
+                continue
+            word = env[setting.variable].strip()
+            if setting.lenient and word.lower() not in TRUE_WORDS | FALSE_WORDS:
+                warnings.append(_ignored(setting, info.default))
+            else:
+                values[name] = word
         try:
-            settings = cls(**given, warnings=tuple(warnings))  # type: ignore[arg-type]
+            settings = cls.model_validate({**values, "warnings": tuple(warnings)})
         except ValidationError as error:
-            found += _refusals(cls, error, usable, given)
+            wrong = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False, include_url=False))
+            found += [_refused(cls.model_fields[name], values[name]) for name in wrong]
             raise InvalidConfiguration([*warnings, *found]) from None
-        finally:
-            _variables.reset(token)
         if settings.enable_a2a:
             fix = "leave out `--enable-a2a` and unset `AURA_ENABLE_A2A`"
             found.append(problem("CFG-N01", None, "A2A is not built yet", fix))
@@ -324,40 +304,16 @@ def setting_of(info: FieldInfo) -> Setting | None:
     return found if isinstance(found, Setting) else None
 
 
-def _without_bad_switches(
-    cls: type[ServerSettings], env: Mapping[str, str], given: Mapping[str, object]
-) -> tuple[dict[str, str], list[Diagnostic]]:
-    """Env-only toggles with a word that is no boolean count as unset."""
-    usable = dict(env)
-    warnings: list[Diagnostic] = []
-    for name, info in cls.model_fields.items():
-        setting = setting_of(info)
-        if setting is None or not setting.lenient or name in given:
-            continue
-        word = usable.get(setting.variable, "").strip().lower()
-        if word and word not in TRUE_WORDS | FALSE_WORDS:
-            del usable[setting.variable]
-            message = f"`{setting.variable}` is not a boolean; the default `{str(info.default).lower()}` is used"
-            fix = f"use {_BOOLEAN_WORDS}"
-            warnings.append(Diagnostic("WARN-ENV03", "warning", None, None, None, setting.variable, message, fix))
-    return usable, warnings
+def _ignored(setting: Setting, default: object) -> Diagnostic:
+    message = f"`{setting.variable}` is not a boolean; the default `{str(default).lower()}` is used"
+    fix = f"use {_BOOLEAN_WORDS}"
+    return Diagnostic("WARN-ENV03", "warning", None, None, None, setting.variable, message, fix)
 
 
-def _refusals(
-    cls: type[ServerSettings], error: ValidationError, env: Mapping[str, str], given: Mapping[str, object]
-) -> list[Diagnostic]:
-    found: dict[str, Diagnostic] = {}
-    for each in error.errors(include_input=False, include_url=False, include_context=False):
-        place = str(each["loc"][0]) if each["loc"] else ""
-        for name, info in cls.model_fields.items():
-            setting = setting_of(info)
-            if setting is None or place not in (name, setting.variable):
-                continue
-            names = " or ".join(f"`{word}`" for word in (setting.flag, setting.variable) if word)
-            value = given.get(name, env.get(setting.variable))
-            shown = "" if setting.secret else f": `{str(value)[:80]}`"
-            message = f"{names} has a value that is not allowed{shown}"
-            found[name] = Diagnostic(
-                "CFG-D01", "error", None, None, None, setting.variable or name, message, f"allowed: {setting.allowed}"
-            )
-    return list(found.values())
+def _refused(info: FieldInfo, value: object) -> Diagnostic:
+    setting = setting_of(info)
+    assert setting is not None
+    names = " or ".join(f"`{word}`" for word in (setting.flag, setting.variable) if word)
+    shown = "" if setting.secret else f": `{str(value)[:80]}`"
+    message = f"{names} has a value that is not allowed{shown}"
+    return Diagnostic("CFG-D01", "error", None, None, None, setting.variable, message, f"allowed: {setting.allowed}")

@@ -35,7 +35,7 @@ def run(case: Case) -> tuple[Diagnostic, ...]:
     path = Path() if not case.text else write(case.text)
     if case.code == "WARN-SEC02":
         path.chmod(0o644)
-    settings = ServerSettings(**case.settings) if case.settings else None  # type: ignore[arg-type]
+    settings = ServerSettings(**case.settings) if case.settings else None
     return found_at(path, env=case.env, settings=settings)
 
 
