@@ -14,12 +14,11 @@ from pydantic import ValidationError
 from aura_py.config import identity, memory, relations, unbuilt
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors, in_order
 from aura_py.config.models import AgentConfig
-from aura_py.config.placeholders import report
+from aura_py.config.placeholders import substitute
 from aura_py.config.problems import FileProblems
 from aura_py.config.skills import check_sources
 from aura_py.config.source import UnreadableFile, agent_files, parse, read_text
 from aura_py.config.tables import Tree, table_schema
-from aura_py.config.templates import substitute
 from aura_py.config.words import is_true
 
 if TYPE_CHECKING:
@@ -114,8 +113,7 @@ def _examine(
         problems.adopt(error.diagnostic)
         return _File(problems, None)
     problems = FileProblems(path, text, strict=strict)
-    resolved, findings = substitute(raw, env)
-    report(findings, problems)
+    resolved = substitute(raw, env, problems)
     tree = table_schema(AgentConfig).read(resolved, problems.root)
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path as FilePath
 
 from aura_py.config.diagnostics import Diagnostic, Severity
+from aura_py.config.environment_text import EnvironmentText, Path, source_of
 from aura_py.config.positions import Positions
-from aura_py.config.templates import EnvironmentText, Path, source_of
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 80

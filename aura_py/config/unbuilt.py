@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from aura_py.config.environment_text import Path
 from aura_py.config.problems import Location
 from aura_py.config.tables import Tree
-from aura_py.config.templates import Path
 
 
 @dataclass(slots=True, frozen=True)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from aura_py.config.environment_text import EnvironmentText, UnresolvedText
 from aura_py.config.problems import Location, display, toml_type
-from aura_py.config.templates import EnvironmentText, UnresolvedText
 from aura_py.globs import Glob, GlobError
 
 JsonSchema: TypeAlias = dict[str, object]

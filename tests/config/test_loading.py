@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from aura_py.config import Diagnostic, InvalidConfiguration, load, render, render_json, unbuilt
+from aura_py.config.environment_text import EnvironmentText
 from aura_py.config.models import AgentConfig
-from aura_py.config.templates import EnvironmentText
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, codes, found, only, toml, tree
 
 SENTINEL = "s3ntinel-0123456789"

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 
+from aura_py.config.environment_text import UnresolvedText
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, display
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant
-from aura_py.config.templates import UnresolvedText
 from aura_py.config.values import Secret, Text, Url, blank_reason, refused
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")

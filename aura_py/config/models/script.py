@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from aura_py.config.environment_text import EnvironmentText
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, display
 from aura_py.config.source import UnreadableFile, parse, read_text
 from aura_py.config.tables import Key, Section, Tree, table_schema
 from aura_py.config.template_language import script_language
-from aura_py.config.templates import EnvironmentText
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type
 
 

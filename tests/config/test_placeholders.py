@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_py.config.models import OllamaLLM, StdioServer
-from aura_py.config.templates import substitute
+from aura_py.config.placeholders import substitute
+from aura_py.config.problems import FileProblems
 from tests.config.files import AGENT, LLM, MINIMAL, agent, codes, found, only
 
 
@@ -173,20 +176,20 @@ def test_credentials_and_headers_are_stripped_and_other_values_are_not() -> None
 
 @given(st.text(max_size=60), st.text(max_size=10))
 def test_no_text_makes_substitution_fail_and_text_without_braces_is_untouched(text: str, value: str) -> None:
-    result, _ = substitute({"key": text}, {"X": value})
+    result = substitute({"key": text}, {"X": value}, FileProblems(Path()))
     if "{{" not in text:
         assert result == {"key": text}
 
 
 @given(st.text(alphabet="{} env.X!|default:'\"\n", max_size=60))
 def test_nothing_that_looks_like_a_placeholder_makes_substitution_fail(text: str) -> None:
-    substitute({text: [text, {"a": text}]}, {"X": "value"})
+    substitute({text: [text, {"a": text}]}, {"X": "value"}, FileProblems(Path()))
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_a_value_replaces_exactly_its_placeholder(before: str, value: str, after: str) -> None:
     before, after = before.replace("{", ""), after.replace("{", "")
-    result, _ = substitute({"key": f"{before}{{{{ env.X }}}}{after}"}, {"X": value})
+    result = substitute({"key": f"{before}{{{{ env.X }}}}{after}"}, {"X": value}, FileProblems(Path()))
     unencodable = not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)
     assert unencodable or result["key"] == before + value + after
 
