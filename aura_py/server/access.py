@@ -16,7 +16,7 @@ from aura_py.server.state import PRINCIPAL, REQUEST_ID, ServerState
 
 logger = logging.getLogger(__name__)
 
-_OPEN: Final = frozenset({"/health"})
+_OPEN: Final = frozenset({"/health", "/openapi.json"})
 """Paths that need no key."""
 
 

@@ -19,6 +19,7 @@ from aura_py.server.envelope import error_response
 from aura_py.server.health import health
 from aura_py.server.info import info
 from aura_py.server.models import get_model, list_models
+from aura_py.server.openapi import openapi
 from aura_py.server.response_writer import BODY_SEND
 from aura_py.server.responses import create_response, stored_response
 from aura_py.server.runs import get_run
@@ -43,6 +44,7 @@ def create_app(state: ServerState) -> Starlette:
     app = App(
         routes=[
             Route("/health", health, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
             Route("/aura/info", info, methods=["GET"]),
             Route("/aura/runs/{run}", Endpoint(get_run), methods=["GET"]),
             Route("/v1/models", list_models, methods=["GET"]),
