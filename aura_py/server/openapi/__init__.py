@@ -1,18 +1,5 @@
-"""The HTTP API as an OpenAPI document. What it is made of is imported when somebody asks for it."""
+"""The HTTP API as an OpenAPI document."""
 
-from __future__ import annotations
+from aura_py.server.openapi.route import openapi
 
-import anyio.to_thread
-from starlette.requests import Request
-from starlette.responses import Response
-
-
-async def openapi(_request: Request) -> Response:
-    """``GET /openapi.json``, without a key."""
-    return Response(await anyio.to_thread.run_sync(_serialised), media_type="application/json")
-
-
-def _serialised() -> bytes:
-    from aura_py.server.openapi.document import serialised
-
-    return serialised()
+__all__ = ["openapi"]
