@@ -18,7 +18,7 @@ from aura_py.config.placeholders import substitute
 from aura_py.config.problems import FileProblems
 from aura_py.config.skills import check_sources
 from aura_py.config.source import UnreadableFile, agent_files, parse, read_text
-from aura_py.config.tables import Tree, table_schema
+from aura_py.config.tables import Table, Tree
 from aura_py.config.words import is_true
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _examine(
         return _File(problems, None)
     problems = FileProblems(path, text, strict=strict)
     resolved = substitute(raw, env, problems)
-    tree = table_schema(AgentConfig).read(resolved, problems.root)
+    tree = Table(AgentConfig).read_keys(resolved, problems.root)
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)
     check_sources(tree, problems.root, tolerant=tolerant)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aura_py.config.models import AgentConfig
 from aura_py.config.settings import ServerSettings, setting_of
-from aura_py.config.tables import NO_DEFAULT, Key, Table, TableList, TableMap, TableSchema, Variant, table_schema
+from aura_py.config.tables import NO_DEFAULT, Key, Section, Table, TableList, TableMap, Variant
 from aura_py.config.values import ValueType
 
 _PARTS = ("keys", "settings")
@@ -20,7 +20,7 @@ _PARTS = ("keys", "settings")
 
 def key_reference() -> str:
     """Every table of an agent file with its keys, as Markdown."""
-    return "\n".join(_Tables().lines(table_schema(AgentConfig), "")).strip() + "\n"
+    return "\n".join(_Tables().lines(Table(AgentConfig), "")).strip() + "\n"
 
 
 def settings_reference() -> str:
@@ -51,36 +51,35 @@ class _Tables:
     """Walks the tables once; a table met again is referred to."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, str] = {}
-        self._variants: dict[object, str] = {}
+        self._seen: dict[type[Section], str] = {}
 
-    def lines(self, schema: TableSchema, path: str, *, array: bool = False) -> Iterator[str]:
-        yield from self._table(schema, f"`{_header(path, array=array)}`" if path else "Top level")
-        for name, key in schema.keys.items():
+    def lines(self, table: Table, path: str, *, array: bool = False) -> Iterator[str]:
+        yield from self._table(table, f"`{_header(path, array=array)}`" if path else "Top level")
+        for name, key in table.keys.items():
             yield from self._value_type(key.reader, f"{path}.{name}" if path else name)
 
-    def _table(self, schema: TableSchema, title: str) -> Iterator[str]:
+    def _table(self, table: Table, title: str) -> Iterator[str]:
         yield f"### {title}"
         yield ""
-        if schema.doc:
-            yield schema.doc
-        if schema.model.refuses_unknown:
+        if table.doc:
+            yield table.doc
+        if table.model.refuses_unknown:
             yield "Unknown keys are errors here."
-        if schema.doc or schema.model.refuses_unknown:
+        if table.doc or table.model.refuses_unknown:
             yield ""
         yield "| Key | Type | Default | Meaning |"
         yield "|---|---|---|---|"
-        for name, key in schema.keys.items():
-            yield f"| `{name}` | {key.reader.describe()} | {self._default_cell(schema, name, key)} | {_cell(key.doc)} |"
-        for name, key in schema.legacy.items():
-            if name not in schema.keys:
+        for name, key in table.keys.items():
+            yield f"| `{name}` | {key.reader.describe()} | {self._default_cell(table, name, key)} | {_cell(key.doc)} |"
+        for name, key in table.legacy.items():
+            if name not in table.keys:
                 yield f"| `{name}` (legacy) | {key.reader.describe()} | | {_cell(key.doc)} |"
         yield ""
 
-    def _default_cell(self, schema: TableSchema, name: str, key: Key) -> str:
+    def _default_cell(self, table: Table, name: str, key: Key) -> str:
         if key.required:
             return "required"
-        default = schema.default_of(name)
+        default = table.default_of(name)
         return "" if default is NO_DEFAULT else _default(default)
 
     def _value_type(self, value_type: ValueType, path: str, *, array: bool = False) -> Iterator[str]:
@@ -89,24 +88,24 @@ class _Tables:
         elif isinstance(value_type, TableList):
             yield from self._value_type(value_type.entry, path, array=True)
         elif isinstance(value_type, Table):
-            known = self._seen.setdefault(id(value_type.schema), path)
+            known = self._seen.setdefault(value_type.model, path)
             if known != path:
                 yield from _same(path, known, array=array)
             else:
-                yield from self.lines(value_type.schema, path, array=array)
+                yield from self.lines(value_type, path, array=array)
         elif isinstance(value_type, Variant):
             yield from self._variant(value_type, path, array=array)
 
     def _variant(self, value_type: Variant, path: str, *, array: bool) -> Iterator[str]:
-        known = self._variants.setdefault(next(iter(value_type.schemas.values())).model, path)
+        known = self._seen.setdefault(next(iter(value_type.tables.values())).model, path)
         if known != path:
             yield from _same(path, known, array=array)
             return
-        for word, schema in value_type.schemas.items():
-            yield from self._table(schema, f'`{_header(path, array=array)}` with `{value_type.tag} = "{word}"`')
+        for word, table in value_type.tables.items():
+            yield from self._table(table, f'`{_header(path, array=array)}` with `{value_type.tag} = "{word}"`')
         below: dict[str, ValueType] = {}
-        for schema in value_type.schemas.values():
-            for name, key in schema.keys.items():
+        for table in value_type.tables.values():
+            for name, key in table.keys.items():
                 below.setdefault(name, key.reader)
         for name, each in below.items():
             yield from self._value_type(each, f"{path}.{name}")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from aura_py.config.models import AgentConfig
-from aura_py.config.tables import table_schema
+from aura_py.config.tables import Table
 from aura_py.config.values import JsonSchema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -16,7 +16,7 @@ _SMALLEST_SHARED = 400
 
 def json_schema() -> dict[str, object]:
     """The schema, draft 2020-12. It accepts what the loader accepts: templates, lenient numbers and booleans."""
-    return {"$schema": _DIALECT, "title": "Agent file of Aura", **_shared(table_schema(AgentConfig).json_schema())}
+    return {"$schema": _DIALECT, "title": "Agent file of Aura", **_shared(Table(AgentConfig).json_schema())}
 
 
 def _shared(schema: JsonSchema) -> JsonSchema:

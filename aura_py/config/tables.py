@@ -61,7 +61,7 @@ class Key:
 
     @property
     def reader(self) -> ValueType:
-        assert self.value_type is not None, "table_schema fills it in"
+        assert self.value_type is not None, "it is taken from the type of the field"
         return self.value_type
 
 
@@ -94,11 +94,18 @@ class Section(BaseModel):
 
 
 @dataclass(slots=True, frozen=True)
-class TableSchema:
-    """The keys of a model, each with the type of its values."""
+class Table(ValueType):
+    """A table with the keys of a model, but for those it is ``without``."""
+
+    label = "table"
 
     model: type[Section]
-    keys: Mapping[str, Key]
+    without: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> Mapping[str, Key]:
+        """Every key with the type of its values, in the order of the model's fields."""
+        return _keys(self.model, self.without)
 
     @property
     def doc(self) -> str:
@@ -108,7 +115,12 @@ class TableSchema:
     def legacy(self) -> Mapping[str, Key]:
         return self.model.legacy
 
-    def read(self, raw: Mapping[str, object], at: Location) -> Tree:
+    def _read(self, value: object, at: Location) -> object:
+        if not isinstance(value, dict):
+            return wrong_type(at, "a table", value, f"write `[{at.header}]`")
+        return self.read_keys(value, at)
+
+    def read_keys(self, raw: Mapping[str, object], at: Location) -> Tree:
         tree: Tree = {}
         for name, value in raw.items():
             key = self.keys.get(name) or self.legacy.get(name)
@@ -203,27 +215,6 @@ def _constant(word: str, *, fold: bool) -> JsonSchema:
 
 
 @dataclass(slots=True, frozen=True)
-class Table(ValueType):
-    """A table with the keys of a model."""
-
-    label = "table"
-
-    model: type[Section]
-
-    @property
-    def schema(self) -> TableSchema:
-        return table_schema(self.model)
-
-    def _read(self, value: object, at: Location) -> object:
-        if not isinstance(value, dict):
-            return wrong_type(at, "a table", value, f"write `[{at.header}]`")
-        return self.schema.read(value, at)
-
-    def json_schema(self) -> JsonSchema:
-        return self.schema.json_schema()
-
-
-@dataclass(slots=True, frozen=True)
 class TableMap(ValueType):
     """A table of named entries, in file order."""
 
@@ -294,7 +285,7 @@ class Variant(ValueType):
     members: tuple[type[Section], ...] = ()
 
     @property
-    def schemas(self) -> Mapping[str, TableSchema]:
+    def tables(self) -> Mapping[str, Table]:
         return _variants(self.tag, self.members, self.without)
 
     def _read(self, value: object, at: Location) -> object:
@@ -303,7 +294,7 @@ class Variant(ValueType):
         word = value.get(self.tag)
         here = at / self.tag
         if word is None:
-            choices = ", ".join(f"`{each}`" for each in self.schemas)
+            choices = ", ".join(f"`{each}`" for each in self.tables)
             fix = self.missing_fix(at) if self.missing_fix else f"add `{self.tag}`: one of {choices}"
             message = f"missing required key `{self.tag}` in {at.table}: it is one of {choices}"
             return refused(here, self.missing_code, message, fix)
@@ -312,22 +303,22 @@ class Variant(ValueType):
         if not isinstance(word, str):
             return wrong_type(here, "a string", word, self._choices())
         chosen = word.strip().lower() if self.fold else str(word)
-        schema = self.schemas.get(chosen)
-        if schema is None:
+        table = self.tables.get(chosen)
+        if table is None:
             self._unknown_word(word, here)
             return NOTHING
         own: dict[str, object] = {}
         for name, item in value.items():
-            owners = [] if name in schema.keys or name in schema.model.misplaced else self.owners(name)
+            owners = [] if name in table.keys or name in table.model.misplaced else self.owners(name)
             if owners:
                 self._foreign(name, chosen, owners, at)
             else:
                 own[name] = item
         own[self.tag] = chosen
-        return schema.read(own, at)
+        return table.read_keys(own, at)
 
     def owners(self, name: str) -> list[str]:
-        return [word for word, schema in self.schemas.items() if name in schema.keys]
+        return [word for word, table in self.tables.items() if name in table.keys]
 
     def _unknown_word(self, word: str, here: Location) -> None:
         hint = self.suggestions.get(word.strip().lower())
@@ -345,22 +336,21 @@ class Variant(ValueType):
         )
 
     def _choices(self) -> str:
-        return "allowed values are " + ", ".join(f"`{word}`" for word in self.schemas)
+        return "allowed values are " + ", ".join(f"`{word}`" for word in self.tables)
 
     def json_schema(self) -> JsonSchema:
         return {
             "anyOf": [
-                schema.json_schema({self.tag: _constant(word, fold=self.fold)}) for word, schema in self.schemas.items()
+                table.json_schema({self.tag: _constant(word, fold=self.fold)}) for word, table in self.tables.items()
             ]
         }
 
 
-# --- from a model to its schema ------------------------------------------------------------------------------------
+# --- from the type of a field to the type of its values ---------------------------------------------------------------
 
 
 @cache
-def table_schema(model: type[Section], without: tuple[str, ...] = ()) -> TableSchema:
-    """The keys of ``model``, in the order of its fields."""
+def _keys(model: type[Section], without: tuple[str, ...]) -> Mapping[str, Key]:
     keys: dict[str, Key] = {}
     for name, info in model.model_fields.items():
         key = next((each for each in info.metadata if isinstance(each, Key)), None)
@@ -368,12 +358,12 @@ def table_schema(model: type[Section], without: tuple[str, ...] = ()) -> TableSc
             required = info.is_required() if key.required is None else key.required
             value_type = key.value_type or _value_type(info.annotation, info.metadata)
             keys[name] = replace(key, value_type=value_type, required=required)
-    return TableSchema(model, keys)
+    return keys
 
 
 @cache
-def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, ...]) -> Mapping[str, TableSchema]:
-    return {str(model.model_fields[tag].default): table_schema(model, without) for model in members}
+def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, ...]) -> Mapping[str, Table]:
+    return {str(model.model_fields[tag].default): Table(model, without) for model in members}
 
 
 _SIMPLE: Mapping[object, ValueType] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}

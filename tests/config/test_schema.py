@@ -13,7 +13,7 @@ import pytest
 
 from aura_py.config import json_schema, load
 from aura_py.config.models import AgentConfig
-from aura_py.config.tables import Table, TableList, TableMap, TableSchema, Variant, table_schema
+from aura_py.config.tables import Table, TableList, TableMap, Variant
 from aura_py.config.values import ValueType
 from tests.config.files import ENV, MINIMAL, bent, found, toml, tree
 
@@ -112,22 +112,23 @@ def test_the_full_tree_loads_and_validates() -> None:
     assert found(MINIMAL) == ()
 
 
-def schemas(value_type: ValueType | TableSchema, seen: set[int]) -> list[TableSchema]:
-    if isinstance(value_type, TableSchema):
-        if id(value_type) in seen:
-            return []
-        seen.add(id(value_type))
-        return [value_type] + [each for key in value_type.keys.values() for each in schemas(key.reader, seen)]
-    if isinstance(value_type, Table):
-        return schemas(value_type.schema, seen)
-    if isinstance(value_type, TableMap | TableList):
-        return schemas(value_type.entry, seen)
-    if isinstance(value_type, Variant):
-        return [each for schema in value_type.schemas.values() for each in schemas(schema, seen)]
-    return []
+def tables(value_type: ValueType, seen: set[Table]) -> None:
+    """Collects every table below."""
+    if isinstance(value_type, Table) and value_type not in seen:
+        seen.add(value_type)
+        for key in value_type.keys.values():
+            tables(key.reader, seen)
+    elif isinstance(value_type, TableMap | TableList):
+        tables(value_type.entry, seen)
+    elif isinstance(value_type, Variant):
+        for table in value_type.tables.values():
+            tables(table, seen)
 
 
 def test_every_key_is_described() -> None:
-    for schema in schemas(table_schema(AgentConfig), set()):
-        for name, key in schema.keys.items():
-            assert key.doc.endswith("."), (schema.model, name)
+    seen: set[Table] = set()
+    tables(Table(AgentConfig), seen)
+    assert len(seen) > 30
+    for table in seen:
+        for name, key in table.keys.items():
+            assert key.doc.endswith("."), (table.model, name)

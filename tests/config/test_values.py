@@ -10,7 +10,7 @@ import pytest
 
 from aura_py.config.models import AgentConfig
 from aura_py.config.numbers import Flag, Number, Whole
-from aura_py.config.tables import Table, TableList, TableMap, TableSchema, Variant, table_schema
+from aura_py.config.tables import Table, TableList, TableMap, Variant
 from aura_py.config.values import ValueType
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, bent, codes, found, toml
 
@@ -23,8 +23,8 @@ WHERE: dict[str, str | int] = {
 }
 
 
-def keys_of(schema: TableSchema, path: Path_, value_types: type[ValueType]) -> Iterator[Path_]:
-    for name, key in (*schema.keys.items(), *schema.legacy.items()):
+def keys_of(table: Table, path: Path_, value_types: type[ValueType]) -> Iterator[Path_]:
+    for name, key in (*table.keys.items(), *table.legacy.items()):
         here = (*path, name)
         if isinstance(key.value_type, value_types):
             yield here
@@ -33,19 +33,19 @@ def keys_of(schema: TableSchema, path: Path_, value_types: type[ValueType]) -> I
 
 def below(value_type: ValueType, path: Path_, value_types: type[ValueType]) -> Iterator[Path_]:
     if isinstance(value_type, Table):
-        yield from keys_of(value_type.schema, path, value_types)
+        yield from keys_of(value_type, path, value_types)
     elif isinstance(value_type, TableMap):
         yield from below(value_type.entry, (*path, WHERE[".".join(map(str, path))]), value_types)
     elif isinstance(value_type, TableList) and path == ("vector_stores",):
         yield from below(value_type.entry, (*path, 1), value_types)
     elif isinstance(value_type, Variant):
         chosen = {"provider": "openai", "transport": "http_streamable", "type": "bedrock_kb", "mode": "conversational"}
-        yield from keys_of(value_type.schemas[chosen[value_type.tag]], path, value_types)
+        yield from keys_of(value_type.tables[chosen[value_type.tag]], path, value_types)
 
 
-INTEGERS = sorted(set(keys_of(table_schema(AgentConfig), (), Whole)), key=str)
-BOOLEANS = sorted(set(keys_of(table_schema(AgentConfig), (), Flag)), key=str)
-FLOATS = sorted(set(keys_of(table_schema(AgentConfig), (), Number)), key=str)
+INTEGERS = sorted(set(keys_of(Table(AgentConfig), (), Whole)), key=str)
+BOOLEANS = sorted(set(keys_of(Table(AgentConfig), (), Flag)), key=str)
+FLOATS = sorted(set(keys_of(Table(AgentConfig), (), Number)), key=str)
 
 
 def dotted(path: Path_) -> str:

@@ -19,7 +19,7 @@ from aura_py.config.models.skills import Skills
 from aura_py.config.problems import Location, display
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
 from aura_py.config.source import UnreadableFile, read_text
-from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, table_schema
+from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree
 from aura_py.config.values import FilePath, Globs, JsonSchema, PromptText, Text, ValueType, wrong_type
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -90,7 +90,7 @@ class Artifacts(Section):
 
 
 _NESTED_ONLY = ("show_tool_reasoning_in_continuation", "max_session_runs", "max_memory_mb", "max_age_days")
-_FLAT = {name: key for name, key in table_schema(Artifacts).keys.items() if name not in _NESTED_ONLY}
+_FLAT = {name: key for name, key in Table(Artifacts).keys.items() if name not in _NESTED_ONLY}
 """Keys of `[orchestration.artifacts]` that may still stand in `[orchestration]`."""
 
 

@@ -15,7 +15,7 @@ from aura_py.config.environment_text import EnvironmentText
 from aura_py.config.numbers import Whole
 from aura_py.config.problems import Location, display
 from aura_py.config.source import UnreadableFile, parse, read_text
-from aura_py.config.tables import Key, Section, Tree, table_schema
+from aura_py.config.tables import Key, Section, Table, Tree
 from aura_py.config.template_language import script_language
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type
 
@@ -208,5 +208,5 @@ def _read_script(path: Path, at: Location) -> object:
             )
         return None
     part = at.file.add_file(Path(at.shown_path(path)), text)
-    tree = table_schema(_ScriptFile).read(raw, part.root)
+    tree = Table(_ScriptFile).read_keys(raw, part.root)
     return tree.get("rules")
