@@ -53,8 +53,8 @@ bench: $(INSTALLED_DEV) ## measure; prints ratios against things measured in the
 	@$(BIN)/python -m benchmarks
 
 docs: $(INSTALLED_DEV) ## write the generated references anew
-	@$(BIN)/python -m aura_py.config.reference docs/configuration.md
-	@$(BIN)/python -m aura_py.cli.reference docs/cli.md
+	@$(BIN)/python -m docs.references.configuration docs/configuration.md
+	@$(BIN)/python -m docs.references.command_line docs/cli.md
 	@$(BIN)/python -m aura_py.llm.providers_page docs/providers.md
 	@$(BIN)/aura schema > examples/agent.schema.json
 

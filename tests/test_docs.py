@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
-from aura_py.cli.reference import page
-from aura_py.config.reference import renewed
 from aura_py.config.settings import ServerSettings, setting_of
 from aura_py.server.app import create_app
+from docs.references.command_line import page
+from docs.references.configuration import renewed
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"

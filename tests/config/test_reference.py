@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from aura_py.config.reference import key_reference, renewed, settings_reference
+from docs.references.configuration import key_reference, renewed, settings_reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 def test_the_page_is_up_to_date() -> None:
     text = PAGE.read_text("utf-8")
-    assert renewed(text) == text, "run: python -m aura_py.config.reference docs/configuration.md"
+    assert renewed(text) == text, "run: python -m docs.references.configuration docs/configuration.md"
 
 
 def test_every_table_and_setting_is_listed_once() -> None:

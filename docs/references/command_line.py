@@ -1,4 +1,4 @@
-"""`docs/cli.md` from the commands themselves: `python -m aura_py.cli.reference docs/cli.md`."""
+"""`docs/cli.md` from the commands themselves: `python -m docs.references.command_line docs/cli.md`."""
 
 from __future__ import annotations
 

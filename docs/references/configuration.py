@@ -1,7 +1,7 @@
 """The reference of every key and setting, generated from what the loader follows.
 
-``python -m aura_py.config.reference docs/configuration.md`` renews the marked parts of that page; a test fails while
-they are out of date.
+``python -m docs.references.configuration docs/configuration.md`` renews the marked parts of that page; a test fails
+while they are out of date.
 """
 
 from __future__ import annotations
