@@ -14,7 +14,7 @@ from aura_py.agent.contract import Turn
 from aura_py.config.models import LLM, AgentConfig, ScriptedLLM
 from aura_py.events import PlanCreated, RunFinished, Synthesizing, TaskCompleted
 from aura_py.llm.contract import ChatModel
-from aura_py.llm.scripted import ScriptedModel
+from aura_py.llm.scripted.client import ScriptedModel
 from aura_py.mcp import McpPool
 from aura_py.messages import user
 from aura_py.orchestration import Orchestrator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aura_py.errors import ConfigurationError
 from aura_py.llm.contract import ReasoningEffort, Sampling
-from aura_py.llm.failures import Asked
+from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.turns import Turn
 from aura_py.messages import JsonObject, Reasoning
 
@@ -81,17 +81,17 @@ def check_table(config: AnthropicLLM | BedrockLLM, agent: str) -> None:
         )
 
 
-def check_sampling(asked: Asked, sampling: Sampling) -> None:
+def check_sampling(errors: ProviderErrors, sampling: Sampling) -> None:
     """Refuses what the request asks for and the model does not have.
 
     Raises:
         RequestError: ``temperature`` or ``top_p`` for a model without them.
     """
-    if takes_sampling(asked.model):
+    if takes_sampling(errors.model):
         return
     for name in ("temperature", "top_p"):
         if getattr(sampling, name) is not None:
-            raise asked.refuse(name, "this model has no sampling parameters")
+            raise errors.refuse(name, "this model has no sampling parameters")
 
 
 def thinking_style(model: str) -> Literal["none", "budget", "adaptive"]:

@@ -1,20 +1,18 @@
-"""From an agent's LLM table to a model: the dialect, its fallbacks, retries and the text-call parser."""
+"""Build models from configuration tables: the provider's dialect, its fallbacks, retries and the text-call parser."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aura_py.llm import transport
 from aura_py.llm.circuit import circuit_of
-from aura_py.llm.contract import Capabilities, ChatModel
-from aura_py.llm.resilience import ResilientModel
+from aura_py.llm.contract import ChatModel
+from aura_py.llm.registry import provider_module
+from aura_py.llm.resilience import ResilientModel, RetryPolicy
 
 if TYPE_CHECKING:
-    from aura_py.config.models import LLM
-
-PROVIDERS = ("openai", "openrouter", "anthropic", "bedrock", "gemini", "ollama", "scripted")
+    from aura_py.config.models import LLM, Embedding
+    from aura_py.llm.embeddings import EmbeddingModel
 
 
 def build_model(config: LLM, *, agent: str) -> ChatModel:
@@ -35,10 +33,14 @@ def build_model(config: LLM, *, agent: str) -> ChatModel:
     )
 
 
-def capabilities(provider: str) -> Capabilities:
-    """What a provider's dialect declares; imports the dialect, not its SDK."""
-    declared: Capabilities = _module(provider).CAPABILITIES
-    return declared
+def build_embeddings(config: Embedding, *, agent: str, policy: RetryPolicy | None = None) -> EmbeddingModel:
+    """The embedding model that ``config`` describes. Only its own provider's modules are imported.
+
+    Raises:
+        ConfigurationError: The provider cannot do what the table asks for.
+    """
+    module = provider_module(config.provider, "embeddings")
+    return cast("EmbeddingModel", module.build(config, agent=agent, policy=policy))
 
 
 def preload(config: LLM) -> None:
@@ -51,13 +53,9 @@ def preload(config: LLM) -> None:
 
 
 def _dialect(config: LLM, agent: str) -> ChatModel:
-    model: ChatModel = _module(config.provider).build(config, agent=agent)
+    model: ChatModel = provider_module(config.provider).build(config, agent=agent)
     if not config.fallback_tool_parsing:
         return model
     from aura_py.llm.text_calls import TextCallModel
 
     return TextCallModel(model)
-
-
-def _module(provider: str) -> ModuleType:
-    return import_module(f"aura_py.llm.{provider}")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aura_py.llm.contract import Capabilities
-from aura_py.llm.factory import PROVIDERS, capabilities
+from aura_py.llm.registry import PROVIDERS, capabilities
 
 _BEGIN = "<!-- generated: capabilities -->"
 _END = "<!-- end of generated part -->"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aura_py.errors import ProviderError
-from aura_py.llm.failures import Asked, is_context_overflow
 from aura_py.llm.json_text import to_json
+from aura_py.llm.provider_errors import ProviderErrors, is_context_overflow
 
 _STATUS = {
     "invalid_request_error": 400,
@@ -40,13 +40,13 @@ def stated_error(event: Mapping[str, object]) -> object:
     return None
 
 
-def stream_error(asked: Asked, error: object, *, retry_after: float | None = None) -> ProviderError:
+def stream_error(errors: ProviderErrors, error: object, *, retry_after: float | None = None) -> ProviderError:
     """The error for what a stream says about itself."""
     text = error if isinstance(error, str) else to_json(error).decode()
     status = _status(error)
     if status != 429 and is_context_overflow(text):
-        return asked.overflow(text, status=status)
-    return asked.status(status or 500, text, retry_after=retry_after)
+        return errors.overflow(text, status=status)
+    return errors.status(status or 500, text, retry_after=retry_after)
 
 
 def _status(error: object) -> int | None:

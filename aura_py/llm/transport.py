@@ -26,9 +26,9 @@ import anyio.to_thread
 
 from aura_py import __version__
 from aura_py.errors import ConfigurationError, ProviderError
-from aura_py.llm.body import GatheredBody
-from aura_py.llm.failures import Asked
+from aura_py.llm.gathering import GatheredBody
 from aura_py.llm.json_text import MALFORMED
+from aura_py.llm.provider_errors import ProviderErrors
 
 if TYPE_CHECKING:
     import aiohttp
@@ -44,7 +44,7 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",
 }
 
-Refusal: TypeAlias = Callable[[Asked, int, bytes, Mapping[str, str]], ProviderError]
+Refusal: TypeAlias = Callable[[ProviderErrors, int, bytes, Mapping[str, str]], ProviderError]
 """The error for a response whose status is no success: status, beginning of the body, headers."""
 
 
@@ -60,10 +60,10 @@ _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = WeakKe
 class HttpResponse:
     """A successful response with its body unread."""
 
-    __slots__ = ("_asked", "_response", "headers")
+    __slots__ = ("_errors", "_response", "headers")
 
-    def __init__(self, asked: Asked, response: aiohttp.ClientResponse) -> None:
-        self._asked = asked
+    def __init__(self, errors: ProviderErrors, response: aiohttp.ClientResponse) -> None:
+        self._errors = errors
         self._response = response
         self.headers: Mapping[str, str] = response.headers
 
@@ -78,7 +78,7 @@ class HttpResponse:
         Raises:
             ProviderUnreachable: While iterating: the connection broke.
         """
-        return GatheredBody(self._response.content, self._asked.broken)
+        return GatheredBody(self._response.content, self._errors.broken)
 
     async def read(self) -> bytes:
         """The whole body.
@@ -89,7 +89,7 @@ class HttpResponse:
         body = bytearray()
         await _read_start(self.chunks(), MAX_WHOLE_BODY + 1, body)
         if len(body) > MAX_WHOLE_BODY:
-            raise self._asked.garbage(f"a body of more than {MAX_WHOLE_BODY} bytes")
+            raise self._errors.garbage(f"a body of more than {MAX_WHOLE_BODY} bytes")
         return bytes(body)
 
 
@@ -104,7 +104,7 @@ class HttpClient:
     @asynccontextmanager
     async def post(
         self,
-        asked: Asked,
+        errors: ProviderErrors,
         url: str,
         headers: Mapping[str, str],
         body: bytes,
@@ -122,11 +122,11 @@ class HttpClient:
         """
         if "aiohttp" not in sys.modules:
             await anyio.to_thread.run_sync(preload)
-        response = await self._send(asked, url, {**headers, **_HEADERS}, body, quoted)
+        response = await self._send(errors, url, {**headers, **_HEADERS}, body, quoted)
         try:
             if not 200 <= response.status < 300:
-                raise await _refused(asked, response, refusal or _plain_refusal)
-            yield HttpResponse(asked, response)
+                raise await _refused(errors, response, refusal or _plain_refusal)
+            yield HttpResponse(errors, response)
         finally:
             response.close()
 
@@ -144,7 +144,7 @@ class HttpClient:
                 await shared.session.close()
 
     async def _send(
-        self, asked: Asked, url: str, headers: dict[str, str], body: bytes, quoted: bool
+        self, errors: ProviderErrors, url: str, headers: dict[str, str], body: bytes, quoted: bool
     ) -> aiohttp.ClientResponse:
         import aiohttp
         from yarl import URL
@@ -173,11 +173,11 @@ class HttpClient:
                     raise
                 return await send()
         except aiohttp.ClientHttpProxyError as error:
-            raise asked.proxy_refused(error.status, error) from error
+            raise errors.proxy_refused(error.status, error) from error
         except aiohttp.ClientResponseError as error:
-            raise asked.not_http(error) from error
+            raise errors.not_http(error) from error
         except Exception as error:
-            raise asked.unreachable(error) from error
+            raise errors.unreachable(error) from error
 
     def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -253,24 +253,24 @@ def _proxy(url: str) -> str | None:
     return None if proxy is None or proxy_bypass(parts.netloc.rpartition("@")[2]) else proxy
 
 
-async def _refused(asked: Asked, response: aiohttp.ClientResponse, refusal: Refusal) -> ProviderError:
+async def _refused(errors: ProviderErrors, response: aiohttp.ClientResponse, refusal: Refusal) -> ProviderError:
     location = response.headers.get("location")
     if 300 <= response.status < 400 and location:
-        return asked.redirected(response.status, location)
+        return errors.redirected(response.status, location)
     if response.status < 400:
-        return asked.garbage(f"HTTP {response.status}, which is neither an answer nor an error")
+        return errors.garbage(f"HTTP {response.status}, which is neither an answer nor an error")
     body = bytearray()
     try:
         async with asyncio.timeout(_ERROR_BODY_SECONDS):
-            await _read_start(GatheredBody(response.content, asked.broken), MAX_ERROR_BODY, body)
+            await _read_start(GatheredBody(response.content, errors.broken), MAX_ERROR_BODY, body)
     except (TimeoutError, ProviderError):
         # What came so far, and the status, have to do.
         pass
     words = bytes(body[:MAX_ERROR_BODY])
     try:
-        return refusal(asked, response.status, words, response.headers)
+        return refusal(errors, response.status, words, response.headers)
     except MALFORMED:
-        return _plain_refusal(asked, response.status, words, response.headers)
+        return _plain_refusal(errors, response.status, words, response.headers)
 
 
 async def _read_start(chunks: GatheredBody, limit: int, body: bytearray) -> None:
@@ -280,5 +280,5 @@ async def _read_start(chunks: GatheredBody, limit: int, body: bytearray) -> None
             break
 
 
-def _plain_refusal(asked: Asked, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
-    return asked.status(status, body.decode(errors="replace"), headers)
+def _plain_refusal(errors: ProviderErrors, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
+    return errors.status(status, body.decode(errors="replace"), headers)

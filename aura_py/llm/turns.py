@@ -145,15 +145,15 @@ def _answered(messages: Sequence[Message]) -> list[Message]:
     return out
 
 
-def told(turns: Sequence[Turn]) -> list[Turn]:
+def calls_as_text(turns: Sequence[Turn]) -> list[Turn]:
     """The same turns with calls and results as plain text, for a request that offers no tools.
 
     Anthropic and Bedrock reject tool blocks in a conversation without tool definitions.
     """
-    return [Turn(turn.role, [_told(message) for message in turn.messages]) for turn in turns]
+    return [Turn(turn.role, [_call_as_text(message) for message in turn.messages]) for turn in turns]
 
 
-def _told(message: Message) -> Message:
+def _call_as_text(message: Message) -> Message:
     if message.role == "tool":
         what = "Error from" if message.is_error else "Result of"
         return Message("user", (TextPart(f"{what} tool {message.name}: "), *(message.content or (TextPart("-"),))))

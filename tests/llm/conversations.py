@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aura_py.llm.contract import ChatRequest, Sampling, ToolSpec
-from aura_py.llm.failures import Asked
+from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.messages import Message, Reasoning, TextPart, ToolCall, assistant, system, tool_result, user
 
 WEATHER = ToolSpec("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -13,8 +13,8 @@ ADD = ToolSpec("add", "Adds.", {"type": "object", "properties": {"a": {"type": "
 CALL = ToolCall("call_a1", "get_weather", '{"city":"Oslo"}')
 
 
-def asked(provider: str, model: str) -> Asked:
-    return Asked("tester", provider, model, "http://somewhere")
+def asked(provider: str, model: str) -> ProviderErrors:
+    return ProviderErrors("tester", provider, model, "http://somewhere")
 
 
 def ask(*messages: Message, **rest: Any) -> ChatRequest:

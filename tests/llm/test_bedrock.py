@@ -18,10 +18,10 @@ from aura_py.errors import (
     RequestError,
     UnsupportedContent,
 )
-from aura_py.llm.bedrock import build, failure
-from aura_py.llm.bedrock_body import build_body
-from aura_py.llm.bedrock_client import BedrockClient, SignedRequest
-from aura_py.llm.bedrock_stream import BedrockStream, FrameReader
+from aura_py.llm.bedrock.body import build_body
+from aura_py.llm.bedrock.client import build, failure
+from aura_py.llm.bedrock.connection import BedrockClient, SignedRequest
+from aura_py.llm.bedrock.stream import BedrockStream, FrameReader
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, tool_result, user
 from tests.llm.conversations import ADD, CALL, WEATHER, after_a_call, ask, asked, sampled
@@ -32,7 +32,7 @@ MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 def body(request: ChatRequest, model: str = MODEL, **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, asked=asked("bedrock", model), **options)
+    return build_body(request, errors=asked("bedrock", model), **options)
 
 
 def event(kind: str, payload: dict[str, Any]) -> bytes:

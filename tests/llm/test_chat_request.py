@@ -13,7 +13,7 @@ from aura_py.config.models import OpenAILLM
 from aura_py.errors import UnsupportedContent
 from aura_py.llm.contract import ChatRequest, NamedTool, Sampling, ToolSpec
 from aura_py.llm.json_text import to_json
-from aura_py.llm.openai import build
+from aura_py.llm.openai.client import build
 from aura_py.messages import (
     FilePart,
     ImagePart,

@@ -19,12 +19,12 @@ from aura_py.errors import (
     ProviderProtocolError,
     ProviderUnreachable,
 )
-from aura_py.llm.chat_stream import ChatStream
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, ToolCallReady, UsageReport
-from aura_py.llm.failures import Asked
+from aura_py.llm.openai.stream import ChatStream
+from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.messages import Usage
 
-ASKED = Asked("tester", "openai", "gpt", "http://127.0.0.1", secrets=("sk-1",))
+ASKED = ProviderErrors("tester", "openai", "gpt", "http://127.0.0.1", secrets=("sk-1",))
 
 
 def chunk(finish: Any = None, **delta: Any) -> bytes:

@@ -15,9 +15,9 @@ from aura_py.errors import (
     UnsupportedContent,
 )
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock, ToolCallReady
-from aura_py.llm.gemini_body import build_body
-from aura_py.llm.gemini_schema import readable
-from aura_py.llm.gemini_stream import GeminiStream, failure
+from aura_py.llm.gemini.body import build_body
+from aura_py.llm.gemini.schema import readable
+from aura_py.llm.gemini.stream import GeminiStream, failure
 from aura_py.messages import ImagePart, Message, Reasoning, TextPart, ToolCall, assistant, tool_result, user
 from tests.llm.conversations import CALL, WEATHER, after_a_call, ask, asked, sampled
 
@@ -26,7 +26,7 @@ MODEL = "gemini-2.5-flash"
 
 def body(request: ChatRequest, model: str = MODEL, **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, asked=asked("gemini", model), **options)
+    return build_body(request, errors=asked("gemini", model), **options)
 
 
 def read(*events: dict[str, Any]) -> tuple[list[Delta], GeminiStream]:

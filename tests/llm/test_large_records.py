@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from aura_py.errors import ProviderProtocolError
-from aura_py.llm.anthropic_stream import AnthropicStream
-from aura_py.llm.bedrock import _BedrockReader
-from aura_py.llm.bedrock_stream import FrameReader
-from aura_py.llm.chat_stream import ChatStream
+from aura_py.llm.anthropic.stream import AnthropicStream
+from aura_py.llm.bedrock.client import _BedrockReader
+from aura_py.llm.bedrock.stream import FrameReader
 from aura_py.llm.embeddings.model import BatchedModel
-from aura_py.llm.gemini_stream import GeminiStream
-from aura_py.llm.ollama import _OllamaStream
-from aura_py.llm.reading import StreamReader
+from aura_py.llm.gemini.stream import GeminiStream
+from aura_py.llm.ollama.client import _OllamaStream
+from aura_py.llm.openai.stream import ChatStream
 from aura_py.llm.sse import SseReader
+from aura_py.llm.stream_reader import StreamReader
 from tests.llm.conversations import asked
 from tests.wire.providers.fakes.bedrock import frame
 

@@ -22,7 +22,7 @@ from aura_py.errors import (
     ProviderUnreachable,
 )
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, ToolCallReady, UsageReport
-from aura_py.llm.openai import build
+from aura_py.llm.openai.client import build
 from aura_py.messages import Usage
 from tests.llm.conversations import ask
 from tests.llm.test_vendor_streams import (

@@ -8,15 +8,15 @@ import pytest
 
 from aura_py.errors import ProviderNotFound, RequestError, UnsupportedContent
 from aura_py.llm.contract import ChatRequest, Delta, Text, Thinking, ThinkingBlock
-from aura_py.llm.ollama import _OllamaStream, asked_ollama
-from aura_py.llm.ollama_body import build_body
+from aura_py.llm.ollama.body import build_body
+from aura_py.llm.ollama.client import _OllamaStream, ollama_errors
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, ToolCall, assistant, tool_result, user
 from tests.llm.conversations import CALL, WEATHER, after_a_call, ask, asked, sampled
 
 
 def body(request: ChatRequest, model: str = "qwen3:8b", **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, asked=asked("ollama", model), **options)
+    return build_body(request, errors=asked("ollama", model), **options)
 
 
 def read(*chunks: bytes) -> tuple[list[Delta], _OllamaStream]:
@@ -101,6 +101,6 @@ def test_a_last_line_without_line_feed_counts() -> None:
 
 
 def test_a_missing_model_is_told_with_the_command_that_gets_it() -> None:
-    error = asked_ollama("tester", "qwen3:8b", "http://somewhere", "").status(404, '{"error":"model not found"}')
+    error = ollama_errors("tester", "qwen3:8b", "http://somewhere", "").status(404, '{"error":"model not found"}')
     assert isinstance(error, ProviderNotFound)
     assert "ollama pull qwen3:8b" in error.message

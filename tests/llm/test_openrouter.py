@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from aura_py.config.models import OpenRouterLLM
 from aura_py.errors import ProviderOverloaded
 from aura_py.llm.contract import ChatRequest, Delta, Thinking, ThinkingBlock
-from aura_py.llm.openrouter import _OpenRouterStream, build
+from aura_py.llm.openrouter.client import _OpenRouterStream, build
 from aura_py.messages import Reasoning
 from tests.llm.conversations import WEATHER, after_a_call, ask, asked, sampled
 

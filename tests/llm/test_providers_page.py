@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_py.llm.factory import PROVIDERS
+from aura_py.llm import PROVIDERS
 from aura_py.llm.providers_page import capability_table, renewed
 
 _PAGE = Path(__file__).parents[2] / "docs" / "providers.md"

@@ -26,8 +26,8 @@ from aura_py.llm.contract import (
     ToolSpec,
     UsageReport,
 )
-from aura_py.llm.script_templates import ScriptTemplates, TemplateError
-from aura_py.llm.scripted import ScriptedModel
+from aura_py.llm.scripted.client import ScriptedModel
+from aura_py.llm.scripted.templates import ScriptTemplates, TemplateError
 from aura_py.messages import Message, TextPart, ToolCall, Usage, assistant, system, tool_result, user
 from tests.llm.fakes import Sleeper
 

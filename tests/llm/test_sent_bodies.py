@@ -11,8 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from aura_py.config.models import OpenAILLM, OpenRouterLLM
-from aura_py.llm import anthropic_body, bedrock_body, gemini_body, ollama_body, openai, openrouter
+from aura_py.llm import openai, openrouter
+from aura_py.llm.anthropic import body as anthropic_body
+from aura_py.llm.bedrock import body as bedrock_body
 from aura_py.llm.contract import ChatRequest, NamedTool, Sampling, ToolChoice
+from aura_py.llm.gemini import body as gemini_body
+from aura_py.llm.ollama import body as ollama_body
 from aura_py.messages import (
     FilePart,
     ImagePart,
@@ -120,7 +124,7 @@ def test_messages(choice: ToolChoice, model: str, effort: Any) -> None:
 
     body = anthropic_body.build_body(
         request(conversation("anthropic", signature="s"), choice, reasoning_effort=effort),
-        asked=replace(asked("anthropic", model), address=anthropic_body.ADDRESS),
+        errors=replace(asked("anthropic", model), address=anthropic_body.ADDRESS),
         max_tokens=None,
         temperature=None,
         additional_params={},
@@ -136,7 +140,7 @@ def test_generate_content(choice: ToolChoice, model: str, effort: Any) -> None:
     talk = conversation("gemini", thoughtSignature="c2ln", call={"thoughtSignature": "c2ln", "id": "f1"})
     asks = request(talk, choice, seed=1, reasoning_effort=effort)
     body = gemini_body.build_body(
-        asks, asked=asked("gemini", model), max_tokens=None, temperature=0.5, additional_params={}
+        asks, errors=asked("gemini", model), max_tokens=None, temperature=0.5, additional_params={}
     )
     known: Mapping[str, Any] = {
         "contents": types.Content,
@@ -158,7 +162,7 @@ def test_chat(choice: Any) -> None:
 
     body = ollama_body.build_body(
         request(conversation("ollama", document=False), choice, seed=1, reasoning_effort="low"),
-        asked=asked("ollama", "gpt-oss:20b"),
+        errors=asked("ollama", "gpt-oss:20b"),
         max_tokens=None,
         temperature=0.5,
         additional_params={},
@@ -181,7 +185,7 @@ def test_converse(choice: ToolChoice, model: str, effort: Any) -> None:
 
     body = bedrock_body.build_body(
         request(conversation("bedrock", signature="s"), choice, reasoning_effort=effort),
-        asked=asked("bedrock", model),
+        errors=asked("bedrock", model),
         max_tokens=None,
         temperature=None,
         additional_params={},

@@ -21,9 +21,9 @@ from aura_py.llm.contract import (
     ToolCallReady,
     ToolSpec,
 )
-from aura_py.llm.script_text_calls import as_text
-from aura_py.llm.text_call_formats import LONGEST_CALL
-from aura_py.llm.text_calls import TextCallModel, TextCallParser
+from aura_py.llm.scripted.text_format import as_text
+from aura_py.llm.text_calls.formats import LONGEST_CALL
+from aura_py.llm.text_calls.model import TextCallModel, TextCallParser
 from aura_py.messages import ToolCall, user
 from tests.llm.fakes import Says, overloaded
 

@@ -7,9 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from aura_py.llm import anthropic_body, bedrock_body, gemini_body, ollama_body
+from aura_py.llm.anthropic import body as anthropic_body
+from aura_py.llm.bedrock import body as bedrock_body
 from aura_py.llm.contract import ChatRequest, ToolSpec
-from aura_py.llm.turns import Turn, arguments_object, split, told
+from aura_py.llm.gemini import body as gemini_body
+from aura_py.llm.ollama import body as ollama_body
+from aura_py.llm.turns import Turn, arguments_object, calls_as_text, split
 from aura_py.messages import Message, Reasoning, TextPart, ToolCall, assistant, system, tool_result, user
 from tests.llm.conversations import CALL, asked
 
@@ -88,7 +91,7 @@ def test_arguments_that_are_no_object_are_shown_to_the_model_as_they_were() -> N
 
 def test_calls_and_results_can_be_told_as_text() -> None:
     _, turns = split((user("a"), assistant("Looking.", (CALL,)), tool_result(CALL, (TextPart("rain"),))))
-    assert sides(told(turns)) == [
+    assert sides(calls_as_text(turns)) == [
         "user: a",
         'assistant: Looking.[called tool get_weather with {"city":"Oslo"}]',
         "user: Result of tool get_weather: rain",
@@ -101,7 +104,7 @@ def test_calls_of_another_model_are_sent_with_names_ids_and_arguments_that_are_t
     history = (user("go"), assistant("", (call,)), tool_result(call, (TextPart("no such tool"),)))
     sent = body.build_body(
         ChatRequest(history, tools=(ToolSpec("add", "", {"type": "object"}),)),
-        asked=asked(body.PROVIDER, "m"),
+        errors=asked(body.PROVIDER, "m"),
         max_tokens=None,
         temperature=None,
         additional_params={},

@@ -13,7 +13,7 @@ from ollama import Tool
 from openai.types.chat import ChatCompletionToolParam
 from pydantic import TypeAdapter
 
-from aura_py.llm.gemini_schema import readable
+from aura_py.llm.gemini.schema import readable
 from aura_py.mcp.schemas import sanitize_schema
 
 Schema = dict[str, Any]

@@ -15,8 +15,8 @@ from aura_py.errors import ProviderRejected
 from aura_py.events import Event, RunFailed, RunFinished, TextDelta
 from aura_py.llm.contract import ChatModel, ChatRequest, Delta
 from aura_py.llm.resilience import ResilientModel
-from aura_py.llm.scripted import ScriptedModel
-from aura_py.llm.text_calls import TextCallModel
+from aura_py.llm.scripted.client import ScriptedModel
+from aura_py.llm.text_calls.model import TextCallModel
 from aura_py.mcp import McpPool
 from aura_py.messages import user
 from aura_py.orchestration import Orchestrator

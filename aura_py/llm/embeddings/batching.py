@@ -10,7 +10,7 @@ import anyio
 
 from aura_py.errors import ProviderError
 from aura_py.llm.embeddings.contract import Vector
-from aura_py.llm.failures import Asked
+from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.resilience import RetryPolicy
 
 
@@ -28,7 +28,7 @@ async def embed_in_batches(
     texts: Sequence[str],
     call: Callable[[list[str]], Awaitable[list[Vector]]],
     *,
-    asked: Asked,
+    errors: ProviderErrors,
     limits: BatchLimits,
     policy: RetryPolicy,
 ) -> list[Vector]:
@@ -45,7 +45,7 @@ async def embed_in_batches(
     async def one(index: int, batch: list[str]) -> None:
         async with limiter:
             try:
-                results[index] = await _persistently(batch, call, asked, limits, policy)
+                results[index] = await _persistently(batch, call, errors, limits, policy)
             except ProviderError as error:
                 failures.append(error)
                 group.cancel_scope.cancel()
@@ -75,7 +75,7 @@ def split(texts: Sequence[str], limits: BatchLimits) -> Iterator[list[str]]:
 async def _persistently(
     batch: list[str],
     call: Callable[[list[str]], Awaitable[list[Vector]]],
-    asked: Asked,
+    errors: ProviderErrors,
     limits: BatchLimits,
     policy: RetryPolicy,
 ) -> list[Vector]:
@@ -83,7 +83,7 @@ async def _persistently(
     while True:
         attempt += 1
         try:
-            return await _once(batch, call, asked, limits)
+            return await _once(batch, call, errors, limits)
         except ProviderError as error:
             # Jitter spreads load; nobody must be unable to guess it.
             chance = random.Random()
@@ -94,13 +94,13 @@ async def _persistently(
 
 
 async def _once(
-    batch: list[str], call: Callable[[list[str]], Awaitable[list[Vector]]], asked: Asked, limits: BatchLimits
+    batch: list[str], call: Callable[[list[str]], Awaitable[list[Vector]]], errors: ProviderErrors, limits: BatchLimits
 ) -> list[Vector]:
     try:
         with anyio.fail_after(limits.seconds):
             vectors = await call(batch)
     except TimeoutError as error:
-        raise asked.unreachable(error) from error
+        raise errors.unreachable(error) from error
     if len(vectors) != len(batch) or not all(vectors):
-        raise asked.garbage(f"{len(vectors)} vectors for {len(batch)} texts")
+        raise errors.garbage(f"{len(vectors)} vectors for {len(batch)} texts")
     return vectors

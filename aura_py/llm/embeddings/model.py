@@ -10,7 +10,7 @@ import orjson
 from aura_py.errors import ProviderError
 from aura_py.llm.embeddings.batching import BatchLimits, embed_in_batches
 from aura_py.llm.embeddings.contract import Purpose, Vector
-from aura_py.llm.failures import Asked
+from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.resilience import RetryPolicy
 
 
@@ -19,17 +19,17 @@ class BatchedModel(ABC):
 
     limits = BatchLimits()
 
-    def __init__(self, asked: Asked, policy: RetryPolicy | None = None) -> None:
-        self.provider = asked.provider
-        self.model = asked.model
-        self.asked = asked
+    def __init__(self, errors: ProviderErrors, policy: RetryPolicy | None = None) -> None:
+        self.provider = errors.provider
+        self.model = errors.model
+        self.errors = errors
         self._policy = policy or RetryPolicy()
 
     async def embed(self, texts: Sequence[str], *, purpose: Purpose) -> list[Vector]:
         async def call(batch: list[str]) -> list[Vector]:
             return await self.request(batch, purpose)
 
-        return await embed_in_batches(texts, call, asked=self.asked, limits=self.limits, policy=self._policy)
+        return await embed_in_batches(texts, call, errors=self.errors, limits=self.limits, policy=self._policy)
 
     @abstractmethod
     async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
@@ -55,7 +55,7 @@ class BatchedModel(ABC):
         raise self._odd(body)
 
     def _odd(self, body: bytes) -> ProviderError:
-        return self.asked.garbage(body[:500].decode(errors="replace"))
+        return self.errors.garbage(body[:500].decode(errors="replace"))
 
 
 def _is_vector(value: object) -> bool:

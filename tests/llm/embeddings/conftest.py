@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from aura_py.config import models
-from aura_py.llm.embeddings import EmbeddingModel, build_embeddings
+from aura_py.llm import build_embeddings
+from aura_py.llm.embeddings import EmbeddingModel
 from aura_py.llm.resilience import RetryPolicy
 from tests.wire.providers import providers
 from tests.wire.providers.conftest import Fakes

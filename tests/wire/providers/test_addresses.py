@@ -14,7 +14,7 @@ from aura_py.config import models
 from aura_py.errors import ConfigurationError, ProviderError
 from aura_py.llm import build_model
 from aura_py.llm.contract import ChatModel, ChatRequest, Sampling
-from aura_py.llm.embeddings.openai import build as build_embedding
+from aura_py.llm.openai.embeddings import build as build_embedding
 from aura_py.llm.transport import join_url
 from aura_py.messages import user
 from tests.wire.providers import providers
@@ -234,7 +234,7 @@ async def test_the_password_of_a_proxy_does_not_show(
     async with raw_server(reply) as proxy:
         monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("http://", "http://someone:hidden%2Fword@"))
         table = providers.table("openai", "m", f"{scheme}://provider.invalid")
-        model = import_module("aura_py.llm.openai").build(table, agent="tester")
+        model = import_module("aura_py.llm.openai.client").build(table, agent="tester")
         with anyio.fail_after(30), pytest.raises(ProviderError) as caught:
             async for _ in model.stream(ChatRequest((user("hi"),))):
                 pass

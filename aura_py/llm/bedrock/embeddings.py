@@ -1,0 +1,104 @@
+"""Titan and Cohere through Bedrock's ``InvokeModel``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import orjson
+
+from aura_py.errors import ConfigurationError
+from aura_py.llm.bedrock.client import bedrock_errors, refused
+from aura_py.llm.bedrock.connection import BedrockClient
+from aura_py.llm.embeddings.batching import BatchLimits
+from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose, Vector
+from aura_py.llm.embeddings.model import BatchedModel
+from aura_py.llm.resilience import RetryPolicy
+
+if TYPE_CHECKING:
+    from aura_py.config.models import BedrockEmbedding
+
+_GEOGRAPHY = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|sa|me|af|global)\.")
+_TITAN_2 = "amazon.titan-embed-text-v2"
+_TITAN_1 = "amazon.titan-embed-text-v1"
+_COHERE = "cohere.embed-"
+_COHERE_4 = "cohere.embed-v4"
+_TITAN_DIMENSIONS = 1024
+
+
+def build(config: BedrockEmbedding, *, agent: str, policy: RetryPolicy | None = None) -> EmbeddingModel:
+    """Imports `boto3`.
+
+    Raises:
+        ConfigurationError: The model is of no known family, cannot have other dimensions, or the profile is missing.
+    """
+    family = _family(config.model)
+    if family is None:
+        raise ConfigurationError(
+            f"agent `{agent}`: Bedrock embedding model `{config.model}` is of no known family; use Titan Text"
+            " Embeddings or Cohere Embed"
+        )
+    if config.dimensions is not None and family not in (_TITAN_2, _COHERE_4):
+        raise ConfigurationError(
+            f"agent `{agent}`: embedding model `{config.model}` has fixed dimensions; remove `dimensions` or use Titan"
+            " Text Embeddings V2 or Cohere Embed 4"
+        )
+    return (
+        _Cohere(config, agent, policy, family) if family.startswith(_COHERE) else _Titan(config, agent, policy, family)
+    )
+
+
+def _family(model: str) -> str | None:
+    name = _GEOGRAPHY.sub("", model.rpartition("/")[2])
+    return next((family for family in (_TITAN_2, _TITAN_1, _COHERE_4, _COHERE) if name.startswith(family)), None)
+
+
+class _Bedrock(BatchedModel):
+    def __init__(self, config: BedrockEmbedding, agent: str, policy: RetryPolicy | None, family: str) -> None:
+        super().__init__(bedrock_errors(agent, config.model, config.region, None), policy)
+        self._client = BedrockClient(region=config.region, profile=config.profile, base_url=None, agent=agent)
+        self._family = family
+        self._dimensions = config.dimensions
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def invoke(self, body: dict[str, object]) -> bytes:
+        parameters = {
+            "modelId": self.model,
+            "body": orjson.dumps(body),
+            "accept": "application/json",
+            "contentType": "application/json",
+        }
+        signed = await self._client.signed(self.errors, "invoke_model", parameters)
+        errors = signed.discreet(self.errors)
+        async with self._client.send(errors, signed, refused) as response:
+            return await response.read()
+
+
+class _Titan(_Bedrock):
+    """One text per call; the calls run side by side."""
+
+    limits = BatchLimits(texts=1, parallel=8)
+
+    async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
+        body: dict[str, object] = {"inputText": batch[0]}
+        if self._family == _TITAN_2:
+            body |= {"dimensions": self._dimensions or _TITAN_DIMENSIONS, "normalize": True}
+        raw = await self.invoke(body)
+        return self.vectors([self.read(raw).get("embedding")], raw)
+
+
+class _Cohere(_Bedrock):
+    limits = BatchLimits(texts=96)
+
+    async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
+        body: dict[str, object] = {"texts": batch, "input_type": f"search_{purpose}", "truncate": "END"}
+        if self._family == _COHERE_4:
+            # The newer model truncates by side, and answers per type of number.
+            body |= {"truncate": "RIGHT", "embedding_types": ["float"]}
+            if self._dimensions is not None:
+                body["output_dimension"] = self._dimensions
+        raw = await self.invoke(body)
+        found = self.read(raw).get("embeddings")
+        return self.vectors(found.get("float") if isinstance(found, dict) else found, raw)
