@@ -94,7 +94,7 @@ def _tables(agent: AgentConfig) -> Iterator[tuple[str, LLM]]:
 
 
 def _problem(code: str, error: ConfigurationError, file: Path | None = None, key: str = "") -> Diagnostic:
-    return Diagnostic(code, "error", file, None, None, key, error.message)
+    return Diagnostic(code, error.message, file=file, key=key)
 
 
 def _print_table(agents: Sequence[AgentConfig], default_agent: str | None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aura_py.config.diagnostics import Diagnostic
-from aura_py.config.source import problem
 from aura_py.config.words import is_blank
 
 _STORES = {"memory": "memory", "redis": "redis", "valkey": "redis"}
@@ -29,7 +28,7 @@ def unused_variables(env: Mapping[str, str]) -> list[Diagnostic]:
     """Warnings about variables that are common to many programs and that Aura does not heed yet."""
     fix = "unset it for Aura, or ignore this"
     return [
-        Diagnostic("WARN-ENV04", "warning", None, None, None, name, f"`{name}`: traces are not exported yet", fix)
+        Diagnostic("WARN-ENV04", f"`{name}`: traces are not exported yet", fix, "warning", key=name)
         for name in _EXPORTERS
         if not is_blank(env.get(name))
     ]
@@ -42,20 +41,20 @@ def _session_store(env: Mapping[str, str]) -> list[Diagnostic]:
     store = _STORES.get(word.strip().lower())
     if store is None:
         message = f"`AURA_SESSION_STORE`: unknown session store backend `{word.strip()[:80]}`"
-        return [problem("CFG-D03", None, message, "use `memory` or `redis`")]
+        return [Diagnostic("CFG-D03", message, "use `memory` or `redis`")]
     if store == "memory":
         return []
     found: list[Diagnostic] = []
     if is_blank(env.get("AURA_SESSION_STORE_URL")):
         fix = "set it to a `redis://` or `rediss://` URL"
-        found.append(problem("CFG-D04", None, "`AURA_SESSION_STORE_URL` is required for the redis store", fix))
+        found.append(Diagnostic("CFG-D04", "`AURA_SESSION_STORE_URL` is required for the redis store", fix))
     for name in _REDIS_NUMBERS:
         value = env.get(name, "").strip()
         if value and not (value.isascii() and value.isdecimal()):
             message = f"`{name}` must be a non-negative integer, got `{value[:80]}`"
-            found.append(problem("CFG-D05", None, message, "write a whole number of seconds"))
+            found.append(Diagnostic("CFG-D05", message, "write a whole number of seconds"))
     unbuilt = "the redis session store is not built yet"
-    return [*found, problem("CFG-N01", None, unbuilt, "unset `AURA_SESSION_STORE` or set it to `memory`")]
+    return [*found, Diagnostic("CFG-N01", unbuilt, "unset `AURA_SESSION_STORE` or set it to `memory`")]
 
 
 def _webhook(env: Mapping[str, str]) -> list[Diagnostic]:
@@ -68,17 +67,17 @@ def _webhook(env: Mapping[str, str]) -> list[Diagnostic]:
         length = len(value.strip().encode("utf-8", "surrogateescape"))
         if length < _SHORTEST_SECRET:
             message = f"`{name}` is {length} bytes long, below the 32-byte minimum"
-            found.append(problem("CFG-D06", None, message, "set at least 32 random bytes, or unset it"))
+            found.append(Diagnostic("CFG-D06", message, "set at least 32 random bytes, or unset it"))
     if secondary in env and primary not in env:
         message = f"`{secondary}` is set without a primary `{primary}`"
-        found.append(problem("CFG-D06", None, message, f"set `{primary}` as well"))
+        found.append(Diagnostic("CFG-D06", message, f"set `{primary}` as well"))
     tolerance = env.get(_TOLERANCE, "").strip()
     if tolerance:
         number = int(tolerance) if tolerance.isascii() and tolerance.isdecimal() and len(tolerance) < 10 else 0
         if not 1 <= number <= _LONGEST_TOLERANCE:
             message = f"`{_TOLERANCE}` is out of range: expected 1 to {_LONGEST_TOLERANCE}, got `{tolerance[:80]}`"
-            found.append(problem("CFG-D06", None, message, "write a whole number of seconds in this range"))
+            found.append(Diagnostic("CFG-D06", message, "write a whole number of seconds in this range"))
     if any(name in env for name in (*_SECRETS, _TOLERANCE)):
         fix = "unset the `AURA_HITL_WEBHOOK_*` variables until Aura supports approvals"
-        found.append(problem("CFG-N01", None, "approval of tool calls is not built yet", fix))
+        found.append(Diagnostic("CFG-N01", "approval of tool calls is not built yet", fix))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +21,14 @@ class Diagnostic:
     """One problem. ``line`` and ``column`` count from 1 in the file as it is on disk; ``key`` is the dotted path."""
 
     code: str
-    severity: Severity
-    file: Path | None
-    line: int | None
-    column: int | None
-    key: str
     message: str
     fix: str = ""
+    severity: Severity = "error"
+    _: KW_ONLY
+    file: Path | None = None
+    line: int | None = None
+    column: int | None = None
+    key: str = ""
     agent: str = ""
     """The effective id of the file's agent, once that is known."""
 

@@ -108,4 +108,4 @@ def _value(match: re.Match[str], env: Mapping[str, str]) -> str:
 
 
 def _warning(file: Path, line: int | None, message: str, fix: str) -> Diagnostic:
-    return Diagnostic("WARN-ENV01", "warning", file, line, None if line is None else 1, "", message, fix)
+    return Diagnostic("WARN-ENV01", message, fix, "warning", file=file, line=line, column=None if line is None else 1)

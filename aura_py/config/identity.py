@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from aura_py.config.diagnostics import Diagnostic
 from aura_py.config.problems import Location, display
-from aura_py.config.source import problem
 from aura_py.config.tables import Tree
 
 _TREATED_AS_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)")
@@ -90,9 +89,8 @@ def unknown_default(name: str, agents: Sequence[AgentIdentity]) -> Iterator[Diag
     if name in known:
         return
     listed = ", ".join(f"`{display(each)}`" for each in known) or "none"
-    yield problem(
+    yield Diagnostic(
         "CFG-I03",
-        None,
         f"the default agent `{name}` does not match any loaded agent name or alias",
         f"set `DEFAULT_AGENT` or `--default-agent` to one of {listed}",
     )

@@ -85,8 +85,10 @@ def load(
         general.extend(identity.unknown_default(default_agent.strip(), named))
     started = time.time_ns() // 1_000_000
     agents = [_build(each, started) for each in files]
-    if create_directories and not any(each.problems.failed for each in files) and not errors(general):
-        memory.create(each.problems.root for each in files if each.tree is not None and memory.needed(each.tree))
+    create = create_directories and not any(each.problems.failed for each in files) and not errors(general)
+    for each in files:
+        if each.tree is not None:
+            memory.check(each.tree, each.problems.root, create=create)
     diagnostics = in_order([*general, *(found for each in files for found in each.problems.diagnostics)])
     if errors(diagnostics):
         raise InvalidConfiguration(diagnostics)
@@ -118,7 +120,6 @@ def _examine(
     relations.fold(tree)
     relations.check(tree, problems.root, settings=settings, signed=signed)
     check_sources(tree, problems.root, tolerant=tolerant)
-    memory.check(tree, problems.root)
     unbuilt.refuse(tree, problems.root)
     return _File(problems, tree)
 

@@ -5,9 +5,11 @@ It reads text that the real parser has accepted. It never fails: what it cannot 
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from bisect import bisect_right
+from contextlib import suppress
 
 _SPACE = re.compile(r"[ \t]*")
 _FILLER = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
@@ -35,13 +37,10 @@ class Positions:
         while path:
             offset = self._offsets.get(path)
             if offset is not None:
-                return self.at(offset)
+                line = bisect_right(self._lines, offset)
+                return line, offset - self._lines[line - 1] + 1
             path = path[:-1]
         return None
-
-    def at(self, offset: int) -> tuple[int, int]:
-        line = bisect_right(self._lines, offset)
-        return line, offset - self._lines[line - 1] + 1
 
 
 class _Lost(Exception):
@@ -57,16 +56,14 @@ class _Scanner:
 
     def scan(self) -> dict[tuple[Step, ...], int]:
         table: tuple[Step, ...] = ()
-        try:
-            self._skip(_FILLER)
+        with suppress(_Lost, RecursionError):
+            self._match(_FILLER)
             while self._at < len(self._text):
                 if self._text[self._at] == "[":
                     table = self._header()
                 else:
                     self._pair(table)
-                self._skip(_FILLER)
-        except (_Lost, RecursionError):
-            return self._found
+                self._match(_FILLER)
         return self._found
 
     def _header(self) -> tuple[Step, ...]:
@@ -100,13 +97,13 @@ class _Scanner:
             path = (*path, name)
             self._found.setdefault(path, offset)
         self._expect("=")
-        self._skip(_SPACE)
+        self._match(_SPACE)
         self._value(path)
 
     def _key(self) -> list[tuple[str, int]]:
         names: list[tuple[str, int]] = []
         while True:
-            self._skip(_SPACE)
+            self._match(_SPACE)
             start = self._at
             if self._match(_BARE):
                 names.append((self._text[start : self._at], start))
@@ -116,55 +113,34 @@ class _Scanner:
                 names.append((self._text[start + 1 : self._at - 1], start))
             else:
                 raise _Lost
-            self._skip(_SPACE)
+            self._match(_SPACE)
             if not self._text.startswith(".", self._at):
                 return names
             self._at += 1
 
     def _value(self, path: tuple[Step, ...]) -> None:
         char = self._text[self._at : self._at + 1]
-        if char == "[":
-            self._array(path)
-        elif char == "{":
-            self._inline(path)
+        if char in ("[", "{"):
+            self._items(path, "]" if char == "[" else "}")
         elif not any(map(self._match, (_LONG_BASIC, _LONG_LITERAL, _BASIC, _LITERAL, _SCALAR))):
             raise _Lost
 
-    def _array(self, path: tuple[Step, ...]) -> None:
+    def _items(self, path: tuple[Step, ...], close: str) -> None:
+        """The values of an array, or the pairs of an inline table."""
         self._at += 1
-        index = 0
-        while True:
-            self._skip(_FILLER)
-            if self._text.startswith("]", self._at):
+        for index in itertools.count():
+            self._match(_FILLER)
+            if self._text.startswith(close, self._at):
                 break
-            self._found[*path, index] = self._at
-            self._value((*path, index))
-            index += 1
-            self._skip(_FILLER)
+            if close == "}":
+                self._pair(path)
+            else:
+                self._found[*path, index] = self._at
+                self._value((*path, index))
+            self._match(_FILLER)
             if self._text.startswith(",", self._at):
                 self._at += 1
-            elif not self._text.startswith("]", self._at):
-                raise _Lost
         self._at += 1
-
-    def _inline(self, path: tuple[Step, ...]) -> None:
-        self._at += 1
-        while True:
-            self._skip(_FILLER)
-            if self._text.startswith("}", self._at):
-                break
-            self._pair(path)
-            self._skip(_FILLER)
-            if self._text.startswith(",", self._at):
-                self._at += 1
-            elif not self._text.startswith("}", self._at):
-                raise _Lost
-        self._at += 1
-
-    def _skip(self, pattern: re.Pattern[str]) -> None:
-        match = pattern.match(self._text, self._at)
-        if match is not None:
-            self._at = match.end()
 
     def _match(self, pattern: re.Pattern[str]) -> bool:
         match = pattern.match(self._text, self._at)
@@ -174,7 +150,7 @@ class _Scanner:
         return True
 
     def _expect(self, text: str) -> None:
-        self._skip(_SPACE)
+        self._match(_SPACE)
         if not self._text.startswith(text, self._at):
             raise _Lost
         self._at += len(text)

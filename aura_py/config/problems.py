@@ -26,8 +26,6 @@ class FileProblems:
         self.uses = VariableUses()
         self.sources: dict[Path, str] = {}
         """What the file says where a path came from a template."""
-        self.memory_dir: FilePath | None = None
-        """The memory directory, once a feature of the file turned out to need it."""
         self.failures: list[Path] = []
         """Where something was wrong; unresolved templates included, which are reported in one go."""
         self._text = text
@@ -68,7 +66,9 @@ class FileProblems:
         if severity == "error":
             self.failures.append(path)
         line, column = self.positions.of(tuple(source_of(step) for step in path)) or (None, None)
-        self._own.append(Diagnostic(code, severity, self.file, line, column, self.key(path), message, fix))
+        self._own.append(
+            Diagnostic(code, message, fix, severity, file=self.file, line=line, column=column, key=self.key(path))
+        )
 
     def key(self, path: Path) -> str:
         """The dotted path, array entries by index and name, placeholders as the file spells them."""

@@ -14,7 +14,6 @@ from pydantic.fields import FieldInfo
 
 from aura_py.config import deployment
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors
-from aura_py.config.source import problem
 from aura_py.config.values import is_url
 from aura_py.config.words import FALSE_WORDS, TRUE_WORDS, is_blank
 
@@ -291,7 +290,7 @@ class ServerSettings(BaseModel):
             raise InvalidConfiguration([*warnings, *found]) from None
         if settings.enable_a2a:
             fix = "leave out `--enable-a2a` and unset `AURA_ENABLE_A2A`"
-            found.append(problem("CFG-N01", None, "A2A is not built yet", fix))
+            found.append(Diagnostic("CFG-N01", "A2A is not built yet", fix))
         if errors(found):
             raise InvalidConfiguration([*warnings, *found])
         return settings
@@ -307,7 +306,7 @@ def setting_of(info: FieldInfo) -> Setting | None:
 def _ignored(setting: Setting, default: object) -> Diagnostic:
     message = f"`{setting.variable}` is not a boolean; the default `{str(default).lower()}` is used"
     fix = f"use {_BOOLEAN_WORDS}"
-    return Diagnostic("WARN-ENV03", "warning", None, None, None, setting.variable, message, fix)
+    return Diagnostic("WARN-ENV03", message, fix, "warning", key=setting.variable)
 
 
 def _refused(info: FieldInfo, value: object) -> Diagnostic:
@@ -316,4 +315,4 @@ def _refused(info: FieldInfo, value: object) -> Diagnostic:
     names = " or ".join(f"`{word}`" for word in (setting.flag, setting.variable) if word)
     shown = "" if setting.secret else f": `{str(value)[:80]}`"
     message = f"{names} has a value that is not allowed{shown}"
-    return Diagnostic("CFG-D01", "error", None, None, None, setting.variable, message, f"allowed: {setting.allowed}")
+    return Diagnostic("CFG-D01", message, f"allowed: {setting.allowed}", key=setting.variable)

@@ -26,13 +26,6 @@ class UnreadableFile(Exception):
         self.reason = reason or diagnostic.message
 
 
-def problem(
-    code: str, file: Path | None, message: str, fix: str = "", *, line: int | None = None, column: int | None = None
-) -> Diagnostic:
-    """An error that belongs to a file as a whole, or to a place in its text."""
-    return Diagnostic(code, "error", file, line, column, "", message, fix)
-
-
 def agent_files(path: Path) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
     """The agent files below ``path`` in their observable order, and warnings about what was passed over.
 
@@ -48,18 +41,15 @@ def agent_files(path: Path) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
         exists = os.path.lexists(path)
     except (OSError, ValueError) as error:
         message = f"`{path}` cannot be examined: {_reason(error)}"
-        raise InvalidConfiguration(
-            [problem("CFG-F03", None, message, "correct the path or its permissions")]
-        ) from error
+        raise InvalidConfiguration([Diagnostic("CFG-F03", message, "correct the path or its permissions")]) from error
     if exists and path.is_symlink() and not path.exists():
-        diagnostic = problem("CFG-F03", path, f"`{path}` is a link to nothing", "mend the link")
+        diagnostic = Diagnostic("CFG-F03", f"`{path}` is a link to nothing", "mend the link", file=path)
     elif exists:
         message = f"`{path}` is neither a file nor a directory"
-        diagnostic = problem("CFG-F04", path, message, "name a TOML file or a directory of TOML files")
+        diagnostic = Diagnostic("CFG-F04", message, "name a TOML file or a directory of TOML files", file=path)
     else:
-        diagnostic = problem(
+        diagnostic = Diagnostic(
             "CFG-F01",
-            None,
             f"the configuration `{path}` does not exist (looked for `{absolute}`)",
             "create it, or set `--config` or `CONFIG_PATH`",
         )
@@ -74,7 +64,7 @@ def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[D
             entries = sorted(found, key=lambda entry: os.fsencode(entry.path))
     except OSError as error:
         message = f"the directory `{path}` cannot be read: {_reason(error)}"
-        raise InvalidConfiguration([problem("CFG-F03", path, message, "correct its permissions")]) from error
+        raise InvalidConfiguration([Diagnostic("CFG-F03", message, "correct its permissions", file=path)]) from error
     for entry in entries:
         name = entry.name
         if not _is_agent_file(name):
@@ -82,16 +72,14 @@ def _in_directory(path: Path, absolute: Path) -> tuple[tuple[Path, ...], tuple[D
         if os.path.isdir(entry):
             message = f"`{entry.path}` is a directory although its name ends in `.toml`; it is skipped"
             fix = "rename the directory, or move its files up"
-            warnings.append(Diagnostic("WARN-DIR01", "warning", Path(entry.path), None, None, "", message, fix))
+            warnings.append(Diagnostic("WARN-DIR01", message, fix, "warning", file=Path(entry.path)))
         else:
             files.append(path / name)
     if not files:
         message = f"No .toml configuration files found in directory `{absolute}`"
         near = [f"`{entry.path}`" for entry in entries if _has_agent_files(entry)][:_SUGGESTED]
         fix = f"name the directory that has them: {' or '.join(near)}" if near else "add an agent file"
-        raise InvalidConfiguration(
-            [*warnings, problem("CFG-F02", None, message, f"{fix}, or point `--config` elsewhere")]
-        )
+        raise InvalidConfiguration([*warnings, Diagnostic("CFG-F02", message, f"{fix}, or point `--config` elsewhere")])
     return tuple(files), tuple(warnings)
 
 
@@ -115,18 +103,22 @@ def read_text(path: Path) -> str:
         if path.exists() and not (path.is_file() or path.is_dir()):
             # Reading a pipe or a device may never end.
             message = f"`{path}` is neither a file nor a directory"
-            raise UnreadableFile(problem("CFG-F04", path, message, "put an ordinary file in its place"), "not a file")
+            raise UnreadableFile(
+                Diagnostic("CFG-F04", message, "put an ordinary file in its place", file=path), "not a file"
+            )
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = _reason(error)
         fix = "correct its permissions, or the link"
-        raise UnreadableFile(problem("CFG-F03", path, f"`{path}` cannot be read: {reason}", fix), reason) from error
+        raise UnreadableFile(
+            Diagnostic("CFG-F03", f"`{path}` cannot be read: {reason}", fix, file=path), reason
+        ) from error
     data = data.removeprefix(_BOM)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         message = f"`{path}` is not UTF-8: the byte at offset {error.start} is no text"
-        raise UnreadableFile(problem("CFG-F05", path, message, "save the file as UTF-8")) from error
+        raise UnreadableFile(Diagnostic("CFG-F05", message, "save the file as UTF-8", file=path)) from error
 
 
 def parse(path: Path, text: str) -> dict[str, object]:
@@ -156,7 +148,7 @@ def _syntax(path: Path, text: str, reason: str) -> Diagnostic:
     if line is not None and column is not None and _bare_placeholder_at(lines[line - 1], column - 1):
         fix = 'a placeholder stands inside a string: put it in quotes, `"{{ env.NAME }}"`'
     where = "" if line is None else f" at line {line}, column {column}"
-    return problem("CFG-T01", path, f"not valid TOML{where}: {reason}", fix, line=line, column=column)
+    return Diagnostic("CFG-T01", f"not valid TOML{where}: {reason}", fix, file=path, line=line, column=column)
 
 
 def _bare_placeholder_at(line: str, column: int) -> bool:
@@ -165,7 +157,9 @@ def _bare_placeholder_at(line: str, column: int) -> bool:
 
 
 def _too_deep(path: Path) -> Diagnostic:
-    return problem("CFG-T01", path, f"tables or arrays are nested more than {_DEEPEST} levels deep", "flatten them")
+    return Diagnostic(
+        "CFG-T01", f"tables or arrays are nested more than {_DEEPEST} levels deep", "flatten them", file=path
+    )
 
 
 def _deeper_than(tree: object, limit: int) -> bool:

@@ -133,12 +133,14 @@ def test_the_model_holds_plain_strings_and_cannot_be_changed() -> None:
 
 
 def test_a_block_names_place_key_reason_and_remedy() -> None:
-    diagnostic = Diagnostic("CFG-X01", "error", Path("a.toml"), 4, 7, "agent.name", "It is wrong.", "write it\nright")
+    diagnostic = Diagnostic(
+        "CFG-X01", "It is wrong.", "write it\nright", file=Path("a.toml"), line=4, column=7, key="agent.name"
+    )
     assert render([diagnostic]) == (
         "error[CFG-X01] a.toml:4:7  agent.name\n  It is wrong.\n  fix: write it\n       right\n"
         "1 error in 1 file; nothing was started"
     )
-    assert render([Diagnostic("WARN-X01", "warning", None, None, None, "", "Odd.")]) == "warning[WARN-X01]\n  Odd."
+    assert render([Diagnostic("WARN-X01", "Odd.", severity="warning")]) == "warning[WARN-X01]\n  Odd."
 
 
 def test_a_warning_names_the_file_and_the_agents_effective_id(tmp_path: Path) -> None:
