@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast soak lint format bench docs clean
+.PHONY: help run test test-fast soak lint format bench docs site clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,11 @@ docs: $(INSTALLED_DEV) ## write the generated references anew
 	@$(BIN)/python -m docs.references.configuration docs/configuration.md
 	@$(BIN)/python -m docs.references.command_line docs/cli.md
 	@$(BIN)/python -m aura_py.llm.providers_page docs/providers.md
+	@$(BIN)/python -m docs.references.openapi docs/openapi.md
 	@$(BIN)/aura schema > examples/agent.schema.json
+
+site: $(INSTALLED_DEV) ## build the documentation into site/
+	@$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
 
 clean: ## remove what the other tasks made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

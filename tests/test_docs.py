@@ -13,10 +13,11 @@ from aura_py.config.settings import ServerSettings, setting_of
 from aura_py.server.app import create_app
 from docs.references.command_line import page
 from docs.references.configuration import renewed
+from docs.references.openapi import page as openapi_page
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), PROJECT / "README.md", *(PROJECT / "examples").rglob("*.md")])
+PAGES = sorted([*DOCS.rglob("*.md"), PROJECT / "README.md", *(PROJECT / "examples").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TOML_BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -28,6 +29,10 @@ def anchors(path: Path) -> set[str]:
 
 def test_the_command_line_page_is_current() -> None:
     assert (DOCS / "cli.md").read_text() == page(), "run `make docs`"
+
+
+def test_the_api_reference_is_current() -> None:
+    assert (DOCS / "openapi.md").read_text() == openapi_page(), "run `make docs`"
 
 
 def test_the_configuration_reference_is_current() -> None:
@@ -55,7 +60,7 @@ def test_every_toml_block_is_toml(path: Path) -> None:
 
 def test_every_page_is_in_the_index() -> None:
     listed = {target.partition("#")[0] for target in LINK.findall((DOCS / "index.md").read_text())}
-    assert {path.name for path in DOCS.glob("*.md")} - {"index.md"} == listed
+    assert {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"index.md"} == listed
 
 
 def test_every_setting_is_documented() -> None:
