@@ -18,7 +18,7 @@ _ASSIGNMENT = re.compile(
     r"""[ \t]*(?:#[^\n]*)?(?:\n|\Z)""",
     re.DOTALL,
 )
-_COMMENT = re.compile(r"(?:^|[ \t]+)#.*")
+_COMMENT = re.compile(r"(?:^|[ \t])#.*")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ESCAPE = re.compile(r'\\([nrt"\\$])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}')
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
@@ -83,7 +83,7 @@ def parse(text: str, env: Mapping[str, str]) -> tuple[dict[str, str], list[int]]
     text = text.replace("\r\n", "\n")
     found: dict[str, str] = {}
     unreadable: list[int] = []
-    at = 0
+    at, line, counted = 0, 1, 0
     while at < len(text):
         if blank := _BLANK.match(text, at):
             at = blank.end()
@@ -91,7 +91,8 @@ def parse(text: str, env: Mapping[str, str]) -> tuple[dict[str, str], list[int]]
         match = _ASSIGNMENT.match(text, at)
         value = None if match is None else _value(match, {**found, **env})
         if match is None or value is None or "\0" in value:
-            unreadable.append(text.count("\n", 0, at) + 1)
+            line, counted = line + text.count("\n", counted, at), at
+            unreadable.append(line)
             at = match.end() if match else text.find("\n", at) + 1 or len(text)
         else:
             found.setdefault(match["name"], value)

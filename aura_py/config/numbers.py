@@ -10,7 +10,9 @@ from aura_py.config.problems import Location, display, toml_type
 from aura_py.config.values import TEMPLATE_SCHEMA, JsonSchema, ValueType, blank_reason, refused, wrong_type
 
 LARGEST = 2**63 - 1
-_DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*")
+_LONGEST = 100
+"""Characters of a number that stands in quotes."""
+_DIGITS = re.compile(r"\s*\d+(?:_\d+)*\s*", re.ASCII)
 _NUMERAL = re.compile(r"\s*[+-]?(?:\d+(?:_\d+)*)?\.?\d*(?:[eE][+-]?\d+)?\s*")
 
 
@@ -27,7 +29,7 @@ class Whole(ValueType):
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             return wrong_type(at, "a whole number", value, fix)
         if isinstance(value, str):
-            if not _DIGITS.fullmatch(value) or not value.isascii() or len(value) > 100:
+            if len(value) > _LONGEST or not _DIGITS.fullmatch(value):
                 found = f"found the string `{display(value)}`{blank_reason(value)}"
                 return refused(at, "CFG-S02", f"`{at.key}` must be a whole number, {found}", fix)
         elif isinstance(value, float) and not value.is_integer():
@@ -72,7 +74,8 @@ class Number(ValueType):
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             return wrong_type(at, "a number", value, "write a number, for example `0.2`")
         try:
-            number = float(value) if not isinstance(value, str) or _NUMERAL.fullmatch(value) else None
+            readable = not isinstance(value, str) or (len(value) <= _LONGEST and _NUMERAL.fullmatch(value))
+            number = float(value) if readable else None
         except (ValueError, OverflowError):
             number = None
         if number is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import re2
+
 from aura_py.config.environment_text import EnvironmentText, Path, UnresolvedText, source_of
 from aura_py.config.problems import FileProblems, Location
 
@@ -13,10 +15,11 @@ _REST = re.compile(
     r"""\s*env\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)"""
     r"""\s*(?:\|\s*default:\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\s*)?\}\}"""
 )
-_SHELL_FORM = re.compile(
+# RE2, because a text of many opening braces must not take long.
+_SHELL_FORM = re2.compile(
     r"\$\{(?:env:|input:)?([A-Za-z_][A-Za-z0-9_]*)(?::?-[^}]*)?\}"
     r"|\{\{\s*([A-Z][A-Z0-9_]*)\s*\}\}"
-    r"|\A\$([A-Z][A-Z0-9_]*)\Z"
+    r"|\A\$([A-Z][A-Z0-9_]*)\z"
 )
 _SHOWN = 60
 _RIGHT_FORM = (
@@ -180,8 +183,8 @@ def _may_hold_foreign(value: str, path: Path) -> bool:
 
 
 def _excerpt(source: str, start: int) -> str:
-    end = source.find("}}", start)
-    text = source[start : end + 2] if 0 <= end - start < _SHOWN else source[start : start + _SHOWN] + "…"
+    end = source.find("}}", start, start + _SHOWN)
+    text = source[start : end + 2] if end >= 0 else source[start : start + _SHOWN] + "…"
     return " ".join(text.split())
 
 

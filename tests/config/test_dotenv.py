@@ -34,6 +34,12 @@ def test_an_assignment_is_read(line: str, value: str) -> None:
     assert parse(line, {"X": "x"}) == ({"A": value}, [])
 
 
+@pytest.mark.parametrize("text", ["A=b" + " " * 2_000_000 + "x", "A='x\n" * 300_000, "A=" + "${" * 1_000_000])
+def test_any_text_is_read_in_linear_time(text: str) -> None:
+    """In quadratic time it takes longer than pytest allows."""
+    parse(text, {})
+
+
 def test_later_lines_see_earlier_ones() -> None:
     assert parse("A=1\nB=${A}2\nA=3", {}) == ({"A": "1", "B": "12"}, [])
 

@@ -227,3 +227,11 @@ def test_a_dollar_sign_that_names_no_variable_is_text(value: str) -> None:
     assert isinstance(llm, OllamaLLM)
     assert llm.api_key is not None
     assert llm.api_key.get_secret_value() == value
+
+
+@pytest.mark.parametrize("text", ["${a-", "{{ env", "{{ ", "{{ env.A | default: '", "$A"])
+def test_what_looks_like_many_placeholders_is_read_in_linear_time(text: str) -> None:
+    """In quadratic time it takes longer than pytest allows."""
+    many = text * (300_000 // len(text))
+    problems = FileProblems(Path())
+    substitute({"agent": {"system_prompt": many, "cmd": many}}, {"A": "1"}, problems)

@@ -94,6 +94,13 @@ def test_every_float_takes_integers_and_numeric_strings_and_refuses_the_rest(pat
         assert len(errors_of(path, bad)) == 1, bad
 
 
+@pytest.mark.parametrize("value", ["1" * 1_000_000 + "x", " " * 1_000_000 + "x", "1_" * 500_000])
+def test_a_text_of_any_length_is_no_number_at_once(value: str) -> None:
+    """In quadratic time it takes longer than pytest allows."""
+    text = MINIMAL + f'temperature = "{value}"\nmax_tokens = "{value}"\n'
+    assert codes(found(text)) == ["CFG-S02", "CFG-S02"]
+
+
 def test_zero_means_zero() -> None:
     assert agent(AGENT + "turn_depth = '0.0'\n".replace("'", "") + LLM).agent.turn_depth == 0
 
