@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": ("aura_py.cli.serve", "Serve a file or a directory of agents behind an OpenAI-compatible API."),
     "check": ("aura_py.cli.check", "Validate a file or a directory and print its agents."),
     "run": ("aura_py.cli.run", "Ask an agent one question, without a server."),
+    "health": ("aura_py.cli.health", "Ask a running server whether it is ready."),
     "schema": ("aura_py.cli.schema", "Print the JSON Schema of the agent file."),
 }
 

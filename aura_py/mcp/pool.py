@@ -176,6 +176,20 @@ class McpPool:
             if server.enabled
         )
 
+    async def reachable(self, name: str, server: McpServer) -> bool:
+        """Whether a server without headers of a caller is there, as far as anybody has asked for it.
+
+        Connects to one that is required or was not there the last time, with the usual back-off.
+        """
+        lease = self._lease(name, server, {})
+        try:
+            if lease.connection is None and (server.required or lease.key in self._failures):
+                await self.connect(lease)
+                return lease.connection is not None
+            return True
+        finally:
+            lease.release()
+
     # --- leases ------------------------------------------------------------------------------------------------
 
     def _lease(self, name: str, server: McpServer, inbound: Mapping[str, str]) -> Lease:

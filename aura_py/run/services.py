@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from aura_py.agent.agent import Agent
 from aura_py.agent.contract import Runnable
-from aura_py.config.models import LLM, AgentConfig, StdioServer
+from aura_py.config.models import LLM, AgentConfig, McpServer, StdioServer
 from aura_py.config.settings import ServerSettings
 from aura_py.context import RunLimits
 from aura_py.llm import build_model, preload
@@ -99,15 +99,33 @@ class Services:
             self._models.pop(id(config), None)
 
     async def _connect(self, config: AgentConfig) -> None:
-        servers = {
-            name: server.model_copy(update={"required": False})
-            for name, server in config.mcp.servers.items()
-            if isinstance(server, StdioServer) or not server.headers_from_request
-        }
+        servers = {name: server.model_copy(update={"required": False}) for name, server in _callerless(config)}
         if servers:
             attachment = await self.mcp.attach(servers, headers={}, sanitize=config.mcp.sanitize_schemas)
             _warn_of_many_tools(config, attachment.tools)
             await attachment.release()
+
+    async def failed_servers(self, configs: Sequence[AgentConfig], *, seconds: float) -> list[tuple[str, McpServer]]:
+        """The MCP servers that cannot be reached now, of those that need no caller's header, with their names.
+
+        A server is tried again where one must be there or the last attempt failed, with the usual back-off; one that
+        does not answer within ``seconds`` counts as failed. Servers that nobody has needed yet are no failures.
+        """
+        failed: list[tuple[str, McpServer]] = []
+
+        async def look(name: str, server: McpServer) -> None:
+            reached = False
+            with anyio.move_on_after(seconds):
+                reached = await self.mcp.reachable(name, server)
+            if not reached:
+                failed.append((name, server))
+
+        async with anyio.create_task_group() as tasks:
+            for config in configs:
+                for name, server in _callerless(config):
+                    if server.enabled:
+                        tasks.start_soon(look, name, server)
+        return failed
 
     async def _sweep(self, config: AgentConfig) -> None:
         settings = config.agent.scratchpad
@@ -136,6 +154,12 @@ class Services:
                 await model.aclose()
             except Exception:
                 logger.exception("a client of `%s/%s` did not close cleanly", model.provider, model.model)
+
+
+def _callerless(config: AgentConfig) -> list[tuple[str, McpServer]]:
+    """The agent's servers that can be connected without a request."""
+    servers = config.mcp.servers.items()
+    return [(name, each) for name, each in servers if isinstance(each, StdioServer) or not each.headers_from_request]
 
 
 def _warn_of_many_tools(config: AgentConfig, tools: Sequence[Tool]) -> None:

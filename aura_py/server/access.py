@@ -16,7 +16,9 @@ from aura_py.server.state import PRINCIPAL, REQUEST_ID, ServerState
 
 logger = logging.getLogger(__name__)
 
-_OPEN: Final = frozenset({"/health", "/openapi.json"})
+_PROBES: Final = frozenset({"/health/live", "/health/ready"})
+"""Paths that answer while the server is shutting down, too."""
+_OPEN: Final = _PROBES | {"/health", "/openapi.json"}
 """Paths that need no key."""
 
 
@@ -45,7 +47,8 @@ class AccessMiddleware:
             await send(message)
 
         try:
-            self._state.check_draining()
+            if scope["path"] not in _PROBES:
+                self._state.check_draining()
             headers = Headers(scope=scope)
             self._state.check_host(headers)
             scope[PRINCIPAL] = ANONYMOUS if scope["path"] in _OPEN else self._state.keys.principal(headers)

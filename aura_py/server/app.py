@@ -16,7 +16,7 @@ from aura_py.server.chat import chat_completions
 from aura_py.server.cors import Cors
 from aura_py.server.endpoint import Endpoint
 from aura_py.server.envelope import error_response
-from aura_py.server.health import health
+from aura_py.server.health import health, live, ready
 from aura_py.server.info import info
 from aura_py.server.models import get_model, list_models
 from aura_py.server.openapi import openapi
@@ -44,6 +44,8 @@ def create_app(state: ServerState) -> Starlette:
     app = App(
         routes=[
             Route("/health", health, methods=["GET"]),
+            Route("/health/live", live, methods=["GET"]),
+            Route("/health/ready", ready, methods=["GET"]),
             Route("/openapi.json", openapi, methods=["GET"]),
             Route("/aura/info", info, methods=["GET"]),
             Route("/aura/runs/{run}", Endpoint(get_run), methods=["GET"]),

@@ -1,17 +1,20 @@
-"""``GET /health``."""
+"""``GET /health``, ``/health/live`` and ``/health/ready``, all without a key."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aura_py import __version__
-from aura_py.server.state import state_of
+from aura_py.server.state import ServerState, state_of
 from aura_py.server.wire_json import to_json
 
 A2A_VERSION = "1.0"
+CHECK_SECONDS: Final = 3.0
+"""How long a look at the servers may take; one that has not answered by then counts as failed."""
 
 
 async def health(request: Request) -> Response:
@@ -26,4 +29,42 @@ async def health(request: Request) -> Response:
     problem = state_of(request).reload_problem
     if problem is not None:
         body["reload"] = {"ok": False, "error": problem}
-    return Response(to_json(body), media_type="application/json")
+    return _json(body)
+
+
+async def live(_request: Request) -> Response:
+    """200 as long as the event loop answers, also while the server is shutting down."""
+    return _json({"status": "alive"})
+
+
+async def ready(request: Request) -> Response:
+    """Whether requests should come here: 503 while shutting down or without a required MCP server, else 200.
+
+    ``degraded`` tells what is missing while requests are served all the same. Looking tries again to reach what was
+    not there, so that nothing stays missing because nobody asks for it.
+    """
+    state = state_of(request)
+    if state.draining:
+        return _json({"status": "not_ready", "draining": True}, 503)
+    required, optional = await _failed_servers(state)
+    reload_ok = state.reload_problem is None
+    degraded = bool(optional) or not reload_ok
+    body: dict[str, object] = {
+        "status": "not_ready" if required else "degraded" if degraded else "ready",
+        "draining": False,
+        "agents": len(state.catalog.served),
+        "reload": {"ok": reload_ok},
+        "mcp_servers": {"failed": sorted({*required, *optional})},
+    }
+    return _json(body, 503 if required else 200)
+
+
+async def _failed_servers(state: ServerState) -> tuple[set[str], set[str]]:
+    """Names of required and of other servers that cannot be reached."""
+    failed = await state.services.failed_servers(state.catalog.configs, seconds=CHECK_SECONDS)
+    required = {name for name, server in failed if server.required}
+    return required, {name for name, server in failed if not server.required}
+
+
+def _json(body: dict[str, object], status: int = 200) -> Response:
+    return Response(to_json(body), status, media_type="application/json")

@@ -432,3 +432,25 @@ class Info(TypedDict):
     default_agent: NotRequired[str]
     process: NotRequired[Annotated[InfoProcess, Field(description="Which of several processes has answered.")]]
     agents: list[InfoAgent]
+
+
+class Live(TypedDict):
+    status: Literal["alive"]
+
+
+class ReloadState(TypedDict):
+    ok: Annotated[bool, Field(description="False when the last reload changed nothing.")]
+
+
+class FailedServers(TypedDict):
+    failed: Annotated[list[str], Field(description="Names of servers that cannot be reached.")]
+
+
+class Ready(TypedDict):
+    """`degraded` serves requests, with less than it should have."""
+
+    status: Literal["ready", "degraded", "not_ready"]
+    draining: bool
+    agents: NotRequired[Count]
+    reload: NotRequired[ReloadState]
+    mcp_servers: NotRequired[FailedServers]

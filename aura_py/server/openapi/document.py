@@ -23,6 +23,8 @@ _DECLARED: Final = (
     answers.ChatCompletionChunk,
     answers.Response,
     answers.Info,
+    answers.Live,
+    answers.Ready,
     *events.EVENTS.values(),
 )
 _SESSION: Final = (
@@ -179,6 +181,24 @@ def _paths() -> Schema:
                 "getHealth", "Whether the server works", answer={"type": "object"}, errors=("503",), open_to_all=True
             )
         },
+        "/health/live": {
+            "get": _operation(
+                "getLive",
+                "Whether the process answers, also while it is shutting down",
+                answer=_ref("Live"),
+                open_to_all=True,
+            )
+        },
+        "/health/ready": {
+            "get": _operation(
+                "getReady",
+                "Whether requests should come here",
+                "503 while the server is shutting down or a required MCP server cannot be reached.",
+                answer=_ref("Ready"),
+                unready=_ref("Ready"),
+                open_to_all=True,
+            )
+        },
         "/openapi.json": {
             "get": _operation(
                 "getOpenApi", "This document", answer={"type": "object"}, errors=("503",), open_to_all=True
@@ -196,7 +216,8 @@ def _operation(
     body: str | None = None,
     answer: Schema | None = None,
     frames: Schema | None = None,
-    errors: tuple[str, ...],
+    unready: Schema | None = None,
+    errors: tuple[str, ...] = (),
     open_to_all: bool = False,
 ) -> Schema:
     operation: Schema = {"operationId": identity, "summary": summary}
@@ -214,6 +235,8 @@ def _operation(
         if frames is not None:
             content["text/event-stream"] = {"schema": _event(frames)}
         responses["200"] = {"description": "The answer.", "content": content}
+    if unready is not None:
+        responses["503"] = {"description": "Not now.", "content": {"application/json": {"schema": unready}}}
     for status in errors:
         responses[status] = {
             "description": _ERRORS[status],
