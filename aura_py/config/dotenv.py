@@ -9,7 +9,7 @@ from os.path import isdir, isfile  # unlike a Path's, they are false where nothi
 from pathlib import Path
 
 from aura_py.config.diagnostics import Diagnostic
-from aura_py.config.words import is_true
+from aura_py.config.variables import is_true
 
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _ASSIGNMENT = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aura_py.config.diagnostics import Diagnostic
-from aura_py.config.problems import Location, display
+from aura_py.config.file_report import Location, display
 from aura_py.config.tables import Tree
 
 _TREATED_AS_REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)")

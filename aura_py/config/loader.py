@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from aura_py.config import identity, memory, relations, unbuilt
+from aura_py.config import identity, memory_dir, relations, unbuilt
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors, in_order
+from aura_py.config.file_report import FileReport
+from aura_py.config.files import UnreadableFile, agent_files, parse, read_text
 from aura_py.config.models import AgentConfig
 from aura_py.config.placeholders import substitute
-from aura_py.config.problems import FileProblems
 from aura_py.config.skills import check_sources
-from aura_py.config.source import UnreadableFile, agent_files, parse, read_text
 from aura_py.config.tables import Table, Tree
-from aura_py.config.words import is_true
+from aura_py.config.variables import is_true
 
 if TYPE_CHECKING:
     from aura_py.config.settings import ServerSettings
@@ -35,7 +35,7 @@ class LoadedConfiguration:
 
 @dataclass(slots=True, frozen=True)
 class _File:
-    problems: FileProblems
+    report: FileReport
     tree: Tree | None
 
 
@@ -75,9 +75,7 @@ def load(
     files = [_examine(each, env, strict=strict, settings=settings, signed=signed, tolerant=tolerant) for each in paths]
 
     named = [
-        identity.AgentIdentity(each.problems.root, each.tree.get("agent", {}))
-        for each in files
-        if each.tree is not None
+        identity.AgentIdentity(each.report.root, each.tree.get("agent", {})) for each in files if each.tree is not None
     ]
     identity.check(named)
     general = list(passed_over)
@@ -85,11 +83,11 @@ def load(
         general.extend(identity.unknown_default(default_agent.strip(), named))
     started = time.time_ns() // 1_000_000
     agents = [_build(each, started) for each in files]
-    create = create_directories and not any(each.problems.failed for each in files) and not errors(general)
+    create = create_directories and not any(each.report.failed for each in files) and not errors(general)
     for each in files:
         if each.tree is not None:
-            memory.check(each.tree, each.problems.root, create=create)
-    diagnostics = in_order([*general, *(found for each in files for found in each.problems.diagnostics)])
+            memory_dir.check(each.tree, each.report.root, create=create)
+    diagnostics = in_order([*general, *(found for each in files for found in each.report.diagnostics)])
     if errors(diagnostics):
         raise InvalidConfiguration(diagnostics)
     built = tuple(agent for agent in agents if agent is not None)
@@ -111,28 +109,28 @@ def _examine(
         text = read_text(path)
         raw = parse(path, text)
     except UnreadableFile as error:
-        problems = FileProblems(path)
-        problems.adopt(error.diagnostic)
-        return _File(problems, None)
-    problems = FileProblems(path, text, strict=strict)
-    resolved = substitute(raw, env, problems)
-    tree = Table(AgentConfig).read_keys(resolved, problems.root)
+        report = FileReport(path)
+        report.adopt(error.diagnostic)
+        return _File(report, None)
+    report = FileReport(path, text, strict=strict)
+    resolved = substitute(raw, env, report)
+    tree = Table(AgentConfig).read_keys(resolved, report.root)
     relations.fold(tree)
-    relations.check(tree, problems.root, settings=settings, signed=signed)
-    check_sources(tree, problems.root, tolerant=tolerant)
-    unbuilt.refuse(tree, problems.root)
-    return _File(problems, tree)
+    relations.check(tree, report.root, settings=settings, signed=signed)
+    check_sources(tree, report.root, tolerant=tolerant)
+    unbuilt.refuse(tree, report.root)
+    return _File(report, tree)
 
 
 def _build(file: _File, started: int) -> AgentConfig | None:
-    if file.tree is None or file.problems.failed:
+    if file.tree is None or file.report.failed:
         return None
     agent = file.tree["agent"]
     agent.setdefault("created_at", started)
     agent.setdefault("model_owner", agent["llm"]["provider"])
     try:
-        return AgentConfig.model_validate({**file.tree, "path": file.problems.file})
+        return AgentConfig.model_validate({**file.tree, "path": file.report.file})
     except ValidationError as error:
         for each in error.errors(include_input=False, include_url=False, include_context=False):
-            file.problems.add("error", "CFG-S02", tuple(each["loc"]), "this value does not fit", "correct it")
+            file.report.add("error", "CFG-S02", tuple(each["loc"]), "this value does not fit", "correct it")
         return None

@@ -13,8 +13,8 @@ from typing import Annotated, TypeAlias
 from pydantic import SecretStr
 
 from aura_py.config.environment_text import EnvironmentText, UnresolvedText
+from aura_py.config.file_report import Location, display, toml_type
 from aura_py.config.numbers import LARGEST
-from aura_py.config.problems import Location, display, toml_type
 from aura_py.config.values import NOTHING, JsonSchema, ValueType, note_secret, refused, wrong_type
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

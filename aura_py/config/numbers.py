@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from aura_py.config.problems import Location, display, toml_type
+from aura_py.config.file_report import Location, display, toml_type
 from aura_py.config.values import TEMPLATE_SCHEMA, JsonSchema, ValueType, blank_reason, refused, wrong_type
 
 LARGEST = 2**63 - 1

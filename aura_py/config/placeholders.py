@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import re2
 
 from aura_py.config.environment_text import EnvironmentText, Path, UnresolvedText, source_of
-from aura_py.config.problems import FileProblems, Location
+from aura_py.config.file_report import FileReport, Location
 
 _START = re.compile(r"\{\{(!?)\s*env")
 _REST = re.compile(
@@ -36,18 +36,18 @@ def _is_prose(path: Path) -> bool:
     return names[-1] in _PROSE or ("rules" in names and not _SCRIPT_PROSE.isdisjoint(names))
 
 
-def substitute(tree: dict[str, object], env: Mapping[str, str], problems: FileProblems) -> dict[str, object]:
+def substitute(tree: dict[str, object], env: Mapping[str, str], report: FileReport) -> dict[str, object]:
     """A copy of the tree with every placeholder resolved once, as data; the values of variables are not looked into."""
-    substitution = _Substitution(env, problems)
+    substitution = _Substitution(env, report)
     result = substitution.table(tree, ())
     substitution.report_missing()
     return result
 
 
 class _Substitution:
-    def __init__(self, env: Mapping[str, str], problems: FileProblems) -> None:
+    def __init__(self, env: Mapping[str, str], report: FileReport) -> None:
         self._env = env
-        self._problems = problems
+        self._report = report
         self._missing: dict[str, list[Path]] = {}
         """Every variable that is not set, and where it is wanted: told in one go, because one remedy mends all."""
         self._undecodable: set[str] = set()
@@ -157,7 +157,7 @@ class _Substitution:
         if not self._missing:
             return
         listed = "\n".join(
-            f"  `{name}` used by " + ", ".join(f"`{self._problems.key(path)}`" for path in dict.fromkeys(paths))
+            f"  `{name}` used by " + ", ".join(f"`{self._report.key(path)}`" for path in dict.fromkeys(paths))
             for name, paths in self._missing.items()
         )
         plural = "s" if len(self._missing) > 1 else ""
@@ -170,7 +170,7 @@ class _Substitution:
         )
 
     def _at(self, path: Path) -> Location:
-        return Location(self._problems, path)
+        return Location(self._report, path)
 
 
 def _may_hold_foreign(value: str, path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aura_py.config.problems import Location, display
+from aura_py.config.file_report import Location, display
 from aura_py.config.tables import Tree
 from aura_py.config.unbuilt import llm_tables
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from aura_py.config import deployment
+from aura_py.config import variables
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors
 from aura_py.config.values import is_url
-from aura_py.config.words import FALSE_WORDS, TRUE_WORDS, is_blank
+from aura_py.config.variables import FALSE_WORDS, TRUE_WORDS, is_blank
 
 WORKER_VARIABLE = "_AURA_WORKER_PROCESS"
 """Set by the parent of several processes on one port; begins with the number of the process."""
@@ -270,8 +270,8 @@ class ServerSettings(BaseModel):
             InvalidConfiguration: A value is not allowed (exit status 2), or asks for what is not built.
         """
         env = os.environ if env is None else env
-        warnings = deployment.unused_variables(env)
-        found = deployment.check(env)
+        warnings = variables.unused_variables(env)
+        found = variables.check(env)
         values: dict[str, Any] = {name: value for name, value in (flags or {}).items() if not is_blank(value)}
         for name, info in cls.model_fields.items():
             setting = setting_of(info)

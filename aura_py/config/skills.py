@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aura_py.config.problems import Location
+from aura_py.config.file_report import Location
 from aura_py.config.tables import Tree
 
 _LONGEST_NAME = 64

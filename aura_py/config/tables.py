@@ -17,8 +17,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from aura_py.config.environment_text import UnresolvedText
+from aura_py.config.file_report import Location, display
 from aura_py.config.numbers import Flag, Number, Whole
-from aura_py.config.problems import Location, display
 from aura_py.config.spelling import near_miss
 from aura_py.config.values import (
     NOTHING,

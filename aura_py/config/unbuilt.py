@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aura_py.config.environment_text import Path
-from aura_py.config.problems import Location
+from aura_py.config.file_report import Location
 from aura_py.config.tables import Tree
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from aura_py.config.environment_text import EnvironmentText, UnresolvedText
-from aura_py.config.problems import Location, display, toml_type
+from aura_py.config.file_report import Location, display, toml_type
 from aura_py.globs import Glob, GlobError
 
 JsonSchema: TypeAlias = dict[str, object]

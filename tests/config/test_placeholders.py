@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aura_py.config.file_report import FileReport
 from aura_py.config.models import OllamaLLM, StdioServer
 from aura_py.config.placeholders import substitute
-from aura_py.config.problems import FileProblems
 from tests.config.files import AGENT, LLM, MINIMAL, agent, codes, found, only
 
 
@@ -176,20 +176,20 @@ def test_credentials_and_headers_are_stripped_and_other_values_are_not() -> None
 
 @given(st.text(max_size=60), st.text(max_size=10))
 def test_no_text_makes_substitution_fail_and_text_without_braces_is_untouched(text: str, value: str) -> None:
-    result = substitute({"key": text}, {"X": value}, FileProblems(Path()))
+    result = substitute({"key": text}, {"X": value}, FileReport(Path()))
     if "{{" not in text:
         assert result == {"key": text}
 
 
 @given(st.text(alphabet="{} env.X!|default:'\"\n", max_size=60))
 def test_nothing_that_looks_like_a_placeholder_makes_substitution_fail(text: str) -> None:
-    substitute({text: [text, {"a": text}]}, {"X": "value"}, FileProblems(Path()))
+    substitute({text: [text, {"a": text}]}, {"X": "value"}, FileReport(Path()))
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_a_value_replaces_exactly_its_placeholder(before: str, value: str, after: str) -> None:
     before, after = before.replace("{", ""), after.replace("{", "")
-    result = substitute({"key": f"{before}{{{{ env.X }}}}{after}"}, {"X": value}, FileProblems(Path()))
+    result = substitute({"key": f"{before}{{{{ env.X }}}}{after}"}, {"X": value}, FileReport(Path()))
     unencodable = not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)
     assert unencodable or result["key"] == before + value + after
 
@@ -233,5 +233,5 @@ def test_a_dollar_sign_that_names_no_variable_is_text(value: str) -> None:
 def test_what_looks_like_many_placeholders_is_read_in_linear_time(text: str) -> None:
     """In quadratic time it takes longer than pytest allows."""
     many = text * (300_000 // len(text))
-    problems = FileProblems(Path())
-    substitute({"agent": {"system_prompt": many, "cmd": many}}, {"A": "1"}, problems)
+    report = FileReport(Path())
+    substitute({"agent": {"system_prompt": many, "cmd": many}}, {"A": "1"}, report)

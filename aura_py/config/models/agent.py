@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
+from aura_py.config.file_report import Location
 from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
-from aura_py.config.problems import Location
 from aura_py.config.tables import Advice, Key, Section, Tree
 from aura_py.config.values import Globs, PromptText, Strings, Text
 

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
+from aura_py.config.file_report import Location, display
 from aura_py.config.maps import Entries, HeaderSources, HeaderValues, check_header_name
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, display
 from aura_py.config.tables import Advice, Key, Section, Variant
 from aura_py.config.values import NOTHING, GlobText, Strings, Url, refused, wrong_type
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, SecretStr
 
 from aura_py.config.environment_text import UnresolvedText
+from aura_py.config.file_report import Location, display
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, display
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant
 from aura_py.config.values import Secret, Text, Url, blank_reason, refused
 

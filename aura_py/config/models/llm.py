@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, SecretStr
 
+from aura_py.config.file_report import Location
 from aura_py.config.maps import FreeForm
 from aura_py.config.models.script import ScriptRule, load_script
 from aura_py.config.numbers import Number, Whole
-from aura_py.config.problems import Location
 from aura_py.config.tables import Advice, Key, Section, Tree, Variant
 from aura_py.config.values import FilePath, Text, Url
 

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 
+from aura_py.config.file_report import Location, display
 from aura_py.config.maps import EnvironmentVariables, HeaderSources, HeaderValues
 from aura_py.config.models.scratchpad import ScratchpadThreshold
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, display
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, Variant
 from aura_py.config.values import GlobText, Url
 

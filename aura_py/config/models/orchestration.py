@@ -13,12 +13,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from aura_py.config.environment_text import UnresolvedText
+from aura_py.config.file_report import Location, display
+from aura_py.config.files import UnreadableFile, read_text
 from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
-from aura_py.config.problems import Location, display
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
-from aura_py.config.source import UnreadableFile, read_text
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree
 from aura_py.config.values import FilePath, Globs, JsonSchema, PromptText, Text, ValueType, wrong_type
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from aura_py.config.environment_text import EnvironmentText
+from aura_py.config.file_report import Location, display
+from aura_py.config.files import UnreadableFile, parse, read_text
 from aura_py.config.numbers import Whole
-from aura_py.config.problems import Location, display
-from aura_py.config.source import UnreadableFile, parse, read_text
 from aura_py.config.tables import Key, Section, Table, Tree
 from aura_py.config.template_language import script_language
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from aura_py.config.problems import Location
+from aura_py.config.file_report import Location
 from aura_py.config.tables import Key, Section, Tree
 
 

@@ -1,4 +1,4 @@
-"""Collects what is wrong with one file. Positions are looked up only when there is something to say."""
+"""What is to be said about one file, and the locations to say it of. Positions are looked up only when needed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 80
 
 
-class FileProblems:
-    """The problems of one file, and what is known about it across its tables."""
+class FileReport:
+    """Collects the diagnostics of one file, and what is known about it across its tables."""
 
     def __init__(self, file: FilePath, text: str = "", *, strict: bool = False) -> None:
         self.file = file
@@ -30,7 +30,7 @@ class FileProblems:
         """Where something was wrong; unresolved templates included, which are reported in one go."""
         self._text = text
         self._own: list[Diagnostic] = []
-        self._parts: list[FileProblems] = []
+        self._parts: list[FileReport] = []
 
     @cached_property
     def positions(self) -> Positions:
@@ -51,9 +51,9 @@ class FileProblems:
     def failed_below(self, path: Path) -> bool:
         return any(failure[: len(path)] == path for failure in self.failures)
 
-    def add_file(self, file: FilePath, text: str) -> FileProblems:
-        """The problems of a file that this one names."""
-        part = FileProblems(file, text, strict=self.strict)
+    def add_file(self, file: FilePath, text: str) -> FileReport:
+        """The report on a file that this one names."""
+        part = FileReport(file, text, strict=self.strict)
         self._parts.append(part)
         return part
 
@@ -98,7 +98,7 @@ class VariableUses:
 class Location:
     """A place in a file, to read from and to complain about."""
 
-    file: FileProblems
+    file: FileReport
     path: Path
 
     def __truediv__(self, step: str | int) -> Location:

@@ -1,6 +1,7 @@
-"""Variables of features that belong to the deployment: checked, and refused while not built.
+"""Variables of the environment: the words of booleans, and variables of features that are not built yet.
 
-Those of OpenTelemetry are often set for all programs of a machine, so they get a warning.
+The latter are checked and refused. Those of OpenTelemetry are often set for all programs of a machine, so they get a
+warning.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aura_py.config.diagnostics import Diagnostic
-from aura_py.config.words import is_blank
 
+TRUE_WORDS = frozenset({"1", "true", "t", "yes", "y", "on"})
+FALSE_WORDS = frozenset({"0", "false", "f", "no", "n", "off"})
 _STORES = {"memory": "memory", "redis": "redis", "valkey": "redis"}
 _REDIS_NUMBERS = ("AURA_SESSION_STORE_CONNECT_TIMEOUT_SECS", "AURA_SESSION_STORE_TASK_TTL_SECS")
 _SECRETS = ("AURA_HITL_WEBHOOK_SECRET", "AURA_HITL_WEBHOOK_SECRET_SECONDARY")
@@ -17,6 +19,15 @@ _TOLERANCE = "AURA_HITL_WEBHOOK_TOLERANCE_SECS"
 _EXPORTERS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SHORTEST_SECRET = 32
 _LONGEST_TOLERANCE = 86_400
+
+
+def is_true(value: str | None) -> bool:
+    return value is not None and value.strip().lower() in TRUE_WORDS
+
+
+def is_blank(value: object) -> bool:
+    """A variable that is set to nothing counts as unset."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def check(env: Mapping[str, str]) -> list[Diagnostic]:

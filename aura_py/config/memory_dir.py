@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from aura_py.config.problems import Location
+from aura_py.config.file_report import Location
 from aura_py.config.tables import Tree
 from aura_py.storage import make_private
 
