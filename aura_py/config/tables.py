@@ -79,8 +79,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    refuses_unknown: ClassVar[bool] = False
-    """Whether an unknown key is an error and not only a warning."""
+    strict: ClassVar[bool] = False
+    """Whether every unknown key is an error, and not only a near miss."""
     misplaced: ClassVar[Mapping[str, Advice]] = {}
     """Keys that are errors with advice."""
     retired: ClassVar[Mapping[str, str]] = {}
@@ -91,6 +91,12 @@ class Section(BaseModel):
     @classmethod
     def check(cls, tree: Tree, at: Location) -> None:
         """Look at the table as a whole, after its keys."""
+
+
+class StrictSection(Section):
+    """A table in which a key that does nothing could do harm."""
+
+    strict: ClassVar[bool] = True
 
 
 @dataclass(slots=True, frozen=True)
@@ -149,7 +155,7 @@ class Table(ValueType):
             here.warn("WARN-KEY02", f"`{here.key}` is retired and ignored", self.model.retired[name])
             return
         nearest = near_miss(name, (*self.keys, *self.legacy))
-        if self.model.refuses_unknown:
+        if self.model.strict:
             allowed = ", ".join(f"`{key}`" for key in self.keys)
             hint = f"did you mean `{nearest}`? " if nearest else ""
             here.error(
@@ -195,7 +201,7 @@ class Table(ValueType):
         required = [name for name, key in self.keys.items() if key.required]
         if required:
             result["required"] = required
-        if self.model.refuses_unknown:
+        if self.model.strict:
             result["additionalProperties"] = False
         if self.doc:
             result["description"] = self.doc

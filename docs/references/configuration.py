@@ -63,9 +63,9 @@ class _Tables:
         yield ""
         if table.doc:
             yield table.doc
-        if table.model.refuses_unknown:
+        if table.model.strict:
             yield "Unknown keys are errors here."
-        if table.doc or table.model.refuses_unknown:
+        if table.doc or table.model.strict:
             yield ""
         yield "| Key | Type | Default | Meaning |"
         yield "|---|---|---|---|"

@@ -8,7 +8,7 @@ from aura_py.config.file_report import Location
 from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
-from aura_py.config.tables import Advice, Key, Section, Tree
+from aura_py.config.tables import Advice, Key, StrictSection, Tree
 from aura_py.config.values import Globs, PromptText, Strings, Text
 
 Overridable: TypeAlias = Literal[
@@ -18,10 +18,9 @@ Overridable: TypeAlias = Literal[
 _EARLIEST_MS = 10**11
 
 
-class AgentSection(Section):
+class AgentSection(StrictSection):
     """The agent; in an orchestration the coordinator and the defaults of its workers."""
 
-    refuses_unknown: ClassVar = True
     misplaced: ClassVar = {
         name: Advice(f"unknown key `{name}` in [agent]: model options moved", f"move `{name}` to `[agent.llm]`")
         for name in ("temperature", "max_tokens", "reasoning_effort", "context_window", "additional_params")

@@ -10,10 +10,9 @@ from pydantic import Field, SecretStr
 from aura_py.config.file_report import Location, display
 from aura_py.config.maps import Entries, HeaderSources, HeaderValues, check_header_name
 from aura_py.config.numbers import Whole
-from aura_py.config.tables import Advice, Key, Section, Variant
+from aura_py.config.tables import Advice, Key, StrictSection, Variant
 from aura_py.config.values import NOTHING, GlobText, Strings, Url, refused, wrong_type
 
-_MODES = ("conversational", "webhook")
 _RESERVED = frozenset({"content-type", "accept", "mcp-session-id", "host", "content-length", "transfer-encoding"})
 _LONGEST_SECS = 86_400
 
@@ -49,19 +48,15 @@ _MODE = Key("Where decisions come from.", required=True, example='`mode = "conve
 _TIMEOUT = Key("Time for a decision; without one the call is denied.")
 
 
-class ConversationalRoute(Section):
+class ConversationalRoute(StrictSection):
     """Decisions come from the caller."""
-
-    refuses_unknown: ClassVar = True
 
     mode: Annotated[Literal["conversational"], _MODE] = "conversational"
     timeout_secs: Annotated[int, Whole(1, _LONGEST_SECS, "CFG-H04"), _TIMEOUT] = 60
 
 
-class WebhookRoute(Section):
+class WebhookRoute(StrictSection):
     """Decisions come from a service."""
-
-    refuses_unknown: ClassVar = True
 
     mode: Annotated[Literal["webhook"], _MODE] = "webhook"
     timeout_secs: Annotated[int, Whole(1, _LONGEST_SECS, "CFG-H04"), _TIMEOUT] = 300
@@ -86,10 +81,9 @@ class WebhookRoute(Section):
     ] = Field(default_factory=dict)
 
 
-class Hitl(Section):
+class Hitl(StrictSection):
     """Holds tool calls until a person approves. The presence of the table is the switch."""
 
-    refuses_unknown: ClassVar = True
     misplaced: ClassVar = {
         "enabled": Advice(
             "unknown key `enabled` in [hitl]: the presence of the table switches approvals on",

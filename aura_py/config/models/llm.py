@@ -13,7 +13,7 @@ from aura_py.config.file_report import Location
 from aura_py.config.maps import FreeForm
 from aura_py.config.models.script import ScriptRule, load_script
 from aura_py.config.numbers import Number, Whole
-from aura_py.config.tables import Advice, Key, Section, Tree, Variant
+from aura_py.config.tables import Advice, Key, StrictSection, Tree, Variant
 from aura_py.config.values import FilePath, Text, Url
 
 PROVIDERS = ("openai", "anthropic", "bedrock", "gemini", "ollama", "openrouter")
@@ -62,8 +62,7 @@ def _credential(variable: str) -> Key:
 _UNUSED_CREDENTIAL = Key("Not needed; accepted so that one file can switch providers. Ollama gets it as bearer token.")
 
 
-class LLMBase(Section):
-    refuses_unknown: ClassVar = True
+class LLMBase(StrictSection):
     misplaced: ClassVar = _MISPLACED
 
     provider: Annotated[str, _PROVIDER]

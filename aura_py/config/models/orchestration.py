@@ -19,7 +19,7 @@ from aura_py.config.models.llm import LLM
 from aura_py.config.models.scratchpad import ScratchpadSettings
 from aura_py.config.models.skills import Skills
 from aura_py.config.prompts import INPUTS, listed, prompt_fault
-from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree
+from aura_py.config.tables import Advice, Key, Section, StrictSection, Table, TableMap, Tree
 from aura_py.config.values import FilePath, Globs, JsonSchema, PromptText, Text, ValueType, wrong_type
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
@@ -28,10 +28,8 @@ _MEMORY_SPELLINGS = dict.fromkeys(
 )
 
 
-class OrchestrationTimeouts(Section):
+class OrchestrationTimeouts(StrictSection):
     """Time limits of coordinator and workers."""
-
-    refuses_unknown: ClassVar = True
 
     per_call_timeout_secs: Annotated[
         int, Key("Wall clock of one coordinator phase or one whole worker task, tool calls included; 0 is none.")

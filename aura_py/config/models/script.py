@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from aura_py.config.environment_text import EnvironmentText
 from aura_py.config.file_report import Location, display
 from aura_py.config.files import UnreadableFile, parse, read_text
 from aura_py.config.numbers import Whole
-from aura_py.config.tables import Key, Section, Table, Tree
+from aura_py.config.tables import Key, StrictSection, Table, Tree
 from aura_py.config.template_language import script_language
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type
 
@@ -103,10 +103,8 @@ def _parses(text: str, at: Location) -> bool:
     return True
 
 
-class ScriptCall(Section):
+class ScriptCall(StrictSection):
     """A tool call that the model proposes."""
-
-    refuses_unknown: ClassVar = True
 
     name: Annotated[str, Text(blank="refuse", blank_code="CFG-S01"), Key("Name of the tool.", example='`name = "…"`')]
     arguments: Annotated[Mapping[str, Any], Arguments(), Key("Arguments; strings inside are templates.")] = Field(
@@ -114,10 +112,8 @@ class ScriptCall(Section):
     )
 
 
-class ScriptUsage(Section):
+class ScriptUsage(StrictSection):
     """Token counts to report."""
-
-    refuses_unknown: ClassVar = True
 
     input: Annotated[int, Key("Tokens read.")] = 0
     output: Annotated[int, Key("Tokens written.")] = 0
@@ -125,10 +121,8 @@ class ScriptUsage(Section):
     reasoning: Annotated[int, Key("Tokens of reasoning.")] = 0
 
 
-class ScriptFailure(Section):
+class ScriptFailure(StrictSection):
     """Fail as a provider would."""
-
-    refuses_unknown: ClassVar = True
 
     status: Annotated[int, Whole(100, 599), Key("HTTP status of the failure.")] = 500
     code: Annotated[str | None, Text(), Key("The provider's error code.")] = None
@@ -136,10 +130,8 @@ class ScriptFailure(Section):
     after_chars: Annotated[int | None, Key("Fail after this many characters instead of before the first.")] = None
 
 
-class ScriptRule(Section):
+class ScriptRule(StrictSection):
     """When it matches, it answers."""
-
-    refuses_unknown: ClassVar = True
 
     user: Annotated[
         str | None, Pattern(), Key("Matches when found in the last user message; named groups become variables.")
@@ -169,9 +161,7 @@ class ScriptRule(Section):
     times: Annotated[int | None, Whole(1), Key("Stop matching after this many uses.")] = None
 
 
-class _ScriptFile(Section):
-    refuses_unknown: ClassVar = True
-
+class _ScriptFile(StrictSection):
     rules: Annotated[tuple[ScriptRule, ...], Key("Tried in order.", example="at least one `[[rules]]`")]
 
 
