@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from aura_py.agent.client_tools import filter_client_tools
 from aura_py.agent.contract import Description, Turn
 from aura_py.agent.duplicates import DuplicateGuard
 from aura_py.agent.filters import ToolFilterCheck
 from aura_py.agent.history import repaired
+from aura_py.agent.knowledge import search_tools
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.middlewares import ordered_middlewares
 from aura_py.agent.nudges import TurnNudges
@@ -29,6 +31,9 @@ from aura_py.tools.filesystem import filesystem_tools
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset, filter_tools
 
+if TYPE_CHECKING:
+    from aura_py.knowledge import KnowledgeBase
+
 
 @dataclass(slots=True)
 class _Equipment:
@@ -45,8 +50,16 @@ class _Equipment:
 class Agent:
     """Runs one agent file without orchestration. Safe for concurrent runs; all state of a run is local to it."""
 
-    def __init__(self, config: AgentConfig, *, model: ChatModel, mcp: McpPool) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        model: ChatModel,
+        mcp: McpPool,
+        knowledge: Mapping[str, KnowledgeBase] | None = None,
+    ) -> None:
         self._config = config
+        self._knowledge = tuple((knowledge or {}).values())
         self._model = model
         self._mcp = mcp
         self._reserved = reserved_names(config)
@@ -134,6 +147,7 @@ class Agent:
         tools: list[Tool] = list(mcp_tools)
         if config.tools.filesystem:
             tools += filesystem_tools(config.tools.filesystem_root)
+        tools += await search_tools(self._knowledge)
         tools += self._skills.tools
         base = system_prompt(
             agent.system_prompt, agent.context, [attachment.unavailable_note if attachment is not None else None]

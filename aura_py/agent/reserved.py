@@ -29,6 +29,7 @@ def reserved_names(config: AgentConfig) -> frozenset[str]:
     scratchpads = (config.agent.scratchpad, *(worker.scratchpad for worker in workers))
     if any(scratchpad is not None and scratchpad.enabled for scratchpad in scratchpads):
         names |= _SCRATCHPAD
+    names |= {f"vector_search_{store.name}" for store in config.vector_stores}
     if any(owner.skills is not None and owner.skills.local for owner in (config.agent, *workers)):
         names |= _SKILLS
     if config.orchestrated:

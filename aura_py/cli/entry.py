@@ -20,6 +20,8 @@ COMMANDS = {
     "check": ("aura_py.cli.check", "Validate a file or a directory and print its agents."),
     "run": ("aura_py.cli.run", "Ask an agent one question, without a server."),
     "health": ("aura_py.cli.health", "Ask a running server whether it is ready."),
+    "index": ("aura_py.cli.index", "Fill a vector store from its sources."),
+    "search": ("aura_py.cli.search", "Search a vector store as an agent would."),
     "schema": ("aura_py.cli.schema", "Print the JSON Schema of the agent file."),
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aura_py.agent.duplicates import DuplicateGuard
+from aura_py.agent.knowledge import knowledge_section, search_tools
 from aura_py.agent.loop import Conversation, LoopResult, LoopSpec
 from aura_py.agent.middlewares import ordered_middlewares
 from aura_py.agent.nudges import TurnNudges
@@ -190,6 +191,7 @@ class Attempt:
         tools: list[Tool] = [
             *(with_reasoning(tool) for tool in mcp_tools),
             *run.team.builtin_tools(),
+            *await search_tools(profile.stores),
             *profile.skills.tools,
         ]
         limits = self._scratchpad_thresholds(tools)
@@ -200,7 +202,7 @@ class Attempt:
             artifacts=run.files.enabled,
             scratchpad=limits is not None,
         )
-        system = system_prompt(worker_prompt, (), [run.unavailable])
+        system = system_prompt(worker_prompt, (), [run.unavailable, knowledge_section(profile.stores)])
         self._scratchpad = scratchpad = await self._open_scratchpad(limits, tools, system)
         if scratchpad is not None:
             tools += scratchpad.tools
@@ -252,7 +254,7 @@ class Attempt:
     def _require_tools(self, mcp_tools: Sequence[Tool]) -> None:
         """Refuses a worker that lives by tools and has none, before it costs a model call."""
         run, inherits = self.run, None in self.profile.filters
-        if mcp_tools or not self.profile.wants_tools:
+        if mcp_tools or self.profile.stores or not self.profile.wants_tools:
             return
         statuses = run.attachment.statuses if run.attachment is not None else ()
         if inherits and (not statuses or run.team.builtin_tools()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aura_py.agent.history import repaired
+from aura_py.agent.knowledge import knowledge_section, search_tools
 from aura_py.agent.prompt import system_prompt
 from aura_py.llm.contract import ChatModel
 from aura_py.messages import Message
@@ -47,7 +48,7 @@ async def create_coordinator(
         model,
         system=_system_prompt(run, worker_tools, stored, history, escape_hatch=escape_hatch),
         history=_before_query(repaired(messages)),
-        tools=[*worker_tools, *stored, *run.team.skills.tools],
+        tools=[*worker_tools, *stored, *await search_tools(run.team.coordinator_stores), *run.team.skills.tools],
     )
 
 
@@ -72,13 +73,14 @@ def _system_prompt(
         history_tool=len(stored) > 1,
         escape_hatch=escape_hatch,
     )
+    last = [run.team.skills.prompt, knowledge_section(run.team.coordinator_stores)]
     if not history:
-        return system_prompt(text, (), [run.team.skills.prompt])
+        return system_prompt(text, (), last)
     runs = [
         {"timestamp": m.timestamp.isoformat(timespec="seconds"), "status": m.status, "text": run_summary(m)}
         for m in reversed(history)
     ]
-    return system_prompt(text, (), [run.prompts.render("history", runs=runs, count=len(runs)), run.team.skills.prompt])
+    return system_prompt(text, (), [run.prompts.render("history", runs=runs, count=len(runs)), *last])
 
 
 def _before_query(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -113,9 +115,12 @@ def _workers(run: OrchestrationRun, limit: int) -> list[dict[str, object]]:
     workers: list[dict[str, object]] = []
     for name, profile in run.team.named.items():
         tools = (*profile.mcp_tools(run.mcp_tools), *builtin)
-        shown = [
-            {"name": tool.name, "description": " ".join(tool.description.split())} for tool in tools[: max(0, limit)]
+        inventory = [(tool.name, tool.description) for tool in tools]
+        inventory += [
+            (store.tool_name, store.config.context_prefix or f"Searches the vector store {store.name}.")
+            for store in profile.stores
         ]
-        more = len(tools) - len(shown)
+        shown = [{"name": each, "description": " ".join(text.split())} for each, text in inventory[: max(0, limit)]]
+        more = len(inventory) - len(shown)
         workers.append({"name": name, "description": profile.description, "tools": shown, "more": more})
     return workers

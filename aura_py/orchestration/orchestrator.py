@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -39,6 +40,9 @@ from aura_py.storage import session_directory
 from aura_py.tools.runner import ToolRunner
 from aura_py.tools.toolset import Toolset
 
+if TYPE_CHECKING:
+    from aura_py.knowledge import KnowledgeBase
+
 logger = logging.getLogger(__name__)
 
 _PIECE = 50
@@ -67,6 +71,7 @@ class Orchestrator:
         *,
         model_for: Callable[[LLM], ChatModel],
         mcp: McpPool,
+        knowledge: Mapping[str, KnowledgeBase] | None = None,
         prompt_journal: bool = False,
         escape_hatch: bool = True,
     ) -> None:
@@ -75,7 +80,7 @@ class Orchestrator:
         self._mcp = mcp
         self._prompts = PromptLibrary(config.orchestration.prompts)
         self._model = model_for(config.agent.llm)
-        self._team = Team(config, self._model, model_for)
+        self._team = Team(config, self._model, model_for, knowledge or {})
         self._filters = ToolFilterCheck(config)
         self._swept: float | None = None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aura_py.config.models import LLM, AgentConfig, ScratchpadSettings
 from aura_py.llm.contract import ChatModel
@@ -11,6 +12,9 @@ from aura_py.skills import SkillLibrary
 from aura_py.tools.contract import Tool
 from aura_py.tools.filesystem import filesystem_tools
 from aura_py.tools.toolset import filter_tools
+
+if TYPE_CHECKING:
+    from aura_py.knowledge import KnowledgeBase
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,6 +32,7 @@ class WorkerProfile:
     filters: tuple[tuple[str, ...] | None, ...]
     scratchpad: ScratchpadSettings
     skills: SkillLibrary
+    stores: tuple[KnowledgeBase, ...] = ()
     accept_unsubmitted: bool = False
     shares_provider: bool = True
     """It talks to the coordinator's provider with the coordinator's credentials."""
@@ -50,8 +55,23 @@ class WorkerProfile:
 class Team:
     """All profiles of one agent file, in file order."""
 
-    def __init__(self, config: AgentConfig, coordinator: ChatModel, model_for: Callable[[LLM], ChatModel]) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        coordinator: ChatModel,
+        model_for: Callable[[LLM], ChatModel],
+        knowledge: Mapping[str, KnowledgeBase],
+    ) -> None:
         agent, settings = config.agent, config.orchestration
+
+        def stores(names: Iterable[str]) -> tuple[KnowledgeBase, ...]:
+            return tuple(knowledge[name] for name in dict.fromkeys(names) if name in knowledge)
+
+        # Alone, the generic worker has every store, as a single agent has; beside named ones it has to be given some.
+        default = settings.default_vector_stores
+        if default is None:
+            default = () if settings.worker else tuple(knowledge)
+        self.coordinator_stores = stores(settings.coordinator_vector_stores)
         self._config = config
         self.skills = SkillLibrary.open(agent.skills)
         """The agent's own, for the coordinator and for workers without a table of their own."""
@@ -67,6 +87,7 @@ class Team:
                 filters=(agent.mcp_filter if worker.mcp_filter is None else worker.mcp_filter,),
                 scratchpad=worker.scratchpad or agent.scratchpad,
                 skills=self.skills if worker.skills is None else SkillLibrary.open(worker.skills),
+                stores=stores(worker.vector_stores),
                 accept_unsubmitted=worker.accept_unsubmitted,
                 shares_provider=not own or _same_account(worker.llm, agent.llm),
             )
@@ -79,6 +100,7 @@ class Team:
             filters=tuple(p.filters[0] for p in self.named.values()) if self.named else (agent.mcp_filter,),
             scratchpad=agent.scratchpad,
             skills=self.skills,
+            stores=stores(default),
         )
 
     @property

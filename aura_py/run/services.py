@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib import import_module
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import anyio.to_thread
@@ -26,6 +26,9 @@ from aura_py.storage import agent_directories
 from aura_py.tools.contract import Tool
 from aura_py.tools.toolset import filter_tools
 
+if TYPE_CHECKING:
+    from aura_py.knowledge import KnowledgeBase, KnowledgePool
+
 logger = logging.getLogger(__name__)
 
 _MANY_TOOLS = 128
@@ -38,6 +41,7 @@ class Services:
         self.settings = settings
         self.engine = Engine()
         self.mcp = McpPool()
+        self._knowledge: KnowledgePool | None = None
         self._models: dict[int, list[ChatModel]] = {}
         self._stack = AsyncExitStack()
 
@@ -61,6 +65,7 @@ class Services:
             models.append(built)
             return built
 
+        stores = self._stores(config)
         if config.orchestrated:
             from aura_py.orchestration import Orchestrator  # imported when the first orchestration is built
 
@@ -68,10 +73,33 @@ class Services:
                 config,
                 model_for=model,
                 mcp=self.mcp,
+                knowledge=stores,
                 prompt_journal=self.settings.prompt_journal,
                 escape_hatch=self.settings.escape_hatch,
             )
-        return Agent(config, model=model(config.agent.llm), mcp=self.mcp)
+        return Agent(config, model=model(config.agent.llm), mcp=self.mcp, knowledge=stores)
+
+    @property
+    def knowledge(self) -> KnowledgePool | None:
+        """The vector stores; ``None`` while no agent has one."""
+        return self._knowledge
+
+    def _stores(self, config: AgentConfig) -> dict[str, KnowledgeBase]:
+        if not config.vector_stores:
+            return {}
+        from aura_py.knowledge import KnowledgePool  # only agents with a store pay for its import
+
+        if self._knowledge is None:
+            self._knowledge = KnowledgePool()
+        return self._knowledge.stores(config)
+
+    async def keep_indexed(self, configs: Sequence[AgentConfig]) -> None:
+        """Fills the vector stores of agents from their sources, while they are served and until they are retired."""
+        if self._knowledge is None:
+            return
+        async with anyio.create_task_group() as tasks:
+            for config in configs:
+                tasks.start_soon(self._knowledge.keep_indexed, config)
 
     async def warm(self, configs: Sequence[AgentConfig]) -> None:
         """Does in the background, once the port is bound, what the first request would wait for.
@@ -92,11 +120,15 @@ class Services:
             await run.closed()
         for config in configs:
             await self._close(self._models.pop(id(config), []))
+            if self._knowledge is not None and config.vector_stores:
+                await self._knowledge.release(config)
 
     def forget(self, configs: Sequence[AgentConfig]) -> None:
         """Drops the models of agents that were built and never served; such models hold nothing open."""
         for config in configs:
             self._models.pop(id(config), None)
+            if self._knowledge is not None:
+                self._knowledge.forget(config)
 
     async def _connect(self, config: AgentConfig) -> None:
         servers = {name: server.model_copy(update={"required": False}) for name, server in _callerless(config)}
@@ -147,6 +179,8 @@ class Services:
     async def _close_all(self) -> None:
         for models in self._models.values():
             await self._close(models)
+        if self._knowledge is not None:
+            await self._knowledge.close()
 
     async def _close(self, models: Sequence[ChatModel]) -> None:
         for model in models:

@@ -114,6 +114,7 @@ async def _listen(
             tasks.start_soon(_keep_date, server)
             tasks.start_soon(reloader.run)
             tasks.start_soon(_warm, state)
+            tasks.start_soon(state.services.keep_indexed, state.catalog.configs)
             await stop.asked.wait()
             if stop.retired:
                 await _leave_port(server)

@@ -85,6 +85,7 @@ class Reloader:
         if self._tasks is not None:
             self._tasks.start_soon(state.services.retire, replaced.configs)
             self._tasks.start_soon(state.services.warm, catalog.configs)
+            self._tasks.start_soon(state.services.keep_indexed, catalog.configs)
         logger.info("reloaded %d agents: %s", len(catalog.served), ", ".join(served.id for served in catalog.served))
         return True
 

@@ -295,6 +295,12 @@ CASES: tuple[Case, ...] = (
         {"SKILLS": SENTINEL},
         {f"{place}/good/SKILL.md": "---\nname: good\ndescription: d\n---\n" for place in (SENTINEL, "two")},
     ),
+    Case(
+        "CFG-R06",
+        MINIMAL + store("type = 'in_memory'\nsources = ['d']\nmode = 'vector'\n"),
+        ("embedding model", "`books`"),
+    ),
+    Case("CFG-R07", MINIMAL + store("type = 'in_memory'\nsources = ['{{ env.X }}']\n"), ("sources[0]",), {"X": " "}),
     Case("WARN-VS01", MINIMAL + store("type = 'in_memory'\n" + EMBEDDING), ("in-memory",), {"KEY": KEY}),
     Case("WARN-VS02", ORCHESTRATED + WORKER + store(QDRANT), ("books",), {"KEY": KEY}),
     Case("WARN-TL01", MINIMAL + "[tools]\ncustom_tools = ['a']\n", ("no effect",)),

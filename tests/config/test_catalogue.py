@@ -23,6 +23,7 @@ ELSEWHERE = {
     "CFG-D05": "test_settings",
     "CFG-D06": "test_settings",
     "WARN-ENV01": "test_dotenv",
+    "CFG-X01": "test_knowledge",
     "WARN-PATH01": "test_skills",
     "WARN-ENV03": "test_settings",
     "WARN-ENV04": "test_settings",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr
@@ -12,7 +15,7 @@ from aura_py.config.environment_text import UnresolvedText
 from aura_py.config.file_report import Location, display
 from aura_py.config.numbers import Whole
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant
-from aura_py.config.values import Secret, Text, Url, blank_reason, refused
+from aura_py.config.values import FilePath, Secret, Strings, StringType, Text, Url, blank_reason, refused
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
@@ -44,6 +47,16 @@ class Region(Text):
                 at, "CFG-R04", f"`region` of vector store {_store(at)} is blank{blank_reason(value)}", "name a region"
             )
         return Text._read(self, value, at)
+
+
+_DOCUMENT_PACKAGES = {".pdf": "pypdfium2", ".docx": "docx", ".html": "selectolax", ".htm": "selectolax"}
+
+
+def require_extra(package: str, extra: str, what: str, at: Location) -> None:
+    """Complain when an extra of this package is wanted and not installed."""
+    if find_spec(package) is None:
+        message = f"{what} needs the extra `{extra}`, which is not installed"
+        at.error("CFG-X01", message, f"install it: `pip install 'aura_py[{extra}]'`")
 
 
 def _store(at: Location) -> str:
@@ -123,6 +136,44 @@ Embedding: TypeAlias = Annotated[
     ),
 ]
 _EMBEDDING_MODEL = Key("What turns text into vectors.", example="`[vector_stores.embedding_model]`")
+_OPTIONAL_MODEL = Key("What turns text into vectors; without it words are compared (BM25).")
+
+# fmt: off
+Language = Literal[
+    "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
+    "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "none",
+]
+# fmt: on
+Mode = Literal["hybrid", "vector", "lexical"]
+
+
+@dataclass(slots=True, frozen=True)
+class SourcePattern(StringType):
+    """A file, a directory or a glob; relative ones start at the directory of the file."""
+
+    label = "path"
+
+    def _read_text(self, value: str, at: Location) -> object:
+        if not value.strip() or "\0" in value:
+            return refused(
+                at, "CFG-R07", f"`{at.key}` is no path{blank_reason(value)}", 'write, for example, `"./docs"`'
+            )
+        return os.path.abspath(at.file.file.parent / value)
+
+
+@dataclass(slots=True, frozen=True)
+class PostgresUrl(Secret):
+    """Where a PostgreSQL server is; never shown."""
+
+    def _read_text(self, value: str, at: Location) -> object:
+        if value.strip() and not value.strip().startswith(("postgresql://", "postgres://")):
+            return refused(
+                at,
+                "CFG-L06",
+                f"`{at.key}` must start with postgresql://",
+                'write, for example, `url = "postgresql://user:password@localhost/db"`',
+            )
+        return Secret._read_text(self, value, at)
 
 
 class VectorStoreBase(Section):
@@ -135,36 +186,118 @@ class VectorStoreBase(Section):
     required: Annotated[bool, Key("`true` fails a request when the store is not there.")] = False
 
 
-class InMemoryStore(VectorStoreBase):
-    type: Annotated[Literal["in_memory"], _TYPE] = "in_memory"
-    embedding_model: Annotated[Embedding, _EMBEDDING_MODEL]
+class SearchableStore(VectorStoreBase):
+    """A store that Aura fills."""
+
+    embedding_model: Annotated[Embedding | None, _OPTIONAL_MODEL] = None
+    mode: Annotated[
+        Mode | None,
+        Key("`hybrid` joins words and vectors; default: `hybrid` with an embedding model, else `lexical`."),
+    ] = None
+    sources: Annotated[
+        tuple[str, ...],
+        Strings(SourcePattern()),
+        Key("Files, directories and globs to index, relative to this file."),
+    ] = ()
+    watch: Annotated[bool, Key("Index again when a source changes.")] = False
+    language: Annotated[Language, Key("Whose word endings and stop words BM25 knows.")] = "english"
+
+    @property
+    def search_mode(self) -> Mode:
+        return self.mode or ("lexical" if self.embedding_model is None else "hybrid")
 
     @classmethod
     def check(cls, tree: Tree, at: Location) -> None:
-        at.warn(
-            "WARN-VS01",
-            f"the in-memory vector store {_store(at)} holds nothing and finds nothing",
-            'use `type = "qdrant"`',
-        )
+        if tree.get("mode") in ("hybrid", "vector") and "embedding_model" not in tree:
+            (at / "mode").error(
+                "CFG-R06",
+                f"`mode` of vector store {_store(at)} needs vectors, and there is no embedding model",
+                'add `[vector_stores.embedding_model]`, or write `mode = "lexical"`',
+            )
+        for index, source in enumerate(tree.get("sources", ())):
+            package = _DOCUMENT_PACKAGES.get(os.path.splitext(source)[1].lower())
+            if package is not None:
+                require_extra(package, "documents", f"reading `{os.path.splitext(source)[1]}`", at / "sources" / index)
 
 
-class QdrantStore(VectorStoreBase):
+class InMemoryStore(SearchableStore):
+    """An embedded store in a temporary folder; it is filled anew by every start."""
+
+    type: Annotated[Literal["in_memory"], _TYPE] = "in_memory"
+
+    @classmethod
+    def check(cls, tree: Tree, at: Location) -> None:
+        super().check(tree, at)
+        if not tree.get("sources"):
+            at.warn(
+                "WARN-VS01",
+                f"the in-memory vector store {_store(at)} has no `sources`, so it holds nothing and finds nothing",
+                'add `sources = ["./docs"]`',
+            )
+
+
+class QdrantStore(SearchableStore):
+    """Qdrant: embedded in this process with ``path``, a server with ``url``."""
+
     type: Annotated[Literal["qdrant"], _TYPE] = "qdrant"
-    embedding_model: Annotated[Embedding, _EMBEDDING_MODEL]
-    url: Annotated[
-        SecretStr, Url("CFG-L06", secret=True), Key("gRPC endpoint.", example='`url = "http://localhost:6334"`')
-    ]
-    collection_name: Annotated[
-        str,
-        Text(blank="refuse", blank_code="CFG-S01"),
-        Key("The collection.", example='`collection_name = "…"`'),
-    ]
+    path: Annotated[
+        Path | None,
+        FilePath(home="file"),
+        Key("Folder of an embedded store, relative to this file."),
+    ] = None
+    url: Annotated[SecretStr | None, Url("CFG-L06", secret=True), Key("Address of a server.")] = None
+    grpc: Annotated[bool | None, Key("Speak gRPC; default: `true` when the port is 6334.")] = None
+    collection_name: Annotated[str | None, Text(blank="absent"), Key("The server's collection; default: `name`.")] = (
+        None
+    )
     api_key: Annotated[SecretStr | None, Key("Credential.")] = None
     content_field: Annotated[str | None, Key("Payload field that holds the text.")] = None
     metadata_fields: Annotated[tuple[str, ...], Key("Payload fields shown beside the text.")] = ()
 
+    @classmethod
+    def check(cls, tree: Tree, at: Location) -> None:
+        super().check(tree, at)
+        if at.file.failed_below(at.path):
+            return
+        if ("path" in tree) == ("url" in tree):
+            wrong = "has both `path` and `url`" if "path" in tree else "is missing its `path` or `url`"
+            (at / "url").error(
+                "CFG-S01",
+                f"vector store {_store(at)} {wrong}",
+                'write `path = "./index"` for an embedded store, or `url = "http://localhost:6334"` for a server',
+            )
+        elif "url" in tree and "embedding_model" not in tree and tree.get("mode") != "lexical":
+            (at / "embedding_model").error(
+                "CFG-S01",
+                f"missing required key `embedding_model` in {at.table}",
+                'add `[vector_stores.embedding_model]`, or write `mode = "lexical"` for a collection that Aura filled',
+            )
+        elif "path" in tree:
+            for key in ("grpc", "api_key", "collection_name", "content_field", "metadata_fields"):
+                if key in tree:
+                    (at / key).error("CFG-S05", f"`{key}` belongs to a server, not to an embedded store", "remove it")
+
+
+class PgvectorStore(SearchableStore):
+    """PostgreSQL with the extension `pgvector`."""
+
+    type: Annotated[Literal["pgvector"], _TYPE] = "pgvector"
+    url: Annotated[
+        SecretStr,
+        PostgresUrl("refuse", "CFG-S01", "The connection string is missing"),
+        Key("Connection string.", example='`url = "postgresql://user:password@localhost/db"`'),
+    ]
+    table: Annotated[str | None, Text(blank="absent"), Key("Table that holds the chunks; default: `name`.")] = None
+
+    @classmethod
+    def check(cls, tree: Tree, at: Location) -> None:
+        super().check(tree, at)
+        require_extra("psycopg", "postgres", "`pgvector`", at / "type")
+
 
 class BedrockKbStore(VectorStoreBase):
+    """A knowledge base of Amazon Bedrock, which embeds and indexes by itself."""
+
     type: Annotated[Literal["bedrock_kb"], _TYPE] = "bedrock_kb"
     knowledge_base_id: Annotated[
         str,
@@ -177,7 +310,7 @@ class BedrockKbStore(VectorStoreBase):
 
 
 VectorStore: TypeAlias = Annotated[
-    InMemoryStore | QdrantStore | BedrockKbStore,
+    InMemoryStore | QdrantStore | PgvectorStore | BedrockKbStore,
     Field(discriminator="type"),
     Variant("type"),
 ]
