@@ -172,7 +172,7 @@ class Harness:
         self.refuses = False
         """Whether they answer a forced tool call with a 400."""
 
-    def orchestrator(self, settings: AgentConfig, **options: bool) -> Orchestrator:
+    def orchestrator(self, settings: AgentConfig, **options: Any) -> Orchestrator:
         def model_for(llm: LLM) -> ChatModel:
             assert isinstance(llm, ScriptedLLM)
             model: ChatModel = ScriptedModel(llm, agent="team", clock=self.clock)
