@@ -26,8 +26,8 @@ class FileReport:
         self.uses = VariableUses()
         self.sources: dict[Path, str] = {}
         """What the file says where a path came from a template."""
-        self.failures: list[Path] = []
-        """Where something was wrong; unresolved templates included, which are reported in one go."""
+        self._failed: set[Path] = set()
+        """Every place at or below which something was wrong."""
         self._text = text
         self._own: list[Diagnostic] = []
         self._parts: list[FileReport] = []
@@ -49,7 +49,11 @@ class FileReport:
         return Location(self, ())
 
     def failed_below(self, path: Path) -> bool:
-        return any(failure[: len(path)] == path for failure in self.failures)
+        return path in self._failed
+
+    def fail(self, path: Path) -> None:
+        """Note that something was wrong at a place; for unresolved placeholders, which are reported in one go."""
+        self._failed.update(path[:length] for length in range(len(path) + 1))
 
     def add_file(self, file: FilePath, text: str) -> FileReport:
         """The report on a file that this one names."""
@@ -60,11 +64,11 @@ class FileReport:
     def adopt(self, diagnostic: Diagnostic) -> None:
         """A problem that was found, with its place, before the tree was."""
         self._own.append(diagnostic)
-        self.failures.append(())
+        self.fail(())
 
     def add(self, severity: Severity, code: str, path: Path, message: str, fix: str = "") -> None:
         if severity == "error":
-            self.failures.append(path)
+            self.fail(path)
         line, column = self.positions.of(tuple(source_of(step) for step in path)) or (None, None)
         self._own.append(
             Diagnostic(code, message, fix, severity, file=self.file, line=line, column=column, key=self.key(path))

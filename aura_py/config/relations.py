@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from aura_py.config.file_report import Location, display
@@ -11,6 +13,7 @@ from aura_py.config.unbuilt import llm_tables
 if TYPE_CHECKING:
     from aura_py.config.settings import ServerSettings
 
+_SHOWN_STORES = 20
 _WEBHOOK_TIMEOUT = 300
 _CONVERSATIONAL_TIMEOUT = 60
 
@@ -97,7 +100,7 @@ def _workers(tree: Tree) -> list[tuple[str, Tree]]:
 def _stores(tree: Tree, root: Location) -> None:
     if root.file.failed_below(("vector_stores",)):
         return
-    defined = [store["name"] for store in tree.get("vector_stores", ()) if "name" in store]
+    defined = {store["name"]: index for index, store in enumerate(tree.get("vector_stores", ())) if "name" in store}
     orchestration: Tree = tree.get("orchestration", {})
     at = root / "orchestration"
     used: set[str] = set()
@@ -107,7 +110,7 @@ def _stores(tree: Tree, root: Location) -> None:
     for name, worker in workers.items():
         used |= _references(worker.get("vector_stores", ()), at / "worker" / name / "vector_stores", defined)
     if orchestration.get("enabled") and workers:
-        for index, name in enumerate(defined):
+        for name, index in defined.items():
             if name not in used:
                 (root / "vector_stores" / index).warn(
                     "WARN-VS02",
@@ -116,10 +119,11 @@ def _stores(tree: Tree, root: Location) -> None:
                 )
 
 
-def _references(names: tuple[str, ...], at: Location, defined: list[str]) -> set[str]:
-    known = ", ".join(f"`{display(name)}`" for name in defined) or "none"
+def _references(names: tuple[str, ...], at: Location, defined: Collection[str]) -> set[str]:
     for index, name in enumerate(names):
         if name not in defined:
+            known = ", ".join(f"`{display(each)}`" for each in islice(defined, _SHOWN_STORES)) or "none"
+            known += ", …" if len(defined) > _SHOWN_STORES else ""
             (at / index).error(
                 "CFG-R05",
                 f"`{at.key}` names the vector store `{display(name)}`, which is not defined (defined: {known})",

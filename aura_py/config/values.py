@@ -42,7 +42,7 @@ class ValueType(ABC):
 
     def read(self, value: object, at: Location) -> object:
         if isinstance(value, UnresolvedText):
-            at.file.failures.append(at.path)
+            at.file.fail(at.path)
             return NOTHING
         return self._read(value, at)
 
