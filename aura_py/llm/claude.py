@@ -10,7 +10,7 @@ from aura_py.errors import ConfigurationError
 from aura_py.llm.contract import ReasoningEffort, Sampling
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.turns import Turn
-from aura_py.messages import JsonObject, Reasoning
+from aura_py.messages import Reasoning
 
 if TYPE_CHECKING:
     from aura_py.config.models import AnthropicLLM, BedrockLLM
@@ -108,28 +108,38 @@ def thinking_budget(effort: ReasoningEffort, max_tokens: int) -> int | None:
     return budget if budget >= _MIN_BUDGET else None
 
 
-def effort_fields(model: str, effort: ReasoningEffort, max_tokens: int) -> JsonObject:
+def effort_fields(errors: ProviderErrors, effort: ReasoningEffort, max_tokens: int) -> dict[str, Any]:
     """Body fields for a reasoning effort.
 
     Raises:
-        ValueError: The model does not think, cannot but think, or ``max_tokens`` leaves no room for it; says why.
+        RequestError: The model does not think, cannot but think, or ``max_tokens`` leaves no room for it.
     """
+    model = errors.model
     style = thinking_style(model)
-    if effort == "none" and always_thinks(model):
-        raise ValueError("this model always thinks")
-    if effort == "none":
+    if effort == "none" and not always_thinks(model):
         return {} if style == "none" else {"thinking": {"type": "disabled"}}
-    if style == "none":
-        raise ValueError("this model does not think")
-    if style == "adaptive":
+    if effort == "none":
+        why = "this model always thinks"
+    elif style == "none":
+        why = "this model does not think"
+    elif style == "adaptive":
         # 4.6 knows the level above `high` as `max` only.
         highest = "max" if generation(model) == (4, 6) else "xhigh"
         level = {"minimal": "low", "xhigh": highest}.get(effort, effort)
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": level}}
-    budget = thinking_budget(effort, max_tokens)
-    if budget is None:
-        raise ValueError(f"thinking needs `max_tokens` of {2 * _MIN_BUDGET} or more")
-    return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+    else:
+        budget = thinking_budget(effort, max_tokens)
+        if budget is not None:
+            return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+        why = f"thinking needs `max_tokens` of {2 * _MIN_BUDGET} or more"
+    raise errors.refuse("reasoning_effort", why)
+
+
+def thinks(fields: Mapping[str, Any], model: str) -> bool:
+    """Whether a model with these body fields thinks, which forbids to force a tool."""
+    thinking = fields.get("thinking")
+    asked = isinstance(thinking, Mapping) and thinking.get("type") in ("enabled", "adaptive")
+    return asked or always_thinks(model)
 
 
 def suit_thinking(fields: dict[str, Any], turns: Sequence[Turn], provider: str) -> None:

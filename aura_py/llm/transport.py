@@ -11,11 +11,11 @@ import os
 import ssl
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from unicodedata import name as character_name
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
@@ -32,6 +32,8 @@ from aura_py.llm.provider_errors import ProviderErrors
 
 if TYPE_CHECKING:
     import aiohttp
+    from multidict import CIMultiDict
+    from yarl import URL
 
 MAX_ERROR_BODY: Final = 64 * 1024
 MAX_WHOLE_BODY: Final = 64 * 1024 * 1024
@@ -54,16 +56,36 @@ class _SharedSession:
     users: int = 0
 
 
+@dataclass(slots=True, frozen=True)
+class _Target:
+    """What aiohttp would work out again for every request."""
+
+    url: URL
+    headers: CIMultiDict[str]
+    proxy: str | None
+    tls: ssl.SSLContext | bool
+
+    @classmethod
+    def of(
+        cls, url: str, headers: Mapping[str, str], tls: Callable[[], ssl.SSLContext], *, signed_path: bool
+    ) -> _Target:
+        from multidict import CIMultiDict
+        from yarl import URL
+
+        secure = tls() if url.startswith("https:") else True
+        return cls(URL(url, encoded=signed_path), CIMultiDict(headers), _proxy(url), secure)
+
+
 _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = WeakKeyDictionary()
 
 
 class HttpResponse:
-    """A successful response with its body unread."""
+    """A successful response with its body unread. ``errors`` makes the errors of whoever reads it."""
 
-    __slots__ = ("_errors", "_response", "headers")
+    __slots__ = ("_response", "errors", "headers")
 
     def __init__(self, errors: ProviderErrors, response: aiohttp.ClientResponse) -> None:
-        self._errors = errors
+        self.errors = errors
         self._response = response
         self.headers: Mapping[str, str] = response.headers
 
@@ -78,7 +100,7 @@ class HttpResponse:
         Raises:
             ProviderUnreachable: While iterating: the connection broke.
         """
-        return GatheredBody(self._response.content, self._errors.broken)
+        return GatheredBody(self._response.content, self.errors.broken)
 
     async def read(self) -> bytes:
         """The whole body.
@@ -89,43 +111,68 @@ class HttpResponse:
         body = bytearray()
         await _read_start(self.chunks(), MAX_WHOLE_BODY + 1, body)
         if len(body) > MAX_WHOLE_BODY:
-            raise self._errors.garbage(f"a body of more than {MAX_WHOLE_BODY} bytes")
+            raise self.errors.garbage(f"a body of more than {MAX_WHOLE_BODY} bytes")
         return bytes(body)
 
 
-class HttpClient:
-    """One model's share of the process's connections. Safe for concurrent calls; connects with the first one."""
+class Connection(Protocol):
+    """Where the calls of one model go."""
 
-    def __init__(self, *, tls: Callable[[], ssl.SSLContext] | None = None) -> None:
+    def post(self, errors: ProviderErrors, body: bytes) -> AbstractAsyncContextManager[HttpResponse]:
+        """Send ``body`` and give the response. Raises :class:`ProviderError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+class HttpClient:
+    """One address, with a share of the process's connections. Safe for concurrent calls; connects with the first one.
+
+    URL, proxy and headers are prepared once, because they are the same for every call.
+
+    Args:
+        refusal: Makes the error for a status that is no success.
+        signed_path: A signature covers the path, so it is sent byte for byte as it stands in ``url``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        refusal: Refusal | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        signed_path: bool = False,
+    ) -> None:
+        self.url = url
+        self._headers = {**(headers or {}), **_HEADERS}
+        self._refusal = refusal or _plain_refusal
         self._tls = tls or default_tls_context
+        self._signed_path = signed_path
+        self._target: _Target | None = None
         self._shared: _SharedSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def post(
-        self,
-        errors: ProviderErrors,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        refusal: Refusal | None = None,
-        quoted: bool = False,
+        self, errors: ProviderErrors, body: bytes, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[HttpResponse, None]:
         """Send ``body`` and give the response; leaving the context closes a connection that is still sending.
 
         Args:
-            quoted: ``url`` is sent byte for byte, because a signature covers it.
+            headers: What only this call sends, such as its signature.
 
         Raises:
             ProviderError: The provider cannot be reached, does not speak HTTP, or answered with an error.
         """
         if "aiohttp" not in sys.modules:
             await anyio.to_thread.run_sync(preload)
-        response = await self._send(errors, url, {**headers, **_HEADERS}, body, quoted)
+        response = await self._send(errors, body, headers)
         try:
             if not 200 <= response.status < 300:
-                raise await _refused(errors, response, refusal or _plain_refusal)
+                raise await _refused(errors, response, self._refusal)
             yield HttpResponse(errors, response)
         finally:
             response.close()
@@ -144,22 +191,24 @@ class HttpClient:
                 await shared.session.close()
 
     async def _send(
-        self, errors: ProviderErrors, url: str, headers: dict[str, str], body: bytes, quoted: bool
+        self, errors: ProviderErrors, body: bytes, headers: Mapping[str, str] | None
     ) -> aiohttp.ClientResponse:
         import aiohttp
-        from yarl import URL
 
+        target = self._target
+        if target is None:
+            target = self._target = _Target.of(self.url, self._headers, self._tls, signed_path=self._signed_path)
         reused: list[bool] = []
 
         async def send() -> aiohttp.ClientResponse:
             reused.clear()
             return await self._session().post(
-                URL(url, encoded=quoted),
-                headers=headers,
+                target.url,
+                headers={**headers, **self._headers} if headers else target.headers,
                 data=body,
                 allow_redirects=False,
-                proxy=_proxy(url),
-                ssl=self._tls() if url.startswith("https:") else True,
+                proxy=target.proxy,
+                ssl=target.tls,
                 trace_request_ctx=reused,
             )
 

@@ -24,6 +24,7 @@ from aura_py.llm.anthropic.body import build_body
 from aura_py.llm.anthropic.client import build
 from aura_py.llm.anthropic.stream import AnthropicStream
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock, UsageReport
+from aura_py.llm.request_body import BodyOptions
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, ToolCall, system, tool_result, user
 from tests.llm.conversations import ADD, WEATHER, after_a_call, ask, asked, sampled
 
@@ -36,7 +37,7 @@ OFFICIAL = "https://api.anthropic.com"
 def body(request: ChatRequest, model: str = MODEL, address: str = "", **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
     who = asked("anthropic", model)
-    return build_body(request, errors=replace(who, address=address) if address else who, **options)
+    return build_body(request, BodyOptions(replace(who, address=address) if address else who, **options))
 
 
 def read(*events: dict[str, Any]) -> tuple[list[Delta], AnthropicStream]:

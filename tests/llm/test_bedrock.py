@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ from aura_py.errors import (
     ProviderAuthError,
     ProviderNotFound,
     ProviderOverloaded,
+    ProviderRejected,
     RequestError,
     UnsupportedContent,
 )
 from aura_py.llm.bedrock.body import build_body
-from aura_py.llm.bedrock.client import build, failure
-from aura_py.llm.bedrock.connection import BedrockClient, SignedRequest
-from aura_py.llm.bedrock.stream import BedrockStream, FrameReader
+from aura_py.llm.bedrock.client import build
+from aura_py.llm.bedrock.connection import BedrockConnection
+from aura_py.llm.bedrock.errors import bedrock_error
+from aura_py.llm.bedrock.frames import FrameReader
+from aura_py.llm.bedrock.stream import BedrockStream
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock
+from aura_py.llm.request_body import BodyOptions
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, tool_result, user
 from tests.llm.conversations import ADD, CALL, WEATHER, after_a_call, ask, asked, sampled
 from tests.wire.providers.fakes.bedrock import frame
@@ -32,7 +37,7 @@ MODEL = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 def body(request: ChatRequest, model: str = MODEL, **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, errors=asked("bedrock", model), **options)
+    return build_body(request, BodyOptions(asked("bedrock", model), **options))
 
 
 def event(kind: str, payload: dict[str, Any]) -> bytes:
@@ -109,15 +114,15 @@ def test_sampling_of_a_request_is_refused_for_models_without_it(name: str) -> No
 
 
 def test_a_tool_that_the_service_runs_itself_is_no_call() -> None:
-    stream, out = BedrockStream(), list[Delta]()
+    stream, out = BedrockStream(asked("bedrock", MODEL)), list[Delta]()
     start = {"toolUse": {"toolUseId": "t1", "name": "nova_grounding", "type": "server_tool_use"}}
-    stream.take("contentBlockStart", {"contentBlockIndex": 0, "start": start}, out)
-    stream.take("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}, out)
-    stream.take("contentBlockStop", {"contentBlockIndex": 0}, out)
-    stream.take("contentBlockStart", {"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "t1"}}}, out)
-    stream.take("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolResult": [{"text": "x"}]}}, out)
-    stream.take("contentBlockStop", {"contentBlockIndex": 1}, out)
-    stream.take("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"citation": {"title": "t"}}}, out)
+    stream.take({"contentBlockStart": {"contentBlockIndex": 0, "start": start}}, out)
+    stream.take({"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}}, out)
+    stream.take({"contentBlockStop": {"contentBlockIndex": 0}}, out)
+    stream.take({"contentBlockStart": {"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "t1"}}}}, out)
+    stream.take({"contentBlockDelta": {"contentBlockIndex": 1, "delta": {"toolResult": [{"text": "x"}]}}}, out)
+    stream.take({"contentBlockStop": {"contentBlockIndex": 1}}, out)
+    stream.take({"contentBlockDelta": {"contentBlockIndex": 2, "delta": {"citation": {"title": "t"}}}}, out)
     assert out == []
 
 
@@ -169,12 +174,18 @@ def test_a_profile_that_does_not_exist_is_refused_when_the_model_is_built(monkey
         build(BedrockLLM(model=MODEL, region="eu-west-1", profile="nobody"), agent="tester")
 
 
-async def signed(profile: str | None) -> SignedRequest:
-    client = BedrockClient(region="eu-west-1", profile=profile, base_url="https://127.0.0.1:9", agent="tester")
-    try:
-        return await client.signed(asked("bedrock", MODEL), "converse_stream", body(ask()))
-    finally:
-        await client.aclose()
+ADDRESS = "https://127.0.0.1:9"
+
+
+def connection(profile: str | None = None, model: str = MODEL) -> BedrockConnection:
+    return BedrockConnection(
+        model, "converse-stream", region="eu-west-1", profile=profile, base_url=ADDRESS, agent="tester"
+    )
+
+
+def authorization(profile: str | None) -> str:
+    headers, _ = connection(profile).sign(ADDRESS, b"{}")
+    return str(headers["Authorization"])
 
 
 @pytest.fixture
@@ -189,16 +200,16 @@ def two_accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_accounts")
-async def test_a_profile_wins_over_the_environment() -> None:
-    assert "Credential=FROMPROFILE/" in (await signed("prod")).headers["Authorization"]
-    assert "Credential=FROMENVIRONMENT/" in (await signed(None)).headers["Authorization"]
+def test_a_profile_wins_over_the_environment() -> None:
+    assert "Credential=FROMPROFILE/" in authorization("prod")
+    assert "Credential=FROMENVIRONMENT/" in authorization(None)
 
 
 @pytest.mark.usefixtures("two_accounts")
-async def test_a_profile_wins_over_a_bearer_token_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_wins_over_a_bearer_token_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-xyz")
-    assert "Credential=FROMPROFILE/" in (await signed("prod")).headers["Authorization"]
-    assert (await signed(None)).headers["Authorization"] == "Bearer bedrock-api-key-xyz"
+    assert "Credential=FROMPROFILE/" in authorization("prod")
+    assert authorization(None) == "Bearer bedrock-api-key-xyz"
 
 
 async def test_missing_credentials_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,12 +219,48 @@ async def test_missing_credentials_are_told_with_the_remedy(monkeypatch: pytest.
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(ProviderAuthError, match="credentials; log in"):
-        await signed(None)
+        async with connection().post(asked("bedrock", MODEL), b"{}"):
+            raise AssertionError
 
 
 @pytest.mark.usefixtures("two_accounts")
-async def test_the_model_is_quoted_in_the_path_as_it_was_signed() -> None:
-    assert "claude-sonnet-4-5-20250929-v1%3A0/converse-stream" in (await signed(None)).url
+async def test_a_bearer_token_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-xyz")
+    clear = BedrockConnection(
+        MODEL, "invoke", region="eu-west-1", profile=None, base_url="http://127.0.0.1:9", agent="tester"
+    )
+    with pytest.raises(ProviderRejected, match="AWS configuration"):
+        async with clear.post(asked("bedrock", MODEL), b"{}"):
+            raise AssertionError
+
+
+@pytest.mark.usefixtures("two_accounts")
+@pytest.mark.parametrize(
+    "model", [MODEL, "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-opus-4-6-v1"]
+)
+def test_address_and_signature_are_those_of_the_official_client(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+
+    class Captured(Exception):
+        pass
+
+    sent: list[Any] = []
+
+    def capture(request: Any, **_: Any) -> None:
+        sent.append(request)
+        raise Captured
+
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    official = boto3.Session(region_name="eu-west-1").client("bedrock-runtime", endpoint_url=ADDRESS)
+    official.meta.events.register("before-send.bedrock-runtime", capture)
+    with pytest.raises(Captured):
+        official.converse_stream(modelId=model, messages=[{"role": "user", "content": [{"text": "hi"}]}])
+    official.close()
+    theirs = sent[0]
+    ours, secrets = connection(model=model).sign(theirs.url, theirs.body)
+    assert ours["Authorization"].encode() == theirs.headers["Authorization"]
+    assert theirs.url == ADDRESS + connection(model=model).path
+    assert secrets[0] == "FROMENVIRONMENT"
 
 
 # --- what arrives --------------------------------------------------------------------------------------------------
@@ -244,10 +291,10 @@ def test_headers_of_other_types_are_stepped_over() -> None:
 
 
 def test_reasoning_without_a_start_event_becomes_a_block() -> None:
-    stream, out = BedrockStream(), list[Delta]()
+    stream, out = BedrockStream(asked("bedrock", MODEL)), list[Delta]()
     for delta in ({"text": "hm"}, {"signature": "s"}):
-        stream.take("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": delta}}, out)
-    stream.take("contentBlockStop", {"contentBlockIndex": 0}, out)
+        stream.take({"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"reasoningContent": delta}}}, out)
+    stream.take({"contentBlockStop": {"contentBlockIndex": 0}}, out)
     assert out[-1] == ThinkingBlock(Reasoning("hm", "bedrock", {"signature": "s"}))
 
 
@@ -262,9 +309,9 @@ def test_reasoning_without_a_start_event_becomes_a_block() -> None:
     ],
 )
 def test_every_stop_reason_has_its_finish_reason(stop: str, reason: str) -> None:
-    stream, out = BedrockStream(), list[Delta]()
-    stream.take("messageStop", {"stopReason": stop}, out)
-    stream.take("metadata", {"usage": {"inputTokens": 1, "outputTokens": 1}}, out)
+    stream, out = BedrockStream(asked("bedrock", MODEL)), list[Delta]()
+    stream.take({"messageStop": {"stopReason": stop}}, out)
+    stream.take({"metadata": {"usage": {"inputTokens": 1, "outputTokens": 1}}}, out)
     assert out[-1] == Finish(reason)  # type: ignore[arg-type]
     assert stream.done
 
@@ -282,18 +329,13 @@ def test_every_stop_reason_has_its_finish_reason(stop: str, reason: str) -> None
     ],
 )
 def test_exceptions_have_their_class(kind: str, status: int, text: str, expected: type[Exception]) -> None:
-    assert type(failure(asked("bedrock", MODEL), kind, status, text)) is expected
+    assert type(bedrock_error(asked("bedrock", MODEL), kind, status, text)) is expected
 
 
-def test_what_was_signed_with_does_not_show_in_what_the_service_said() -> None:
-    headers = {
-        "Authorization": "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/eu-west-1/bedrock/aws4_request, Signature=0",
-        "X-Amz-Security-Token": "session-token",
-    }
-    for sent, said in (
-        (headers, "no AKIAEXAMPLE, no session-token"),
-        ({"Authorization": "Bearer bedrock-api-key-xyz"}, "no bedrock-api-key-xyz, no"),
-    ):
-        discreet = SignedRequest("POST", "", dict(sent), b"").discreet(asked("bedrock", MODEL))
-        assert "***" in (detail := str(discreet.status(403, said).detail))
-        assert not any(word in detail for word in ("AKIA", "session-token", "xyz"))
+def test_what_was_signed_with_is_known_as_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "session-token")
+    headers, secrets = connection().sign(ADDRESS, b"{}")
+    assert headers["X-Amz-Security-Token"] == "session-token"
+    assert secrets == ("AKIAEXAMPLE", "session-token")

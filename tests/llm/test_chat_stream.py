@@ -19,9 +19,10 @@ from aura_py.errors import (
     ProviderProtocolError,
     ProviderUnreachable,
 )
-from aura_py.llm.contract import Delta, Finish, Text, Thinking, ToolCallReady, UsageReport
+from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, ToolCallReady, UsageReport
 from aura_py.llm.openai.stream import ChatStream
 from aura_py.llm.provider_errors import ProviderErrors
+from aura_py.llm.stream_reader import StreamReader
 from aura_py.messages import Usage
 
 ASKED = ProviderErrors("tester", "openai", "gpt", "http://127.0.0.1", secrets=("sk-1",))
@@ -34,10 +35,18 @@ def chunk(finish: Any = None, **delta: Any) -> bytes:
 def read(*payloads: bytes | dict[str, Any]) -> list[Delta]:
     """All deltas of a stream; raises what the stream ends with."""
     stream = ChatStream(ASKED)
-    deltas = stream.read(p if isinstance(p, bytes) else orjson.dumps(p) for p in payloads)
+    deltas = feed(stream, [p if isinstance(p, bytes) else orjson.dumps(p) for p in payloads])
+    if stream.failure is None and not stream.done:
+        deltas += stream.end()
     if stream.failure is not None:
         raise stream.failure
-    return deltas + stream.end()
+    return [delta for delta in deltas if not isinstance(delta, ThinkingBlock)]
+
+
+def feed(stream: ChatStream, payloads: Iterable[bytes]) -> list[Delta]:
+    """One network read."""
+    events = (b"data: " + payload.replace(b"\n", b"\ndata: ") + b"\n\n" for payload in payloads)
+    return stream.feed(b"".join(events))
 
 
 def test_text_and_finish() -> None:
@@ -172,7 +181,7 @@ def test_a_message_after_streamed_text_is_the_same_text_again() -> None:
     last = {"choices": [{"delta": {}, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop"}]}
     assert read(chunk(content="a"), chunk(content="b"), last) == [Text("a"), Text("b"), Finish("stop")]
     stream = ChatStream(ASKED)
-    assert stream.read([chunk(content="ab")]) + stream.read([orjson.dumps(last)]) == [Text("ab")]
+    assert feed(stream, [chunk(content="ab")]) + feed(stream, [orjson.dumps(last)]) == [Text("ab")]
     assert read(last) == [Text("ab"), Finish("stop")]
 
 
@@ -216,7 +225,7 @@ def raw(key: str, text: str) -> bytes:
 def test_halves_of_a_character_in_two_deltas_are_joined(key: str, kind: type[Text | Thinking], apart: bool) -> None:
     first, second = raw(key, r"a\ud83d"), raw(key, r"\ude00b")
     stream = ChatStream(ASKED)
-    deltas = stream.read([first]) + stream.read([second]) if apart else stream.read([first, second])
+    deltas = feed(stream, [first]) + feed(stream, [second]) if apart else feed(stream, [first, second])
     assert stream.failure is None
     assert deltas == [kind("a"), kind("\U0001f600b")]
 
@@ -286,7 +295,7 @@ def test_done_alone_is_a_mark() -> None:
 
 def test_what_came_before_an_error_is_kept() -> None:
     stream = ChatStream(ASKED)
-    assert stream.read([chunk(content="a"), b'{"error":{"message":"busy sk-1","code":503}}', chunk(content="b")]) == [
+    assert feed(stream, [chunk(content="a"), b'{"error":{"message":"busy sk-1","code":503}}', chunk(content="b")]) == [
         Text("a")
     ]
     assert isinstance(stream.failure, ProviderOverloaded)
@@ -366,13 +375,12 @@ _chunk = st.fixed_dictionaries(
 @given(st.lists(_chunk, max_size=4))
 def test_the_short_way_reads_what_the_long_way_reads(chunks: list[Any]) -> None:
     class Thorough(ChatStream):
-        def _read(self, payloads: Iterable[bytes], deltas: list[Delta]) -> None:
-            for payload in payloads:
-                self._any(payload, deltas)
+        def take_record(self, record: bytes, out: list[Delta]) -> None:
+            StreamReader.take_record(self, record, out)
 
     told = []
     for kind in (ChatStream, Thorough):
         stream = kind(ASKED)
-        deltas = stream.read(map(orjson.dumps, chunks))
-        told.append((re.sub("call_[0-9a-f]{24}", "call_new", repr(deltas)), type(stream.failure), stream.finished))
+        deltas = feed(stream, map(orjson.dumps, chunks))
+        told.append((re.sub("call_[0-9a-f]{24}", "call_new", repr(deltas)), type(stream.failure), stream.stop))
     assert told[0] == told[1]

@@ -17,7 +17,8 @@ from aura_py.errors import (
 from aura_py.llm.contract import ChatRequest, Delta, Finish, NamedTool, ThinkingBlock, ToolCallReady
 from aura_py.llm.gemini.body import build_body
 from aura_py.llm.gemini.schema import readable
-from aura_py.llm.gemini.stream import GeminiStream, failure
+from aura_py.llm.gemini.stream import GeminiStream, google_error
+from aura_py.llm.request_body import BodyOptions
 from aura_py.messages import ImagePart, Message, Reasoning, TextPart, ToolCall, assistant, tool_result, user
 from tests.llm.conversations import CALL, WEATHER, after_a_call, ask, asked, sampled
 
@@ -26,7 +27,7 @@ MODEL = "gemini-2.5-flash"
 
 def body(request: ChatRequest, model: str = MODEL, **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, errors=asked("gemini", model), **options)
+    return build_body(request, BodyOptions(asked("gemini", model), **options))
 
 
 def read(*events: dict[str, Any]) -> tuple[list[Delta], GeminiStream]:
@@ -208,14 +209,14 @@ def test_the_wish_to_wait_is_read_from_the_details() -> None:
         "code": 429,
         "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "12.5s"}],
     }
-    assert failure(asked("gemini", MODEL), error).retry_after == 12.5
+    assert google_error(asked("gemini", MODEL), error).retry_after == 12.5
 
 
 def test_a_bad_key_is_told_although_its_status_says_bad_request() -> None:
     error: Any = {"code": 400, "message": "API key not valid. Please pass a valid API key."}
-    assert type(failure(asked("gemini", MODEL), error)) is ProviderAuthError
+    assert type(google_error(asked("gemini", MODEL), error)) is ProviderAuthError
 
 
 def test_an_overflow_is_recognised() -> None:
     message = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
-    assert type(failure(asked("gemini", MODEL), {"code": 400, "message": message})) is ContextOverflow
+    assert type(google_error(asked("gemini", MODEL), {"code": 400, "message": message})) is ContextOverflow

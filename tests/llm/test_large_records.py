@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from aura_py.errors import ProviderProtocolError
 from aura_py.llm.anthropic.stream import AnthropicStream
-from aura_py.llm.bedrock.client import _BedrockReader
-from aura_py.llm.bedrock.stream import FrameReader
-from aura_py.llm.embeddings.model import BatchedModel
+from aura_py.llm.bedrock.frames import FrameReader
+from aura_py.llm.bedrock.stream import BedrockStream
+from aura_py.llm.embeddings.model import HttpEmbeddingModel
 from aura_py.llm.gemini.stream import GeminiStream
-from aura_py.llm.ollama.client import _OllamaStream
+from aura_py.llm.ollama.stream import OllamaStream
 from aura_py.llm.openai.stream import ChatStream
 from aura_py.llm.sse import SseReader
 from aura_py.llm.stream_reader import StreamReader
+from aura_py.llm.transport import HttpClient
 from tests.llm.conversations import asked
 from tests.wire.providers.fakes.bedrock import frame
 
@@ -47,7 +49,7 @@ def bytes_copied(feed: Callable[[bytes], object], record: bytes) -> int:
         (SseReader().feed, b"data: " + TEXT + b"\n\n"),
         (SseReader().feed, b"data: " + TEXT + b"\r\n\r\n"),
         (SseReader().feed, (b"data: " + b"x" * 90 + b"\n") * (SIZE // 97) + b"\n"),
-        (_OllamaStream(asked("ollama", "m")).feed, b'{"message": {"content": "' + TEXT + b'"}}\n'),
+        (OllamaStream(asked("ollama", "m")).feed, b'{"message": {"content": "' + TEXT + b'"}}\n'),
         (FrameReader().feed, frame({":event-type": "metadata"}, TEXT)),
     ],
     ids=["sse", "sse-crlf", "sse-lines", "ndjson", "frames"],
@@ -66,8 +68,8 @@ DEPTHS = (240, 1_000, 1_020, 100_000)
 READERS: dict[str, tuple[Callable[[], StreamReader], Callable[[bytes], bytes]]] = {
     "anthropic": (lambda: AnthropicStream(asked("anthropic", "m")), lambda json: b"data: " + json + b"\n\n"),
     "gemini": (lambda: GeminiStream(asked("gemini", "m")), lambda json: b"data: " + json + b"\n\n"),
-    "ollama": (lambda: _OllamaStream(asked("ollama", "m")), lambda json: json + b"\n"),
-    "bedrock": (lambda: _BedrockReader(asked("bedrock", "m")), lambda json: frame({":event-type": "metadata"}, json)),
+    "ollama": (lambda: OllamaStream(asked("ollama", "m")), lambda json: json + b"\n"),
+    "bedrock": (lambda: BedrockStream(asked("bedrock", "m")), lambda json: frame({":event-type": "metadata"}, json)),
 }
 SHAPES = [
     b"%s",
@@ -104,24 +106,26 @@ def test_json_of_any_depth_ends_as_an_answer_or_a_failure_of_the_provider(
 )
 def test_json_of_any_depth_in_chat_completions_does_too(shape: bytes, depth: int) -> None:
     stream = ChatStream(asked("openai", "m"))
-    stream.read([shape % _nested(depth)])
+    stream.feed(b"data: " + shape % _nested(depth) + b"\n\n")
     if depth > 2_000:
         assert type(stream.failure) is ProviderProtocolError
 
 
 def test_a_deep_exception_of_bedrock_is_a_failure_too() -> None:
-    reader = _BedrockReader(asked("bedrock", "m"))
+    reader = BedrockStream(asked("bedrock", "m"))
     message = frame({":message-type": "exception", ":exception-type": "modelStreamErrorException"}, _nested(1_000))
     reader.feed(message)
     assert reader.failure is not None
 
 
 def test_an_embedding_response_of_great_depth_is_a_failure_of_the_provider() -> None:
-    class Model(BatchedModel):
-        async def request(self, batch: list[str], purpose: object) -> list[list[float]]:
-            raise NotImplementedError
+    class Model(HttpEmbeddingModel):
+        def body(self, batch: list[str], purpose: object) -> dict[str, Any]:
+            raise AssertionError
 
-        async def aclose(self) -> None: ...
+        def vectors(self, answer: Any) -> Any:
+            return answer["data"]
 
+    errors = asked("openai", "m")
     with pytest.raises(ProviderProtocolError):
-        Model(asked("openai", "m"), None).read(_nested(100_000))
+        Model(errors, HttpClient("http://127.0.0.1:9"), None, None).read(_nested(100_000))

@@ -9,18 +9,20 @@ import pytest
 from aura_py.errors import ProviderNotFound, RequestError, UnsupportedContent
 from aura_py.llm.contract import ChatRequest, Delta, Text, Thinking, ThinkingBlock
 from aura_py.llm.ollama.body import build_body
-from aura_py.llm.ollama.client import _OllamaStream, ollama_errors
+from aura_py.llm.ollama.client import ollama_errors
+from aura_py.llm.ollama.stream import OllamaStream
+from aura_py.llm.request_body import BodyOptions
 from aura_py.messages import FilePart, ImagePart, Message, Reasoning, TextPart, ToolCall, assistant, tool_result, user
 from tests.llm.conversations import CALL, WEATHER, after_a_call, ask, asked, sampled
 
 
 def body(request: ChatRequest, model: str = "qwen3:8b", **rest: Any) -> dict[str, Any]:
     options = {"max_tokens": None, "temperature": None, "additional_params": {}, **rest}
-    return build_body(request, errors=asked("ollama", model), **options)
+    return build_body(request, BodyOptions(asked("ollama", model), **options))
 
 
-def read(*chunks: bytes) -> tuple[list[Delta], _OllamaStream]:
-    reader = _OllamaStream(asked("ollama", "m"))
+def read(*chunks: bytes) -> tuple[list[Delta], OllamaStream]:
+    reader = OllamaStream(asked("ollama", "m"))
     deltas = [delta for chunk in chunks for delta in reader.feed(chunk)]
     return [*deltas, *reader.end()], reader
 

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from aura_py.config.models import OpenRouterLLM
 from aura_py.errors import ProviderOverloaded
 from aura_py.llm.contract import ChatRequest, Delta, Thinking, ThinkingBlock
-from aura_py.llm.openrouter.client import _OpenRouterStream, build
+from aura_py.llm.openrouter.client import build
+from aura_py.llm.openrouter.stream import OpenRouterStream
 from aura_py.messages import Reasoning
 from tests.llm.conversations import WEATHER, after_a_call, ask, asked, sampled
 
@@ -19,9 +20,9 @@ def body(request: ChatRequest, **rest: Any) -> dict[str, Any]:
     return build(OpenRouterLLM(model="m", api_key=SecretStr("k"), **rest), agent="tester").body(request)
 
 
-def read(*chunks: dict[str, Any]) -> tuple[list[Delta], _OpenRouterStream]:
-    reader = _OpenRouterStream(asked("openrouter", "m"))
-    return reader.read([orjson.dumps(chunk) for chunk in chunks]), reader
+def read(*chunks: dict[str, Any]) -> tuple[list[Delta], OpenRouterStream]:
+    reader = OpenRouterStream(asked("openrouter", "m"))
+    return reader.feed(b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks)), reader
 
 
 def thought(*details: dict[str, Any], finish: str | None = None, **delta: Any) -> dict[str, Any]:

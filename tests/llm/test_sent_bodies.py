@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from aura_py.llm.bedrock import body as bedrock_body
 from aura_py.llm.contract import ChatRequest, NamedTool, Sampling, ToolChoice
 from aura_py.llm.gemini import body as gemini_body
 from aura_py.llm.ollama import body as ollama_body
+from aura_py.llm.request_body import BodyOptions
 from aura_py.messages import (
     FilePart,
     ImagePart,
@@ -124,10 +126,7 @@ def test_messages(choice: ToolChoice, model: str, effort: Any) -> None:
 
     body = anthropic_body.build_body(
         request(conversation("anthropic", signature="s"), choice, reasoning_effort=effort),
-        errors=replace(asked("anthropic", model), address=anthropic_body.ADDRESS),
-        max_tokens=None,
-        temperature=None,
-        additional_params={},
+        BodyOptions(replace(asked("anthropic", model), address=anthropic_body.ADDRESS), temperature=None),
     )
     assert misfits(body, MessageCreateParamsStreaming) == []
 
@@ -140,7 +139,8 @@ def test_generate_content(choice: ToolChoice, model: str, effort: Any) -> None:
     talk = conversation("gemini", thoughtSignature="c2ln", call={"thoughtSignature": "c2ln", "id": "f1"})
     asks = request(talk, choice, seed=1, reasoning_effort=effort)
     body = gemini_body.build_body(
-        asks, errors=asked("gemini", model), max_tokens=None, temperature=0.5, additional_params={}
+        asks,
+        BodyOptions(asked("gemini", model), temperature=0.5),
     )
     known: Mapping[str, Any] = {
         "contents": types.Content,
@@ -162,10 +162,7 @@ def test_chat(choice: Any) -> None:
 
     body = ollama_body.build_body(
         request(conversation("ollama", document=False), choice, seed=1, reasoning_effort="low"),
-        errors=asked("ollama", "gpt-oss:20b"),
-        max_tokens=None,
-        temperature=0.5,
-        additional_params={},
+        BodyOptions(asked("ollama", "gpt-oss:20b"), temperature=0.5),
     )
     understood = OllamaRequest.model_validate(body).model_dump(exclude_none=True)
     assert body.keys() == understood.keys()
@@ -181,15 +178,26 @@ def test_chat(choice: Any) -> None:
 )
 def test_converse(choice: ToolChoice, model: str, effort: Any) -> None:
     import botocore.session
+    from botocore.serialize import create_serializer
     from botocore.validate import ParamValidator
 
     body = bedrock_body.build_body(
         request(conversation("bedrock", signature="s"), choice, reasoning_effort=effort),
-        errors=asked("bedrock", model),
-        max_tokens=None,
-        temperature=None,
-        additional_params={},
+        BodyOptions(asked("bedrock", model), temperature=None),
     )
-    service = botocore.session.get_session().get_service_model("bedrock-runtime")
-    report = ParamValidator().validate(body, service.operation_model("ConverseStream").input_shape)
+    operation = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("ConverseStream")
+    parameters = _with_bytes(body)
+    report = ParamValidator().validate({**parameters, "modelId": model}, operation.input_shape)
     assert report.generate_report() == ""
+    theirs = create_serializer("rest-json").serialize_to_request({**parameters, "modelId": model}, operation)
+    assert json.loads(theirs["body"]) == body
+
+
+def _with_bytes(value: Any) -> Any:
+    """The same body as parameters of the SDK, which takes bytes and encodes them itself."""
+    if isinstance(value, dict):
+        return {
+            name: base64.b64decode(each) if name in ("bytes", "redactedContent") else _with_bytes(each)
+            for name, each in value.items()
+        }
+    return [_with_bytes(each) for each in value] if isinstance(value, list) else value

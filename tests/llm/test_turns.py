@@ -12,6 +12,7 @@ from aura_py.llm.bedrock import body as bedrock_body
 from aura_py.llm.contract import ChatRequest, ToolSpec
 from aura_py.llm.gemini import body as gemini_body
 from aura_py.llm.ollama import body as ollama_body
+from aura_py.llm.request_body import BodyOptions
 from aura_py.llm.turns import Turn, arguments_object, calls_as_text, split
 from aura_py.messages import Message, Reasoning, TextPart, ToolCall, assistant, system, tool_result, user
 from tests.llm.conversations import CALL, asked
@@ -104,10 +105,7 @@ def test_calls_of_another_model_are_sent_with_names_ids_and_arguments_that_are_t
     history = (user("go"), assistant("", (call,)), tool_result(call, (TextPart("no such tool"),)))
     sent = body.build_body(
         ChatRequest(history, tools=(ToolSpec("add", "", {"type": "object"}),)),
-        errors=asked(body.PROVIDER, "m"),
-        max_tokens=None,
-        temperature=None,
-        additional_params={},
+        BodyOptions(asked(body.PROVIDER, "m")),
     )
     text = orjson.dumps(sent).decode()
     assert '{"invalid_arguments":"{\\"a\\": 2, \\"b\\""}' in text

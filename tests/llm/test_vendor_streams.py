@@ -13,19 +13,16 @@ from aura_py.errors import (
     AuraError,
     ContextOverflow,
     ProviderAuthError,
-    ProviderError,
     ProviderOverloaded,
     ProviderRejected,
 )
 from aura_py.llm.anthropic.stream import AnthropicStream
-from aura_py.llm.bedrock.client import _BedrockReader
+from aura_py.llm.bedrock.stream import BedrockStream
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, ToolCallReady, UsageReport
 from aura_py.llm.gemini.stream import GeminiStream
-from aura_py.llm.ollama.client import _OllamaStream
-from aura_py.llm.openai.client import _OpenAIStream
+from aura_py.llm.ollama.stream import OllamaStream
 from aura_py.llm.openai.stream import ChatStream
-from aura_py.llm.openrouter.client import _OpenRouterStream
-from aura_py.llm.sse import SseReader
+from aura_py.llm.openrouter.stream import OpenRouterStream
 from aura_py.llm.stream_reader import StreamReader
 from tests.llm.conversations import asked
 from tests.wire.providers.fakes.bedrock import frame
@@ -33,20 +30,6 @@ from tests.wire.providers.fakes.bedrock import frame
 
 class Feeds(Protocol):
     def __call__(self, raw: bytes) -> tuple[list[Delta], AuraError | None]: ...
-
-
-def _chat(provider: str, kind: type[ChatStream]) -> Feeds:
-    def feed(raw: bytes) -> tuple[list[Delta], AuraError | None]:
-        events, stream = SseReader(), kind(asked(provider, "m"))
-        deltas = stream.read(events.feed(raw) + events.close())
-        if stream.failure is not None:
-            return deltas, stream.failure
-        try:
-            return deltas + stream.end(), None
-        except ProviderError as failure:
-            return deltas, failure
-
-    return feed
 
 
 def _reader(make: Callable[[], StreamReader]) -> Feeds:
@@ -60,12 +43,12 @@ def _reader(make: Callable[[], StreamReader]) -> Feeds:
     return feed
 
 
-openai = _chat("openai", _OpenAIStream)
-openrouter = _chat("openrouter", _OpenRouterStream)
+openai = _reader(lambda: ChatStream(asked("openai", "m")))
+openrouter = _reader(lambda: OpenRouterStream(asked("openrouter", "m")))
 anthropic = _reader(lambda: AnthropicStream(asked("anthropic", "m")))
 gemini = _reader(lambda: GeminiStream(asked("gemini", "m")))
-ollama = _reader(lambda: _OllamaStream(asked("ollama", "m")))
-bedrock = _reader(lambda: _BedrockReader(asked("bedrock", "m")))
+ollama = _reader(lambda: OllamaStream(asked("ollama", "m")))
+bedrock = _reader(lambda: BedrockStream(asked("bedrock", "m")))
 
 
 def sse(*payloads: str | dict[str, Any]) -> bytes:

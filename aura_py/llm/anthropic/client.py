@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aura_py.llm import claude
 from aura_py.llm.anthropic.body import ADDRESS, PROVIDER, build_body
 from aura_py.llm.anthropic.stream import AnthropicStream
-from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest, Delta
-from aura_py.llm.json_text import to_json
+from aura_py.llm.contract import Capabilities, ChatModel, ChatRequest
+from aura_py.llm.http_model import HttpChatModel
 from aura_py.llm.provider_errors import ProviderErrors
-from aura_py.llm.stream_reader import Answer, stream_deltas
-from aura_py.llm.transport import HttpClient, check_key, join_url
+from aura_py.llm.request_body import Body
+from aura_py.llm.stream_reader import StreamReader
+from aura_py.llm.transport import HttpClient, HttpResponse, check_key, join_url
 
 if TYPE_CHECKING:
-    from aura_py.config.models import AnthropicLLM
+    from aura_py.config.models.llm import AnthropicLLM
 
 CAPABILITIES = Capabilities(
     images=True,
@@ -49,42 +48,21 @@ def build(config: AnthropicLLM, *, agent: str) -> ChatModel:
         ConfigurationError: The key cannot be sent, or the model has no `temperature`.
     """
     claude.check_table(config, agent)
-    return _Anthropic(config, agent)
+    key = check_key(config.api_key.get_secret_value(), agent)
+    address = config.base_url or ADDRESS
+    headers = {"anthropic-version": _VERSION, "Authorization": f"Bearer {key}"}
+    if config.base_url:
+        # Many servers that speak this protocol know the older header only.
+        headers["x-api-key"] = key
+    errors = ProviderErrors(agent, PROVIDER, config.model, address, secrets=(key,))
+    return _Anthropic(config, errors, HttpClient(join_url(address, "/v1/messages"), headers))
 
 
-class _Anthropic:
-    def __init__(self, config: AnthropicLLM, agent: str) -> None:
-        key = check_key(config.api_key.get_secret_value(), agent)
-        address = config.base_url or ADDRESS
-        self.provider = PROVIDER
-        self.model = config.model
-        self.context_window = config.context_window
-        self.capabilities = CAPABILITIES
-        self._config = config
-        self._errors = ProviderErrors(
-            agent=agent, provider=PROVIDER, model=config.model, address=address, secrets=(key,)
-        )
-        self._client = HttpClient()
-        self._url = join_url(address, "/v1/messages")
-        self._headers = {"anthropic-version": _VERSION, "Authorization": f"Bearer {key}"}
-        if config.base_url:
-            # Many servers that speak this protocol know the older header only.
-            self._headers["x-api-key"] = key
+class _Anthropic(HttpChatModel):
+    capabilities = CAPABILITIES
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[list[Delta], None]:
-        return stream_deltas(self._answer(request))
+    def body(self, request: ChatRequest) -> Body:
+        return build_body(request, self.options)
 
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
-    @asynccontextmanager
-    async def _answer(self, request: ChatRequest) -> AsyncGenerator[Answer, None]:
-        body = build_body(
-            request,
-            errors=self._errors,
-            max_tokens=self._config.max_tokens,
-            temperature=self._config.temperature,
-            additional_params=dict(self._config.additional_params),
-        )
-        async with self._client.post(self._errors, self._url, self._headers, to_json(body)) as response:
-            yield AnthropicStream(self._errors), response.chunks()
+    def reader(self, response: HttpResponse) -> StreamReader:
+        return AnthropicStream(response.errors)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from aura_py.errors import ConfigurationError
-from aura_py.llm.bedrock.client import bedrock_errors, refused
-from aura_py.llm.bedrock.connection import BedrockClient
+from aura_py.llm.bedrock.connection import BedrockConnection
+from aura_py.llm.bedrock.errors import bedrock_errors
 from aura_py.llm.embeddings.batching import BatchLimits
-from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose, Vector
-from aura_py.llm.embeddings.model import BatchedModel
+from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose
+from aura_py.llm.embeddings.model import HttpEmbeddingModel
+from aura_py.llm.request_body import Body
 from aura_py.llm.resilience import RetryPolicy
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _TITAN_DIMENSIONS = 1024
 
 
 def build(config: BedrockEmbedding, *, agent: str, policy: RetryPolicy | None = None) -> EmbeddingModel:
-    """Imports `boto3`.
+    """Imports `botocore`.
 
     Raises:
         ConfigurationError: The model is of no known family, cannot have other dimensions, or the profile is missing.
@@ -53,27 +52,14 @@ def _family(model: str) -> str | None:
     return next((family for family in (_TITAN_2, _TITAN_1, _COHERE_4, _COHERE) if name.startswith(family)), None)
 
 
-class _Bedrock(BatchedModel):
+class _Bedrock(HttpEmbeddingModel):
     def __init__(self, config: BedrockEmbedding, agent: str, policy: RetryPolicy | None, family: str) -> None:
-        super().__init__(bedrock_errors(agent, config.model, config.region, None), policy)
-        self._client = BedrockClient(region=config.region, profile=config.profile, base_url=None, agent=agent)
+        connection = BedrockConnection(
+            config.model, "invoke", region=config.region, profile=config.profile, base_url=None, agent=agent
+        )
+        errors = bedrock_errors(agent, config.model, config.region, None)
+        super().__init__(errors, connection, config.dimensions, policy)
         self._family = family
-        self._dimensions = config.dimensions
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
-    async def invoke(self, body: dict[str, object]) -> bytes:
-        parameters = {
-            "modelId": self.model,
-            "body": orjson.dumps(body),
-            "accept": "application/json",
-            "contentType": "application/json",
-        }
-        signed = await self._client.signed(self.errors, "invoke_model", parameters)
-        errors = signed.discreet(self.errors)
-        async with self._client.send(errors, signed, refused) as response:
-            return await response.read()
 
 
 class _Titan(_Bedrock):
@@ -81,24 +67,28 @@ class _Titan(_Bedrock):
 
     limits = BatchLimits(texts=1, parallel=8)
 
-    async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
-        body: dict[str, object] = {"inputText": batch[0]}
+    def body(self, batch: list[str], purpose: Purpose) -> Body:
+        body: Body = {"inputText": batch[0]}
         if self._family == _TITAN_2:
-            body |= {"dimensions": self._dimensions or _TITAN_DIMENSIONS, "normalize": True}
-        raw = await self.invoke(body)
-        return self.vectors([self.read(raw).get("embedding")], raw)
+            body |= {"dimensions": self.dimensions or _TITAN_DIMENSIONS, "normalize": True}
+        return body
+
+    def vectors(self, answer: Any) -> Any:
+        return [answer["embedding"]]
 
 
 class _Cohere(_Bedrock):
     limits = BatchLimits(texts=96)
 
-    async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
-        body: dict[str, object] = {"texts": batch, "input_type": f"search_{purpose}", "truncate": "END"}
+    def body(self, batch: list[str], purpose: Purpose) -> Body:
+        body: Body = {"texts": batch, "input_type": f"search_{purpose}", "truncate": "END"}
         if self._family == _COHERE_4:
             # The newer model truncates by side, and answers per type of number.
             body |= {"truncate": "RIGHT", "embedding_types": ["float"]}
-            if self._dimensions is not None:
-                body["output_dimension"] = self._dimensions
-        raw = await self.invoke(body)
-        found = self.read(raw).get("embeddings")
-        return self.vectors(found.get("float") if isinstance(found, dict) else found, raw)
+            if self.dimensions is not None:
+                body["output_dimension"] = self.dimensions
+        return body
+
+    def vectors(self, answer: Any) -> Any:
+        found = answer["embeddings"]
+        return found["float"] if isinstance(found, dict) else found

@@ -1,62 +1,61 @@
-"""The frame of every embedding model: a provider adds one request."""
+"""An embedding model behind an HTTP API: dialects add the body of one batch, and where its answer keeps the vectors."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
-from aura_py.errors import ProviderError
 from aura_py.llm.embeddings.batching import BatchLimits, embed_in_batches
 from aura_py.llm.embeddings.contract import Purpose, Vector
+from aura_py.llm.json_text import MALFORMED, to_json
 from aura_py.llm.provider_errors import ProviderErrors
+from aura_py.llm.request_body import Body
 from aura_py.llm.resilience import RetryPolicy
+from aura_py.llm.transport import Connection
 
 
-class BatchedModel(ABC):
-    """Subclasses make one request for one batch."""
+class HttpEmbeddingModel(ABC):
+    """What the dialects share. Safe for concurrent calls."""
 
     limits = BatchLimits()
 
-    def __init__(self, errors: ProviderErrors, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self, errors: ProviderErrors, connection: Connection, dimensions: int | None, policy: RetryPolicy | None
+    ) -> None:
         self.provider = errors.provider
         self.model = errors.model
         self.errors = errors
+        self.dimensions = dimensions
+        self._connection = connection
         self._policy = policy or RetryPolicy()
+
+    @abstractmethod
+    def body(self, batch: list[str], purpose: Purpose) -> Body:
+        """What is sent for one batch."""
+
+    @abstractmethod
+    def vectors(self, answer: Any) -> Any:
+        """The vectors in an answer, in order. Raises what JSON of another shape makes of it."""
 
     async def embed(self, texts: Sequence[str], *, purpose: Purpose) -> list[Vector]:
         async def call(batch: list[str]) -> list[Vector]:
-            return await self.request(batch, purpose)
+            async with self._connection.post(self.errors, to_json(self.body(batch, purpose))) as response:
+                return self.read(await response.read())
 
         return await embed_in_batches(texts, call, errors=self.errors, limits=self.limits, policy=self._policy)
 
-    @abstractmethod
-    async def request(self, batch: list[str], purpose: Purpose) -> list[Vector]:
-        """The vectors of one batch, or a :class:`ProviderError`."""
+    async def aclose(self) -> None:
+        await self._connection.aclose()
 
-    @abstractmethod
-    async def aclose(self) -> None: ...
-
-    def read(self, body: bytes) -> dict[str, object]:
-        """A response's JSON object; anything else is a failure."""
+    def read(self, answer: bytes) -> list[Vector]:
+        """The vectors of an answer's JSON; anything else is a failure of the provider."""
         try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise self._odd(body) from error
-        if not isinstance(value, dict):
-            raise self._odd(body)
-        return value
-
-    def vectors(self, value: object, body: bytes) -> list[Vector]:
-        """``value`` as a list of vectors of numbers."""
-        if isinstance(value, list) and all(_is_vector(each) for each in value):
-            return value
-        raise self._odd(body)
-
-    def _odd(self, body: bytes) -> ProviderError:
-        return self.errors.garbage(body[:500].decode(errors="replace"))
-
-
-def _is_vector(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], int | float)
+            found: list[Vector] = self.vectors(orjson.loads(answer))
+            if all(isinstance(vector[0], int | float) for vector in found):
+                return found
+        except MALFORMED as error:
+            raise self.errors.garbage(answer[:500].decode(errors="replace"), error) from error
+        raise self.errors.garbage(answer[:500].decode(errors="replace"))

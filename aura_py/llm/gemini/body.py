@@ -6,14 +6,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aura_py.llm.contract import ChatRequest, NamedTool, ReasoningEffort, ToolChoice
+from aura_py.llm.attachments import attachment, attachment_kind
+from aura_py.llm.contract import ChatRequest, NamedTool, ReasoningEffort, ToolChoice, ToolSpec
 from aura_py.llm.gemini.schema import readable
-from aura_py.llm.images import inline_file, inline_image
 from aura_py.llm.provider_errors import ProviderErrors
+from aura_py.llm.request_body import Body, BodyOptions, answer_format, sampling_fields
 from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts
-from aura_py.messages import FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from aura_py.messages import FilePart, Message, Part, TextPart, ToolCall
 
 PROVIDER = "gemini"
+_SAMPLING = {
+    "temperature": "temperature",
+    "max_tokens": "maxOutputTokens",
+    "top_p": "topP",
+    "seed": "seed",
+    "stop": "stopSequences",
+}
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _LATEST = re.compile(r"gemini-[a-z-]*latest$")
 _LATEST_VERSION = (3, 0)
@@ -31,22 +39,14 @@ _PRO_MINIMUM = 128
 # Google's documented stand-in for the signature of a call that another model made.
 NO_SIGNATURE = "skip_thought_signature_validator"
 
-Body = dict[str, Any]
 
-
-def build_body(
-    request: ChatRequest,
-    *,
-    errors: ProviderErrors,
-    max_tokens: int | None,
-    temperature: float | None,
-    additional_params: Mapping[str, Any],
-) -> Body:
+def build_body(request: ChatRequest, options: BodyOptions) -> Body:
     """The JSON body; ``additional_params`` are merged last, ``generationConfig`` in depth.
 
     Raises:
         RequestError: The request asks for something the API has no field for.
     """
+    errors = options.errors
     systems, turns = split(sendable_messages(request))
     calls = {call.id: call for turn in turns for message in turn.messages for call in message.tool_calls}
     body: Body = {
@@ -58,27 +58,20 @@ def build_body(
     if systems:
         body["systemInstruction"] = {"parts": [{"text": text} for text in systems]}
     if request.tools:
-        body["tools"] = [
-            {
-                "functionDeclarations": [
-                    {
-                        "name": tool.name,
-                        "description": tool.description,
-                        "parametersJsonSchema": readable(tool.parameters),
-                    }
-                    for tool in request.tools
-                ]
-            }
-        ]
+        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
         if request.tool_choice != "auto":
             body["toolConfig"] = {"functionCallingConfig": _choice(request.tool_choice)}
-    generation = _generation(request, errors, max_tokens, temperature)
+    generation = _generation(request, options)
     if generation:
         body["generationConfig"] = generation
-    for key, value in additional_params.items():
+    for key, value in options.additional_params.items():
         deep = key == "generationConfig" and isinstance(value, Mapping)
         body[key] = _merged(body.get(key, {}), value) if deep else value
     return body
+
+
+def _declaration(tool: ToolSpec) -> Body:
+    return {"name": tool.name, "description": tool.description, "parametersJsonSchema": readable(tool.parameters)}
 
 
 def version(model: str) -> tuple[int, int] | None:
@@ -89,30 +82,19 @@ def version(model: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
-def _generation(
-    request: ChatRequest, errors: ProviderErrors, max_tokens: int | None, temperature: float | None
-) -> Body:
-    sampling = request.sampling
-    generation: Body = {
-        "temperature": sampling.temperature if sampling.temperature is not None else temperature,
-        "maxOutputTokens": sampling.max_tokens or max_tokens,
-        "topP": sampling.top_p,
-        "seed": sampling.seed,
-        "stopSequences": list(sampling.stop) or None,
-        "thinkingConfig": _thinking(request, errors),
-    }
-    wanted = sampling.response_format
-    if wanted is not None and wanted.get("type") != "text":
+def _generation(request: ChatRequest, options: BodyOptions) -> Body:
+    sampling = options.sampling(request)
+    generation = sampling_fields(sampling, _SAMPLING)
+    thinking = _thinking(request, options.errors)
+    if thinking is not None:
+        generation["thinkingConfig"] = thinking
+    remedy = "its `type` must be `text`, `json_object` or `json_schema` with a `schema`"
+    wanted = answer_format(sampling, options.errors, remedy, json_object=True)
+    if wanted is not None:
         generation["responseMimeType"] = "application/json"
-        if wanted.get("type") == "json_schema":
-            described = wanted.get("json_schema")
-            schema = described.get("schema") if isinstance(described, Mapping) else None
-            if not isinstance(schema, Mapping):
-                raise errors.refuse("response_format", "`json_schema` must hold a `schema`")
-            generation["responseJsonSchema"] = readable(schema)
-        elif wanted.get("type") != "json_object":
-            raise errors.refuse("response_format", "its `type` must be `text`, `json_object` or `json_schema`")
-    return {key: value for key, value in generation.items() if value is not None}
+        if "schema" in wanted:
+            generation["responseJsonSchema"] = readable(wanted["schema"])
+    return generation
 
 
 def _thinking(request: ChatRequest, errors: ProviderErrors) -> Body | None:
@@ -200,15 +182,11 @@ def _response(message: Message, calls: Mapping[str, ToolCall]) -> Body:
 def _part(part: Part, errors: ProviderErrors) -> Body:
     if isinstance(part, TextPart):
         return {"text": part.text}
-    what = "an image" if isinstance(part, ImagePart) else "a file"
-    try:
-        inline = inline_image(part) if isinstance(part, ImagePart) else inline_file(part)
-    except ValueError as error:
-        raise errors.refuse_content(f"{what} with {error}", "send it as base64") from error
+    inline = attachment(part, errors)
     if inline is not None:
         return {"inlineData": {"mimeType": inline.media_type, "data": inline.data}}
     url = part.url or ""
     if url.startswith(_OWN_FILES):
         named = {"mimeType": part.media_type} if isinstance(part, FilePart) and part.media_type else {}
         return {"fileData": {"fileUri": url, **named}}
-    raise errors.refuse_content(f"{what} by address", "send its bytes as a `data:` URL")
+    raise errors.refuse_content(f"{attachment_kind(part)} by address", "send its bytes as a `data:` URL")

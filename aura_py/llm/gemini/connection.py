@@ -1,43 +1,28 @@
-"""Requests to Google's API: addresses, headers and refusals, for chat and embeddings."""
+"""The address, headers and refusals of Google's API, for chat and embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import orjson
 
 from aura_py.errors import ProviderError
-from aura_py.llm.gemini.stream import failure
+from aura_py.llm.gemini.stream import google_error
+from aura_py.llm.json_text import MALFORMED
 from aura_py.llm.provider_errors import ProviderErrors
-from aura_py.llm.transport import HttpClient, HttpResponse, join_url
+from aura_py.llm.transport import HttpClient, join_url
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 _DEFAULT_VERSION = "v1"
 _VERSIONS = (_DEFAULT_VERSION, "v1alpha", "v1beta")
 
 
-class GeminiClient:
-    """One address and key. Connects with the first call."""
-
-    def __init__(self, api_key: str, base_url: str | None) -> None:
-        self._client = HttpClient()
-        address = base_url or ADDRESS
-        path = address.partition("?")[0].rstrip("/")
-        self._base = address
-        self._version = "" if path.rpartition("/")[2] in _VERSIONS else f"/{_DEFAULT_VERSION}"
-        self._headers = {"x-goog-api-key": api_key}
-
-    def post(
-        self, errors: ProviderErrors, path: str, body: bytes, query: str = ""
-    ) -> AbstractAsyncContextManager[HttpResponse]:
-        """Send ``body``; raises :class:`ProviderError` when the API cannot be reached or answers with an error."""
-        url = join_url(self._base, f"{self._version}/{path}", query)
-        return self._client.post(errors, url, self._headers, body, refusal=_refused)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
+def gemini_client(api_key: str, base_url: str | None, path: str, query: str = "") -> HttpClient:
+    """A client for one method of the API; ``base_url`` may end with the API version."""
+    address = base_url or ADDRESS
+    named = address.partition("?")[0].rstrip("/").rpartition("/")[2] in _VERSIONS
+    url = join_url(address, f"/{path}" if named else f"/{_DEFAULT_VERSION}/{path}", query)
+    return HttpClient(url, {"x-goog-api-key": api_key}, refusal=_refused)
 
 
 def model_path(model: str) -> str:
@@ -45,14 +30,13 @@ def model_path(model: str) -> str:
 
 
 def _refused(errors: ProviderErrors, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
+    plain = errors.status(status, body.decode(errors="replace"), headers)
     try:
-        value: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = None
-    value = value[0] if isinstance(value, list) and value else value
-    if isinstance(value, dict) and isinstance(value.get("error"), dict):
-        error = failure(errors, {**value["error"], "code": status})
-        if error.retry_after is None:
-            error.retry_after = errors.status(status, "", headers).retry_after
-        return error
-    return errors.status(status, body.decode(errors="replace"), headers)
+        value = orjson.loads(body)
+        stated = (value[0] if isinstance(value, list) else value)["error"]
+        error = google_error(errors, {**stated, "code": status})
+    except MALFORMED:
+        return plain
+    if error.retry_after is None:
+        error.retry_after = plain.retry_after
+    return error

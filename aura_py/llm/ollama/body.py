@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from aura_py.llm.attachments import attachment
 from aura_py.llm.contract import ChatRequest, ReasoningEffort, ToolSpec
-from aura_py.llm.images import inline_file, inline_image
 from aura_py.llm.provider_errors import ProviderErrors
+from aura_py.llm.request_body import Body, BodyOptions, answer_format, sampling_fields
 from aura_py.llm.turns import arguments_object, sendable_messages
-from aura_py.messages import FilePart, ImagePart, Message, TextPart
+from aura_py.messages import FilePart, Message, TextPart
 
 PROVIDER = "ollama"
-_LIFTED = ("think", "keep_alive", "format")
+_BESIDE_OPTIONS = ("think", "keep_alive", "format")
+_SAMPLING = {
+    "temperature": "temperature",
+    "max_tokens": "num_predict",
+    "top_p": "top_p",
+    "seed": "seed",
+    "stop": "stop",
+}
 
-Body = dict[str, Any]
 
-
-def build_body(
-    request: ChatRequest,
-    *,
-    errors: ProviderErrors,
-    max_tokens: int | None,
-    temperature: float | None,
-    additional_params: Body,
-) -> Body:
+def build_body(request: ChatRequest, options: BodyOptions) -> Body:
     """The JSON body; ``additional_params`` go into ``options`` last, except the keys that stand beside it.
 
     Raises:
         RequestError: The request asks for something the API has no field for.
     """
-    sampling = request.sampling
-    body: Body = {"model": errors.model, "messages": _messages(sendable_messages(request), errors), "stream": True}
-    tools = _offered(request, errors)
+    errors = options.errors
+    sampling = options.sampling(request)
+    body: Body = {"model": options.model, "messages": _messages(sendable_messages(request), errors), "stream": True}
+    tools = _tools(request, errors)
     if tools:
         body["tools"] = [
             {
@@ -41,26 +40,21 @@ def build_body(
             }
             for tool in tools
         ]
-    options: Body = {
-        "temperature": sampling.temperature if sampling.temperature is not None else temperature,
-        "num_predict": sampling.max_tokens or max_tokens,
-        "top_p": sampling.top_p,
-        "seed": sampling.seed,
-        "stop": list(sampling.stop) or None,
-    }
     if sampling.reasoning_effort is not None:
-        body["think"] = _think(errors.model, sampling.reasoning_effort)
-    if sampling.response_format is not None:
-        _format(body, request, errors)
-    options = {key: value for key, value in options.items() if value is not None}
-    for key, value in additional_params.items():
-        (body if key in _LIFTED else options)[key] = value
-    if options:
-        body["options"] = options
+        body["think"] = _think(options.model, sampling.reasoning_effort)
+    remedy = "its `type` must be `text`, `json_object` or `json_schema` with a `schema`"
+    wanted = answer_format(sampling, errors, remedy, json_object=True)
+    if wanted is not None:
+        body["format"] = wanted.get("schema", "json")
+    fields = sampling_fields(sampling, _SAMPLING)
+    for key, value in options.additional_params.items():
+        (body if key in _BESIDE_OPTIONS else fields)[key] = value
+    if fields:
+        body["options"] = fields
     return body
 
 
-def _offered(request: ChatRequest, errors: ProviderErrors) -> Sequence[ToolSpec]:
+def _tools(request: ChatRequest, errors: ProviderErrors) -> Sequence[ToolSpec]:
     if request.tool_choice == "none":
         return ()
     if request.tool_choice != "auto":
@@ -77,29 +71,12 @@ def _think(model: str, effort: ReasoningEffort) -> bool | str:
     return {"minimal": "low", "xhigh": "high"}.get(effort, effort)
 
 
-def _format(body: Body, request: ChatRequest, errors: ProviderErrors) -> None:
-    wanted = request.sampling.response_format or {}
-    match wanted.get("type"):
-        case "text":
-            return
-        case "json_object":
-            body["format"] = "json"
-            return
-        case "json_schema":
-            described = wanted.get("json_schema")
-            schema = described.get("schema") if isinstance(described, dict) else None
-            if schema is not None:
-                body["format"] = schema
-                return
-    raise errors.refuse("response_format", "its `type` must be `text`, `json_object` or `json_schema` with a `schema`")
-
-
 def _messages(messages: Sequence[Message], errors: ProviderErrors) -> list[Body]:
     out: list[Body] = []
     pictures: list[str] = []
     for message in messages:
         if pictures and message.role != "tool":
-            out.append(_shown(pictures))
+            out.append(_image_message(pictures))
             pictures = []
         entry: Body = {"role": message.role, "content": message.text}
         images = _images(message, errors)
@@ -123,11 +100,11 @@ def _messages(messages: Sequence[Message], errors: ProviderErrors) -> list[Body]
                 continue
         out.append(entry)
     if pictures:
-        out.append(_shown(pictures))
+        out.append(_image_message(pictures))
     return out
 
 
-def _shown(pictures: list[str]) -> Body:
+def _image_message(pictures: list[str]) -> Body:
     return {"role": "user", "content": "Images from the tool results above.", "images": pictures}
 
 
@@ -136,10 +113,7 @@ def _images(message: Message, errors: ProviderErrors) -> list[str]:
     for part in message.content:
         if isinstance(part, TextPart):
             continue
-        try:
-            inline = inline_image(part) if isinstance(part, ImagePart) else inline_file(part)
-        except ValueError as error:
-            raise errors.refuse_content(f"an image with {error}", "send it as base64") from error
+        inline = attachment(part, errors)
         if inline is None:
             raise errors.refuse_content("images by address", "send the image itself as a `data:` URL")
         if isinstance(part, FilePart) and not inline.media_type.startswith("image/"):

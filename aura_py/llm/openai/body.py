@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from aura_py.llm.contract import ChatRequest, NamedTool, ToolSpec
+from aura_py.llm.request_body import Body, BodyOptions, sampling_fields
 from aura_py.llm.turns import arguments_text, sendable_messages
 from aura_py.messages import FilePart, ImagePart, JsonObject, Message, Part, TextPart, ToolCall
 
-Body: TypeAlias = dict[str, object]
+_SAMPLING = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "stop": "stop",
+    "seed": "seed",
+    "reasoning_effort": "reasoning_effort",
+    "response_format": "response_format",
+}
 
 
 @dataclass(slots=True, frozen=True)
 class ChatSettings:
-    """What an agent's file fixes for every call. ``extra`` is merged last, shallowly, and wins.
+    """How an address wants its requests.
 
     ``origin``: the address that is asked; what it added to its tool calls goes back to it, and to nobody else.
     ``unsigned``: what stands beside the first call of a message where that address added nothing to any.
-    ``returns_reasoning_of``: the provider whose reasoning goes back beside its tool calls, under the key it came in.
+    ``returns_reasoning``: reasoning goes back beside its tool calls, under the key it came in.
     """
 
-    model: str
-    temperature: float | None = None
-    max_tokens: int | None = None
     max_tokens_key: str = "max_tokens"
     reasoning_effort: str | None = None
     system_role: str = "system"
-    returns_reasoning_of: str = ""
+    returns_reasoning: bool = False
     origin: str = ""
     unsigned: Mapping[str, object] = field(default_factory=dict)
-    extra: Mapping[str, object] = field(default_factory=dict)
 
 
-def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
+def build_body(request: ChatRequest, options: BodyOptions, settings: ChatSettings) -> Body:
     """The body of a streamed call. The prefix (model, messages) is the same for equal conversations."""
-    sampling = request.sampling
+    reasoning_of = options.errors.provider if settings.returns_reasoning else ""
+    if "reasoning_content" in request.left_out:
+        reasoning_of = ""
     body: Body = {
-        "model": settings.model,
-        "messages": messages(sendable_messages(request), settings, request.left_out),
+        "model": options.model,
+        "messages": _messages(sendable_messages(request), settings, reasoning_of),
         "stream": True,
     }
     if "stream_options" not in request.left_out:
@@ -52,17 +57,11 @@ def chat_body(settings: ChatSettings, request: ChatRequest) -> Body:
             body["tool_choice"] = request.tool_choice
         if request.parallel_tool_calls is not None:
             body["parallel_tool_calls"] = request.parallel_tool_calls
-    options = {
-        "temperature": settings.temperature if sampling.temperature is None else sampling.temperature,
-        "top_p": sampling.top_p,
-        settings.max_tokens_key: settings.max_tokens if sampling.max_tokens is None else sampling.max_tokens,
-        "stop": list(sampling.stop) or None,
-        "seed": sampling.seed,
-        "reasoning_effort": sampling.reasoning_effort or settings.reasoning_effort,
-        "response_format": sampling.response_format,
-    }
-    body.update({name: value for name, value in options.items() if value is not None})
-    body.update(settings.extra)
+    if settings.reasoning_effort is not None:
+        body["reasoning_effort"] = settings.reasoning_effort
+    names = {**_SAMPLING, "max_tokens": settings.max_tokens_key}
+    body.update(sampling_fields(options.sampling(request), names))
+    body.update(options.additional_params)
     return body
 
 
@@ -74,8 +73,7 @@ def has_linked_files(conversation: Sequence[Message]) -> bool:
     )
 
 
-def messages(conversation: Sequence[Message], settings: ChatSettings, left_out: Set[str]) -> list[Body]:
-    reasoning_of = "" if "reasoning_content" in left_out else settings.returns_reasoning_of
+def _messages(conversation: Sequence[Message], settings: ChatSettings, reasoning_of: str) -> list[Body]:
     result: list[Body] = []
     waiting: list[Body] = []
     for message in conversation:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 import msgspec
-import orjson
 
-from aura_py.errors import ProviderError
-from aura_py.llm.assembler import ToolCallAssembler
-from aura_py.llm.contract import Delta, Finish, Text, Thinking, ToolCallFragment, UsageReport
-from aura_py.llm.finish_reasons import finish_reason, is_failure
-from aura_py.llm.json_text import MALFORMED, at, to_json
-from aura_py.llm.lenient_json import DONE, LenientJson
+from aura_py.llm.contract import Delta, Text, Thinking
+from aura_py.llm.finish_reasons import finish_reason
+from aura_py.llm.json_text import at, text_at, to_json
 from aura_py.llm.provider_errors import ProviderErrors
-from aura_py.llm.stream_errors import stated_error, stream_error
-from aura_py.llm.usage_counts import UsageCounter, count
-from aura_py.messages import FinishReason, Json, Usage
+from aura_py.llm.sse import SseReader
+from aura_py.llm.stream_errors import stated_error
+from aura_py.llm.stream_reader import StreamReader
+from aura_py.llm.usage_counts import count
+from aura_py.messages import Json, Usage
 
 _Object: TypeAlias = dict[str, object]
+_REASONING_KEYS = ("reasoning_content", "reasoning")
 _CALL_KEYS = frozenset({"index", "id", "type", "function", "name", "arguments"})
 
 
@@ -53,131 +51,66 @@ class _PlainChunk(msgspec.Struct, gc=False):
 _plain = msgspec.json.Decoder(_PlainChunk).decode
 
 
-class ChatStream:
-    """State of one response. :meth:`read` takes the payloads of one network read; :meth:`end` closes the stream."""
+class ChatStream(StreamReader):
+    """Reads server-sent chunks, or one JSON object, which some servers send although a stream was asked for."""
+
+    ends_with_done = True
 
     def __init__(self, errors: ProviderErrors) -> None:
-        self._errors = errors
-        self._json = LenientJson()
-        self._calls = ToolCallAssembler()
-        self._usage = UsageCounter()
-        self._finish: FinishReason | None = None
+        super().__init__(errors, SseReader())
         self._refused = False
-        self._streamed = False
-        self.done = False
-        """``[DONE]`` was seen; whatever follows is not part of the answer."""
-        self.failure: ProviderError | None = None
-        """Why the stream is over; to be raised after the deltas that came before it."""
 
-    def read(self, payloads: Iterable[bytes]) -> list[Delta]:
-        """Stops at an error object and at a payload that is not JSON, and keeps the :attr:`failure`."""
-        deltas: list[Delta] = []
+    def take_record(self, record: bytes, out: list[Delta]) -> None:
         try:
-            self._read(payloads, deltas)
-        except ProviderError as failure:
-            self.failure = failure
-        except MALFORMED as error:
-            # The JSON is not shaped like a chunk.
-            self.failure = self._errors.garbage("", error)
-        self._streamed = self._streamed or _is_content(deltas)
-        return self._json.joined(deltas)
-
-    def _read(self, payloads: Iterable[bytes], deltas: list[Delta]) -> None:
-        for payload in payloads:
-            if payload == b"[DONE]":
-                self.done = True
-                break
-            try:
-                text = _plain(payload).choices[0].delta.content
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                self._any(payload, deltas)
-                if self.done:
-                    break
+            text = _plain(record).choices[0].delta.content
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            if record == b"[DONE]":
+                self.complete(out)
             else:
-                if text:
-                    deltas.append(Text(text))
-
-    def _any(self, payload: bytes, deltas: list[Delta]) -> None:
-        try:
-            self._value(orjson.loads(payload), deltas)
-        except orjson.JSONDecodeError:
-            try:
-                for value in self._json.values(payload):
-                    self._value(value, deltas)
-                    if self.done:
-                        break
-            except ValueError as error:
-                raise self._errors.garbage(payload.decode(errors="replace"), error) from error
-
-    def _value(self, value: object, deltas: list[Delta]) -> None:
-        if isinstance(value, dict):
-            self._chunk(value, deltas)
-        elif value == DONE:
-            self.done = True
-        elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            # Google wraps its errors so.
-            for each in value:
-                self._chunk(each, deltas)
+                super().take_record(record, out)
         else:
-            raise self._errors.garbage(to_json(value).decode())
+            if text:
+                out.append(Text(text))
 
-    @property
-    def finished(self) -> bool:
-        """Whether the provider said that the answer is complete."""
-        return self.done or self._finish is not None
+    def complete(self, out: list[Delta]) -> None:
+        if self._refused and not self.calls and finish_reason(self.stop) == "stop":
+            self.stop = "content_filter"
+        super().complete(out)
 
-    def end(self) -> list[Delta]:
-        """The complete calls and the finish.
+    def take_reasoning(self, delta: _Object, out: list[Delta]) -> None:
+        """Append the reasoning of a delta. Servers beside OpenAI's own want it back under the key it came in."""
+        for key in _REASONING_KEYS:
+            thought = text_at(delta, key)
+            if thought:
+                self.think(thought, out, block=key)
+                return
 
-        Raises:
-            ProviderError: The stream stopped without either mark, or without ever having had a choice.
-        """
-        if not self.finished:
-            raise self._errors.broken()
-        if self._finish is None and not self._streamed:
-            raise self._errors.empty()
-        deltas: list[Delta] = [*self._calls.finish()]
-        reason = self._finish or "stop"
-        if deltas and reason == "stop":
-            reason = "tool_calls"
-        elif self._refused and reason == "stop":
-            reason = "content_filter"
-        if reason == "tool_calls" and not deltas:
-            reason = "stop"
-        deltas.append(Finish(reason))
-        return self._json.joined(deltas)
+    def opaque(self, block: object, marks: dict[str, Json]) -> dict[str, Json] | None:
+        return {"key": str(block)}
 
-    def extra(self, delta: _Object, deltas: list[Delta]) -> None:
-        """What a related dialect reads from a delta besides the common keys."""
-
-    def _chunk(self, chunk: _Object, deltas: list[Delta]) -> None:
-        choices = chunk.get("choices")
-        error = chunk.get("error") or (None if choices or chunk.get("usage") else stated_error(chunk))
+    def take(self, event: _Object, out: list[Delta]) -> None:
+        choices = event.get("choices")
+        error = event.get("error") or (None if choices or event.get("usage") else stated_error(event))
         if error:
-            raise stream_error(self._errors, error)
+            raise self.error(error)
         choice = _first_choice(choices)
         if choice is not None:
             delta, whole = choice.get("delta"), choice.get("message")
             if isinstance(delta, dict):
-                self._delta(delta, deltas)
-            if isinstance(whole, dict) and not self._streamed and not _is_content(deltas):
+                self._delta(delta, out)
+            if isinstance(whole, dict) and not self.has_spoken(out):
                 # Some servers repeat the whole answer in the end.
-                self._delta(whole, deltas)
+                self._delta(whole, out)
             if choice.get("error"):
-                raise stream_error(self._errors, choice["error"])
-            reason = choice.get("finish_reason")
-            if is_failure(reason):
-                raise stream_error(self._errors, f"the provider ended the answer with `{reason}`")
-            if reason:
-                self._finish = finish_reason(reason)
-        usage = chunk.get("usage") or at(chunk, "x_groq").get("usage") or (choice or {}).get("usage")
-        if isinstance(usage, dict) and self._usage.add(read_usage(usage)):
-            deltas.append(UsageReport(self._usage.total))
+                raise self.error(choice["error"])
+            if choice.get("finish_reason"):
+                self.stopped(choice["finish_reason"])
+        usage = event.get("usage") or at(event, "x_groq").get("usage") or (choice or {}).get("usage")
+        if isinstance(usage, dict):
+            self.report(read_usage(usage), out)
 
     def _delta(self, delta: _Object, deltas: list[Delta]) -> None:
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
-        if thought and isinstance(thought, str):
-            deltas.append(Thinking(thought))
+        self.take_reasoning(delta, deltas)
         text = delta.get("content")
         if text:
             if not isinstance(text, str):
@@ -193,7 +126,6 @@ class ChatStream:
         if refusal and isinstance(refusal, str):
             self._refused = True
             deltas.append(Text(refusal))
-        self.extra(delta, deltas)
 
     def _fragments(self, calls: list[object], deltas: list[Delta]) -> None:
         same_chunk = False
@@ -210,7 +142,7 @@ class ChatStream:
                 arguments = to_json(arguments).decode()
             index, id_, name = fragment.get("index"), fragment.get("id"), function.get("name")
             deltas.append(
-                self._calls.add(
+                self.calls.add(
                     index if isinstance(index, int) else None,
                     str(id_) if id_ else None,
                     name if isinstance(name, str) else None,
@@ -226,7 +158,7 @@ class ChatStream:
         if fragment.keys() <= _CALL_KEYS:
             return None
         extras = {key: value for key, value in fragment.items() if key not in _CALL_KEYS and value is not None}
-        return {"extras": extras, "origin": self._errors.place} if extras else None  # type: ignore[dict-item]
+        return {"extras": extras, "origin": self.errors.place} if extras else None  # type: ignore[dict-item]
 
 
 def read_usage(usage: _Object) -> Usage:
@@ -248,10 +180,6 @@ def _first_choice(choices: object) -> _Object | None:
         if isinstance(choice, dict) and not choice.get("index"):
             return choice
     return None
-
-
-def _is_content(deltas: list[Delta]) -> bool:
-    return any(isinstance(delta, Text | Thinking | ToolCallFragment) for delta in deltas)
 
 
 def _parts(parts: object, deltas: list[Delta]) -> str:
