@@ -7,15 +7,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aura_py.config.file_report import Location, display
-from aura_py.config.tables import Tree
+from aura_py.config.models.approvals import ConversationalRoute, WebhookRoute
+from aura_py.config.models.orchestration import OrchestrationTimeouts
+from aura_py.config.tables import Section, Tree
 from aura_py.config.unbuilt import llm_tables
 
 if TYPE_CHECKING:
     from aura_py.config.settings import ServerSettings
 
 _SHOWN_STORES = 20
-_WEBHOOK_TIMEOUT = 300
-_CONVERSATIONAL_TIMEOUT = 60
 
 
 def fold(tree: Tree) -> None:
@@ -36,11 +36,9 @@ def check(tree: Tree, root: Location, *, settings: ServerSettings | None, signed
     _scratchpads(tree, root)
     _stores(tree, root)
     _agent(tree, root)
-    _timeouts(tree, root)
+    _timeouts(tree, root, settings)
     _webhook(tree, root, signed=signed)
     _secrets(root)
-    if settings is not None:
-        _server_timeouts(tree, root, settings)
 
 
 # --- scratchpad -----------------------------------------------------------------------------------------------
@@ -160,25 +158,17 @@ def _agent(tree: Tree, root: Location) -> None:
 # --- timeouts ------------------------------------------------------------------------------------------------
 
 
-def _limits(tree: Tree) -> tuple[int, int, int | None] | None:
-    """Per-call timeout, inactivity timeout and approval timeout of an enabled orchestration."""
+def _timeouts(tree: Tree, root: Location, settings: ServerSettings | None) -> None:
+    """Limits of an orchestration that can never take effect, or that cut off something longer."""
     orchestration: Tree = tree.get("orchestration", {})
-    if not orchestration.get("enabled"):
-        return None
-    timeouts: Tree = orchestration.get("timeouts", {})
-    route: Tree | None = tree.get("hitl", {}).get("route")
-    approval = None
-    if route is not None:
-        usual = _WEBHOOK_TIMEOUT if route.get("mode") == "webhook" else _CONVERSATIONAL_TIMEOUT
-        approval = route.get("timeout_secs", usual)
-    return timeouts.get("per_call_timeout_secs", 0), timeouts.get("stream_inactivity_timeout_secs", 0), approval
-
-
-def _timeouts(tree: Tree, root: Location) -> None:
-    limits = _limits(tree)
-    if limits is None or root.file.failed_below(("orchestration", "timeouts")):
+    if not orchestration.get("enabled") or root.file.failed_below(("orchestration", "timeouts")):
         return
-    per_call, silence, approval = limits
+    timeouts: Tree = orchestration.get("timeouts", {})
+    per_call = OrchestrationTimeouts.value(timeouts, "per_call_timeout_secs")
+    silence = OrchestrationTimeouts.value(timeouts, "stream_inactivity_timeout_secs")
+    route: Tree = tree.get("hitl", {}).get("route", {})
+    model: type[Section] = WebhookRoute if route.get("mode") == "webhook" else ConversationalRoute
+    approval = model.value(route, "timeout_secs") if route else None
     at = root / "orchestration" / "timeouts"
     if per_call == 0 and silence == 0:
         at.warn(
@@ -199,14 +189,8 @@ def _timeouts(tree: Tree, root: Location) -> None:
             " failure of the provider",
             "raise `per_call_timeout_secs` or shorten the route's `timeout_secs`",
         )
-
-
-def _server_timeouts(tree: Tree, root: Location, settings: ServerSettings) -> None:
-    limits = _limits(tree)
-    if limits is None or root.file.failed_below(("orchestration", "timeouts")):
+    if settings is None:
         return
-    per_call, silence, approval = limits
-    at = root / "orchestration" / "timeouts"
     whole, window = settings.streaming_timeout_secs, settings.stream_inactivity_timeout_secs
     if 0 < whole <= per_call:
         (at / "per_call_timeout_secs").warn(

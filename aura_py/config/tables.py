@@ -89,6 +89,11 @@ class Section(BaseModel):
     """Keys that are still read but not recommended."""
 
     @classmethod
+    def value(cls, tree: Tree, name: str) -> Any:
+        """What the file says for a key, else its default."""
+        return tree.get(name, cls.model_fields[name].default)
+
+    @classmethod
     def check(cls, tree: Tree, at: Location) -> None:
         """Look at the table as a whole, after its keys."""
 

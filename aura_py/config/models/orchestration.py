@@ -260,8 +260,8 @@ class Orchestration(Section):
                 "`worker_system_prompt` is only for the generic worker and unused because workers are named",
                 "move its text into the workers' `preamble`",
             )
-        nudge = tree.get("duplicate_call_nudge_threshold", 3)
-        block = tree.get("duplicate_call_block_threshold", 5)
+        nudge = cls.value(tree, "duplicate_call_nudge_threshold")
+        block = cls.value(tree, "duplicate_call_block_threshold")
         if 0 < block <= nudge:
             (at / "duplicate_call_block_threshold").warn(
                 "WARN-OR03",
