@@ -106,17 +106,27 @@ class StrictSection(Section):
 
 @dataclass(slots=True, frozen=True)
 class Table(ValueType):
-    """A table with the keys of a model, but for those it is ``without``."""
+    """A table with the keys of a model, but for those it is ``without``.
+
+    Its ``tag`` tells it from the others that may stand in its place; ``fold`` takes that in any letter case.
+    """
 
     label = "table"
 
     model: type[Section]
     without: tuple[str, ...] = ()
+    tag: str = ""
+    fold: bool = False
 
     @property
     def keys(self) -> Mapping[str, Key]:
         """Every key with the type of its values, in the order of the model's fields."""
         return _keys(self.model, self.without)
+
+    @property
+    def word(self) -> str:
+        """The value of the tag."""
+        return str(self.model.model_fields[self.tag].default)
 
     @property
     def doc(self) -> str:
@@ -186,16 +196,24 @@ class Table(ValueType):
             return NO_DEFAULT
         return info.default
 
-    def json_schema(self, constants: Mapping[str, JsonSchema] | None = None) -> JsonSchema:
+    @property
+    def name(self) -> str:
+        """How the JSON Schema calls the table."""
+        return "".join([self.model.__name__, *(f"Without{each.title()}" for each in self.without)])
+
+    def json_schema(self) -> JsonSchema:
+        return {"$ref": f"#/$defs/{self.name}"}
+
+    def definition(self) -> JsonSchema:
+        """The schema that ``json_schema`` refers to."""
         properties: JsonSchema = {}
         for name, key in self.keys.items():
-            described = {**key.reader.json_schema(), "description": key.doc}
+            schema = key.reader.json_schema() if name != self.tag else _tag_schema(self.word, fold=self.fold)
+            described = {**schema, "description": key.doc}
             default = self.default_of(name)
-            if isinstance(default, str | int | float):
+            if isinstance(default, str | int | float) and name != self.tag:
                 described["default"] = default
             properties[name] = described
-        for name, constant in (constants or {}).items():
-            properties[name] = {**constant, "description": self.keys[name].doc}
         for name, key in self.legacy.items():
             properties.setdefault(name, {**key.reader.json_schema(), "description": key.doc, "deprecated": True})
         for name, replacement in self.model.retired.items():
@@ -216,7 +234,7 @@ class Table(ValueType):
 NO_DEFAULT: Final = object()
 
 
-def _constant(word: str, *, fold: bool) -> JsonSchema:
+def _tag_schema(word: str, *, fold: bool) -> JsonSchema:
     """A tag's word; folded, also with spaces around it and in any letter case."""
     choices: list[JsonSchema] = [{"const": word}, TEMPLATE_SCHEMA]
     if fold:
@@ -297,7 +315,7 @@ class Variant(ValueType):
 
     @property
     def tables(self) -> Mapping[str, Table]:
-        return _variants(self.tag, self.members, self.without)
+        return _variants(self.tag, self.members, self.without, self.fold)
 
     def _read(self, value: object, at: Location) -> object:
         if not isinstance(value, dict):
@@ -350,11 +368,7 @@ class Variant(ValueType):
         return "allowed values are " + ", ".join(f"`{word}`" for word in self.tables)
 
     def json_schema(self) -> JsonSchema:
-        return {
-            "anyOf": [
-                table.json_schema({self.tag: _constant(word, fold=self.fold)}) for word, table in self.tables.items()
-            ]
-        }
+        return {"anyOf": [table.json_schema() for table in self.tables.values()]}
 
 
 # --- from the type of a field to the type of its values ---------------------------------------------------------------
@@ -373,8 +387,11 @@ def _keys(model: type[Section], without: tuple[str, ...]) -> Mapping[str, Key]:
 
 
 @cache
-def _variants(tag: str, members: tuple[type[Section], ...], without: tuple[str, ...]) -> Mapping[str, Table]:
-    return {str(model.model_fields[tag].default): Table(model, without) for model in members}
+def _variants(
+    tag: str, members: tuple[type[Section], ...], without: tuple[str, ...], fold: bool
+) -> Mapping[str, Table]:
+    tables = (Table(model, without, tag, fold) for model in members)
+    return {table.word: table for table in tables}
 
 
 _SIMPLE: Mapping[object, ValueType] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}

@@ -13,8 +13,8 @@ import pytest
 
 from aura_py.config import json_schema, load
 from aura_py.config.models import AgentConfig
-from aura_py.config.tables import Table, TableList, TableMap, Variant
-from aura_py.config.values import ValueType
+from aura_py.config.schema import tables_below
+from aura_py.config.tables import Table
 from tests.config.files import ENV, MINIMAL, bent, found, toml, tree
 
 REPOSITORY = Path(__file__).parents[2]
@@ -112,23 +112,9 @@ def test_the_full_tree_loads_and_validates() -> None:
     assert found(MINIMAL) == ()
 
 
-def tables(value_type: ValueType, seen: set[Table]) -> None:
-    """Collects every table below."""
-    if isinstance(value_type, Table) and value_type not in seen:
-        seen.add(value_type)
-        for key in value_type.keys.values():
-            tables(key.reader, seen)
-    elif isinstance(value_type, TableMap | TableList):
-        tables(value_type.entry, seen)
-    elif isinstance(value_type, Variant):
-        for table in value_type.tables.values():
-            tables(table, seen)
-
-
 def test_every_key_is_described() -> None:
-    seen: set[Table] = set()
-    tables(Table(AgentConfig), seen)
-    assert len(seen) > 30
-    for table in seen:
+    tables = list(tables_below(Table(AgentConfig), set()))
+    assert len(tables) > 30
+    for table in tables:
         for name, key in table.keys.items():
             assert key.doc.endswith("."), (table.model, name)
