@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from aura_py.context import Clock, SystemClock
+from aura_py.deadlines import NEVER, Deadline
 from aura_py.errors import (
     FirstChunkTimeout,
     InactivityTimeout,
@@ -257,31 +258,29 @@ class ResilientModel:
 
         An empty list is a sign of life without anything to show.
         """
-        deadline.begin()
         held: list[Delta] = []
         visible = False
-        async with aclosing(model.stream(request)) as batches:
-            while True:
-                if deadline.at is None:
-                    batch = await anext(batches, None)
-                else:
+        with deadline.watching():
+            async with aclosing(model.stream(request)) as batches:
+                while True:
+                    deadline.wait()
                     try:
-                        async with asyncio.timeout_at(deadline.at):
-                            batch = await anext(batches, None)
-                    except TimeoutError as error:
-                        raise deadline.missed() from error
-                if batch is None:
-                    return
-                if not visible and batch:
-                    held += batch
-                    if all(isinstance(delta, UsageReport) for delta in batch):
-                        continue
-                    visible = True
-                    batch, held = held, []
-                deadline.heard()
-                if batch:
-                    yield batch
+                        batch = await anext(batches, None)
+                    except asyncio.CancelledError as error:
+                        if deadline.has_passed():
+                            raise deadline.missed() from error
+                        raise
+                    if batch is None:
+                        return
+                    if not visible and batch:
+                        held += batch
+                        if all(isinstance(delta, UsageReport) for delta in batch):
+                            continue
+                        visible = True
+                        batch, held = held, []
                     deadline.heard()
+                    if batch:
+                        yield batch
 
 
 class _BeforeAnything(Exception):
@@ -293,9 +292,25 @@ class _BeforeAnything(Exception):
 
 
 class _Deadlines:
-    """The first delta's deadline spans all attempts at one model; then silence is measured from the last delta."""
+    """The first delta's deadline spans all attempts at one model; then silence is measured while a delta is awaited.
 
-    __slots__ = ("_agent", "_first", "_first_at", "_heard", "_loop", "_model", "_silence", "at")
+    Like ``asyncio.timeout``, a deadline that passes cancels the task that waits; unlike it, it is moved without a timer
+    for each delta.
+    """
+
+    __slots__ = (
+        "_agent",
+        "_cancelling",
+        "_deadline",
+        "_first",
+        "_first_at",
+        "_heard",
+        "_loop",
+        "_model",
+        "_passed",
+        "_silence",
+        "_task",
+    )
 
     def __init__(self, agent: str, model: ChatModel, request: ChatRequest) -> None:
         self._agent = agent
@@ -303,21 +318,52 @@ class _Deadlines:
         self._first = request.first_delta_timeout
         self._silence = request.inactivity_timeout
         self._loop = asyncio.get_running_loop()
-        self._first_at = None if self._first is None else self._loop.time() + self._first
-        self._heard = False
-        self.at: float | None = None
-        """When the next delta is due, on the loop's clock."""
+        self._first_at = NEVER if self._first is None else self._loop.time() + self._first
+        self._heard = self._passed = False
+        self._deadline: Deadline | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
 
-    def begin(self) -> None:
-        self._heard = False
-        self.at = self._first_at
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """One attempt: nothing was heard of it yet."""
+        self._heard = self._passed = False
+        self._deadline = Deadline(self._pass)
+        try:
+            yield
+        finally:
+            self._deadline.close()
+
+    def wait(self) -> None:
+        """From now on the task waits for the next delta."""
+        assert self._deadline is not None
+        if not self._heard:
+            at = self._first_at
+        elif self._silence is None:
+            at = NEVER
+        else:
+            at = self._loop.time() + self._silence
+        self._task = asyncio.current_task()
+        self._cancelling = 0 if self._task is None else self._task.cancelling()
+        self._deadline.move(at)
 
     def heard(self) -> None:
+        """A delta has come; until the next :meth:`wait` its reader takes its time."""
+        assert self._deadline is not None
         self._heard = True
-        self.at = None if self._silence is None else self._loop.time() + self._silence
+        self._deadline.at = NEVER
+
+    def has_passed(self) -> bool:
+        """Whether it was the deadline, and nothing else, that cancelled the task."""
+        return self._passed and self._task is not None and self._task.uncancel() <= self._cancelling
+
+    def _pass(self) -> None:
+        if self._task is not None:
+            self._passed = True
+            self._task.cancel()
 
     def allows(self, wait: float) -> bool:
-        return self._first_at is None or self._loop.time() + wait < self._first_at
+        return self._loop.time() + wait < self._first_at
 
     def missed(self) -> RunTimeout:
         name = f"Agent `{self._agent}`: provider `{self._model.provider}`, model `{self._model.model}`,"

@@ -25,7 +25,7 @@ from aura_py.errors import AuraError, FailureKind, RunCancelled, RunTimeout, Una
 from aura_py.events import Event, ModelCallCompleted, RunFailed, RunFinished
 from aura_py.messages import Usage
 from aura_py.run.session_queue import Ticket
-from aura_py.run.stream import EventStream
+from aura_py.run.stream import EventStream, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,10 @@ class Run:
         the run down once the buffer is full.
         """
         return await self._stream.take()
+
+    def push_to(self, sink: Sink) -> None:
+        """Has ``sink`` called with every batch that it can take at once; the others come from :meth:`next_events`."""
+        self._stream.push_to(sink)
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """The lists of :meth:`next_events` up to the last one."""

@@ -8,26 +8,37 @@ reads fast enough are dropped oldest first, everything else is kept.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
 
 from aura_py.events import Event, ReasoningDelta, ToolProgress, WorkerReasoning
+
+Sink: TypeAlias = Callable[[list[Event]], bool]
+"""Gets a batch as it comes and says whether it took it; one that it did not take waits for the reader."""
 
 _DROPPABLE = (ToolProgress, WorkerReasoning, ReasoningDelta)
 
 
 class EventStream:
-    """Single producer task (plus its side channel), single reader."""
+    """Single producer task (plus its side channel), single reader.
+
+    A reader that can write at once without waiting gives a sink: handing every batch to the reader's task would cost a
+    switch of tasks for each token. Whatever is unread goes first, so the order stays.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._pending: list[Event] = []
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._broken: Exception | None = None
         self._closed = False
         self._discarding = False
 
     async def put(self, batch: list[Event]) -> None:
         """Appends a batch; waits while more than the limit is unread."""
-        if self._discarding or self._closed:
+        if self._discarding or self._closed or (self._sink is not None and not self._pending and self._sunk(batch)):
             return
         self._pending += batch
         self._wake_reader()
@@ -55,9 +66,14 @@ class EventStream:
         self._closed = True
         self._wake_reader()
 
+    def push_to(self, sink: Sink) -> None:
+        """From now on batches go to ``sink`` if it takes them. What it raises is raised by :meth:`take`."""
+        self._sink = sink
+
     def discard(self) -> None:
         """Forgets what is unread and whatever comes."""
         self._discarding = True
+        self._sink = None
         self._pending.clear()
         self._wake_reader()
         self._wake_writer()
@@ -70,9 +86,19 @@ class EventStream:
                 await self._reader
             finally:
                 self._reader = None
+        if self._broken is not None:
+            raise self._broken
         batch, self._pending = self._pending, []
         self._wake_writer()
         return batch
+
+    def _sunk(self, batch: list[Event]) -> bool:
+        assert self._sink is not None
+        try:
+            return self._sink(batch)
+        except Exception as error:  # the reader's fault, which must not look like the run's
+            self._broken, self._sink = error, None
+            return False
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from aura_py.errors import RequestError
 from aura_py.server.envelope import error_object
-from aura_py.server.response_writer import ABORT
+from aura_py.server.response_writer import CONNECTION
 from aura_py.server.wire_json import to_json
 
 if TYPE_CHECKING:
@@ -90,6 +90,23 @@ class HttpConnection(HttpToolsProtocol):
             if rest and not self._expects_head():
                 self._feed(rest)
 
+    # --- what a response may do without `send` (see `response_writer.Connection`) ----------------------------------
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def can_write(self) -> bool:
+        cycle = self.cycle
+        return (
+            cycle.response_started
+            and not cycle.response_complete
+            and not cycle.disconnected
+            and not self.flow.write_paused
+        )
+
+    def write_now(self, data: bytes) -> None:
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.cycle.chunked_encoding else data)
+
     # --- the parser's callbacks ------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
@@ -97,7 +114,7 @@ class HttpConnection(HttpToolsProtocol):
             raise _Pipelined
         super().on_message_begin()
         self._await_head()
-        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]  # ours, not ASGI's
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]  # ours, not ASGI's
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_timer is not None:  # trailers of a body are of no use to anybody

@@ -1,7 +1,7 @@
 """A response's way to its client: writes, heartbeats, disconnects, stalled readers.
 
-A response has one task beside its writer. It waits for the disconnect and wakes for whatever is due next: a heartbeat,
-or the judgement that the reader has stalled.
+A response has one task beside its writer, which waits for the disconnect. What is due next, a heartbeat or the
+judgement that the reader has stalled, is a :class:`~aura_py.deadlines.Deadline`: writing does not touch a timer.
 """
 
 from __future__ import annotations
@@ -9,17 +9,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 from starlette.types import Receive, Scope, Send
 
+from aura_py.deadlines import Deadline
 from aura_py.run.recording import ResponseRecording
 
 BODY_SEND: Final = "aura.body_send"
 """Scope key: the server's ``send``, without the layers that only look at the start of a response."""
-ABORT: Final = "aura.abort"
-"""ASGI extension: a function that drops the connection at once, unsent bytes included."""
+CONNECTION: Final = "aura.connection"
+"""ASGI extension: the :class:`Connection` of the response."""
+
+
+class Connection(Protocol):
+    """What Aura's own HTTP server offers beyond ``send``. Under another server a stream has no heartbeats."""
+
+    def abort(self) -> None:
+        """Drop the connection at once, unsent bytes included."""
+
+    def can_write(self) -> bool:
+        """Whether :meth:`write_now` may be called: the response has begun and its reader keeps up."""
+        ...
+
+    def write_now(self, data: bytes) -> None:
+        """Write a piece of the body without waiting."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,7 +65,7 @@ class ResponseWriter:
         heartbeat: Heartbeat | None = None,
         stall: float = 60.0,
     ) -> None:
-        self._abort: Callable[[], None] | None = (scope.get("extensions") or {}).get(ABORT)
+        self._connection: Connection | None = (scope.get("extensions") or {}).get(CONNECTION)
         self._receive = receive
         self._send = send
         self._send_body: Send = scope.get(BODY_SEND, send)
@@ -59,8 +75,10 @@ class ResponseWriter:
         self._stall = stall
         self._time = asyncio.get_running_loop().time
         self._writing: float | None = None
+        self._beat_waits: float | None = None
+        """Since when a heartbeat is due that the reader has no room for."""
         self._last_write = self._last_beat = self._time()
-        self._scope: anyio.CancelScope | None = None
+        self._tasks: TaskGroup | None = None
         self.started = False
         self.finished = False
         self.gone = False
@@ -68,9 +86,14 @@ class ResponseWriter:
     async def serve(self, write: Callable[[], Awaitable[None]]) -> None:
         """Runs ``write`` while the client is watched; returns when it is done or the client gone for good."""
         async with anyio.create_task_group() as tasks:
-            self._scope = tasks.cancel_scope
+            self._tasks = tasks
+            self._deadline = Deadline(self._see_to_it)
+            self._deadline.move(self._next_due(self._time()))
             tasks.start_soon(self._watch)
-            await write()
+            try:
+                await write()
+            finally:
+                self._deadline.close()
             tasks.cancel_scope.cancel()
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -89,6 +112,18 @@ class ResponseWriter:
         if not self.gone:
             await self._write(data, last=last)
 
+    def can_write_now(self) -> bool:
+        """Whether :meth:`write_now` may be called: a write would wait neither for the reader nor for one before it."""
+        return self._writing is None and self._connection is not None and self._connection.can_write()
+
+    def write_now(self, data: bytes) -> None:
+        """:meth:`write` without waiting."""
+        assert self._connection is not None
+        if self._recording is not None:
+            self._recording.append(data)
+        self._connection.write_now(data)
+        self._last_write = self._time()
+
     async def _write(self, data: bytes, *, last: bool = False) -> None:
         self._writing = self._time()
         try:
@@ -100,51 +135,53 @@ class ResponseWriter:
 
     def drop(self) -> None:
         """Breaks the connection, of a reader that has stopped reading for instance."""
-        if self._abort is not None:
-            self._abort()
+        if self._connection is not None:
+            self._connection.abort()
         self._leave()
-        if self._abort is None:  # what waits to be written would wait for ever
+        if self._connection is None:  # what waits to be written would wait for ever
             self._stop()
-
-    # --- the watching task -----------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
         while not self.gone:
-            left = False
-            with anyio.move_on_after(self._delay()):
-                left = (await self._receive())["type"] == "http.disconnect"
-            if left:
+            if (await self._receive())["type"] == "http.disconnect":
                 self._leave()
-            elif self._writing is not None and self._time() - self._writing >= self._stall:
-                self.drop()
-            else:
-                with anyio.move_on_after(self._stall) as patience:
-                    await self._beat()
-                if patience.cancelled_caught:
-                    self.drop()
 
-    def _delay(self) -> float:
-        now = self._time()
+    # --- what is due -----------------------------------------------------------------------------------------------
+
+    def _see_to_it(self) -> None:
+        """A heartbeat or the end of a stalled reader, if it is still due: writes in the meantime have put it off."""
+        now, heartbeat, connection = self._time(), self._heartbeat, self._connection
+        if self._writing is not None and now - self._writing >= self._stall:
+            self.drop()
+        elif heartbeat is not None and connection is not None and self._beats(heartbeat, now):
+            if connection.can_write():
+                connection.write_now(heartbeat.frame)
+                self._last_write = self._last_beat = now
+                self._beat_waits = None
+            elif self._beat_waits is None:
+                self._beat_waits = now
+            elif now - self._beat_waits >= self._stall:
+                self.drop()
+        if not self.gone:
+            self._deadline.move(self._next_due(now))
+
+    def _next_due(self, now: float) -> float:
         if self._writing is not None:
-            due = self._writing + self._stall
-        elif self._heartbeat is None:
-            due = now + self._stall
-        elif self.started:
-            due = self._next_beat(self._heartbeat)
-        else:
-            due = now + self._heartbeat.seconds
-        return max(0.001, due - now)
+            return self._writing + self._stall
+        if self._heartbeat is None:
+            return now + self._stall
+        if not self.started:
+            return now + self._heartbeat.seconds
+        beat = self._next_beat(self._heartbeat)
+        return beat if beat > now else now + min(self._heartbeat.seconds, self._stall)
 
     def _next_beat(self, heartbeat: Heartbeat) -> float:
         return (self._last_beat if heartbeat.steady else self._last_write) + heartbeat.seconds
 
-    async def _beat(self) -> None:
-        heartbeat = self._heartbeat
-        if heartbeat is None or not self.started or self.finished or self._writing is not None:
-            return
-        if self._time() >= self._next_beat(heartbeat):
-            self._last_beat = self._time()
-            await self._write(heartbeat.frame)
+    def _beats(self, heartbeat: Heartbeat, now: float) -> bool:
+        if not self.started or self.finished or self.gone or self._writing is not None:
+            return False
+        return now >= self._next_beat(heartbeat)
 
     def _leave(self) -> None:
         if not self.gone:
@@ -153,5 +190,5 @@ class ResponseWriter:
                 self._stop()
 
     def _stop(self) -> None:
-        if self._scope is not None:
-            self._scope.cancel()
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()

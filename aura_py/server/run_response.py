@@ -171,6 +171,16 @@ class RunResponse:
         data += encode(rewrite(rest))
         last = bool(rest) and isinstance(rest[-1], _END)
         await writer.write(data, last=last)
+
+        def write_now(batch: list[Event]) -> bool:
+            if not writer.can_write_now():
+                return False
+            data = encode(rewrite(batch))
+            if data:
+                writer.write_now(data)
+            return True
+
+        answer.run.push_to(write_now)
         while not last:
             batch = await next_events()
             last = isinstance(batch[-1], _END)

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from aura_py.errors import ProviderUnreachable
 from aura_py.llm import gathering
-from aura_py.llm.gathering import GatheredBody
+from aura_py.llm.gathering import GatheredBody, Pace
 from tests.llm.conversations import asked
 
 BROKEN = asked("openai", "m").broken
-LONG = (60.0, 60.0)
+LONG = 60.0
 """A time to gather that no test outlives: what arrives anyway did not wait for it."""
 
 
@@ -91,8 +91,19 @@ async def test_a_broken_connection_is_told() -> None:
             await all_of(pieces)
 
 
-def test_many_open_bodies_gather_longer_up_to_a_bound() -> None:
-    shortest, longest = gathering.GATHER_SECONDS
-    assert gathering.gather_seconds(1) == shortest
-    assert shortest < gathering.gather_seconds(15) < longest
-    assert gathering.gather_seconds(10_000) == longest
+def test_a_body_is_fast_when_at_least_two_pieces_come_in_the_time_of_gathering() -> None:
+    pace = Pace()
+    times = [10.0, 10.02, 10.024, 10.0263, 10.027]
+    assert [pace.is_fast(now, 200, gathered=False) for now in times] == [False, False, False, True, True]
+
+
+def test_a_gathered_read_tells_the_pace_by_its_size() -> None:
+    pace = Pace()
+    assert [pace.is_fast(now, 200, gathered=False) for now in (1.0, 1.001)] == [False, True]
+    assert pace.is_fast(1.006, 1000, gathered=True)  # five pieces
+    assert not pace.is_fast(1.011, 200, gathered=True)  # one, as if nothing had been gathered
+
+
+def test_large_pieces_are_not_gathered() -> None:
+    pace = Pace()
+    assert not any(pace.is_fast(now, 64 * 1024, gathered=False) for now in (1.0, 1.0001, 1.0002))

@@ -18,6 +18,7 @@ from aura_py.run.catalog import Catalog
 from aura_py.run.services import Services
 from aura_py.server import ServerState, create_app
 from aura_py.server.api_keys import ApiKeys
+from aura_py.server.response_writer import CONNECTION
 
 GivenHeaders: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 """Pairs where a header is sent twice."""
@@ -199,7 +200,7 @@ class Exchange:
     gone: bool = False
     finished: anyio.Event = field(default_factory=anyio.Event)
     returned: anyio.Event = field(default_factory=anyio.Event)
-    _news: anyio.Condition = field(default_factory=anyio.Condition)
+    _news: anyio.Event = field(default_factory=anyio.Event)
     _left: anyio.Event = field(default_factory=anyio.Event)
     _flowing: anyio.Event = field(default_factory=anyio.Event)
 
@@ -211,7 +212,7 @@ class Exchange:
         return None
 
     async def drive(self, app: ASGIApp, scope: dict[str, Any]) -> None:
-        scope["extensions"] = {"aura.abort": self._abort}
+        scope["extensions"] = {CONNECTION: self}
         try:
             await app(scope, self._receive, self._send)
         finally:
@@ -234,19 +235,29 @@ class Exchange:
     async def until(self, text: str, seconds: float = 10) -> None:
         """Waits for ``text`` in the body."""
         with anyio.fail_after(seconds):
-            async with self._news:
-                while text.encode() not in self.received:
-                    await self._news.wait()
+            while text.encode() not in self.received:
+                await self._news.wait()
 
     async def until_started(self, seconds: float = 10) -> None:
         with anyio.fail_after(seconds):
-            async with self._news:
-                while not self.status:
-                    await self._news.wait()
+            while not self.status:
+                await self._news.wait()
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
         self.aborted = True
         self.leave()
+
+    def can_write(self) -> bool:
+        return bool(self.status) and self._flowing.is_set() and not self._left.is_set()
+
+    def write_now(self, data: bytes) -> None:
+        self.received += data
+        self.writes.append(data)
+        self._notify()
+
+    def _notify(self) -> None:
+        news, self._news = self._news, anyio.Event()
+        news.set()
 
     async def _receive(self) -> Message:
         if self.parts:
@@ -259,13 +270,12 @@ class Exchange:
         await self._flowing.wait()
         if self._left.is_set():
             return
-        async with self._news:
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
-                self.headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
-            else:
-                self.received += message["body"]
-                self.writes.append(message["body"])
-                if not message.get("more_body"):
-                    self.finished.set()
-            self._news.notify_all()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {k.decode(): v.decode("latin-1") for k, v in message["headers"]}
+        else:
+            self.received += message["body"]
+            self.writes.append(message["body"])
+            if not message.get("more_body"):
+                self.finished.set()
+        self._notify()
