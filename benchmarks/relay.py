@@ -73,7 +73,7 @@ class Rounds:
 
 PACED: Final = {
     "20 streams at 20 ms": Load(20, Plan(200, 20)),
-    "200 streams at 20 ms": Load(200, Plan(50, 20)),
+    "200 streams at 20 ms": Load(200, Plan(150, 20)),
     "20 streams at 5 ms": Load(20, Plan(400, 5)),
     "1 stream at 20 ms": Load(1, Plan(200, 20)),
 }

@@ -13,6 +13,8 @@ from typing import Final
 import uvloop
 
 _SENT: Final = re.compile(rb' t(\d+)(?=[" ])')
+_OPENING: Final = 10
+"""Events of each stream whose age does not count: they come while other streams are still opened."""
 _LIMIT_SECONDS: Final = 40.0
 
 
@@ -66,7 +68,8 @@ class _Client(asyncio.Protocol):
             if not self._events:
                 seen.first.append((now - self._asked) / 1e6)
             self._events += len(sent)
-            seen.ages += [(now - int(each[1])) / 1e6 for each in sent]
+            if self._events > _OPENING:
+                seen.ages += [(now - int(each[1])) / 1e6 for each in sent]
             data = data[sent[-1].end() :]
         self._tail = data
         if self._tail.endswith(b"\r\n0\r\n\r\n"):
