@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import anyio
+import pytest
 
 from aura_py.events import Event, Notice, TextDelta, ToolProgress
 from aura_py.run.stream import EventStream
@@ -73,3 +74,37 @@ async def test_a_reader_that_left_never_holds_the_run() -> None:
     stream.discard()
     await blocked
     await stream.put([TextDelta("c")])
+
+
+async def test_a_sink_gets_batches_at_once_until_it_takes_no_more() -> None:
+    stream = EventStream(10)
+    seen: list[str] = []
+    room = True
+
+    def sink(batch: list[Event]) -> bool:
+        if room:
+            seen.extend(event.text for event in batch if isinstance(event, TextDelta))
+        return room
+
+    stream.push_to(sink)
+    await stream.put([TextDelta("a")])
+    room = False
+    await stream.put([TextDelta("b")])
+    room = True
+    await stream.put([TextDelta("c")])  # not before what is unread
+    assert seen == ["a"]
+    assert await stream.take() == [TextDelta("b"), TextDelta("c")]
+    await stream.put([TextDelta("d")])
+    assert seen == ["a", "d"]
+
+
+async def test_what_a_sink_raises_is_the_reader_s_failure() -> None:
+    stream = EventStream(10)
+
+    def sink(_batch: list[Event]) -> bool:
+        raise ValueError("cannot be written")
+
+    stream.push_to(sink)
+    await stream.put([TextDelta("a")])
+    with pytest.raises(ValueError, match="cannot be written"):
+        await stream.take()
