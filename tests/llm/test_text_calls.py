@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import orjson
 import pytest
@@ -22,8 +25,9 @@ from aura_py.llm.contract import (
     ToolSpec,
 )
 from aura_py.llm.scripted.text_format import as_text
+from aura_py.llm.text_calls import TextCallModel
 from aura_py.llm.text_calls.formats import LONGEST_CALL
-from aura_py.llm.text_calls.model import TextCallModel, TextCallParser
+from aura_py.llm.text_calls.parser import TextCallParser
 from aura_py.messages import ToolCall, user
 from tests.llm.fakes import Says, overloaded
 
@@ -244,9 +248,53 @@ def test_what_is_held_back_is_bounded() -> None:
     assert len(shown) > LONGEST_CALL
 
 
-def test_openers_without_end_do_not_cost_the_square_of_their_number() -> None:
-    text = '{"' * 20_000
-    assert parse(text) == (text, [])
+HOSTILE = (
+    *("[", "{", '{"', '{"a":', "[{", "[a(", "[a,", "[nav(a=", "[nav(a=[],", '[nav(a="', "[nav(a={1:", '[nav(a="\\'),
+    *("<", "<t", "`", "```json\n", '```\n{"name":"nav"}\n', "<tool_call>", '<tool_call>{"', "<tool_call>nav<arg_key>"),
+    *("<function=nav>", "<function=nav><parameter=a>", "<|tool_call|>", '<|tool_call|>nav{"', "[TOOL_CALLS]nav[ARGS]{"),
+)
+
+
+def lines_run(text: str, size: int) -> int:
+    """How many lines of Python the parser runs for ``text``, fed in pieces."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace if "text_calls" in frame.f_code.co_filename else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        parse(*(text[at : at + size] for at in range(0, len(text), size)))
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("size", [4, 1_000_000], ids=["in small pieces", "at once"])
+def test_no_text_costs_more_than_a_few_steps_for_each_character(
+    piece: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aura_py.llm.text_calls.parser._WORK_AT_LEAST", 0)
+    text = piece * (4_000 // len(piece))
+    assert lines_run(text, size) < 60 * len(text)
+
+
+@pytest.mark.parametrize("piece", HOSTILE[2::3])
+def test_the_characters_looked_at_are_bounded_by_the_characters_that_came(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    parser = TextCallParser(TOOLS)
+    shown = parser.feed(text) + parser.close()
+    assert parser.work <= 6 * len(text) + 3 * LONGEST_CALL
+    assert shown == text or parser.calls
+
+
+def test_calls_are_found_behind_any_number_of_calls_and_samples() -> None:
+    text = 'Like {"a": [1, 2, {"b": "c"}], "d": "a sample"} or so. {"name":"nav"}\n' * 500
+    assert len(parse(*(text[at : at + 4] for at in range(0, len(text), 4)))[1]) == 500
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ TOOL_CALL_END = "</tool_call>"
 FUNCTION = "<function="
 FUNCTION_END = "</function>"
 FENCE = "```"
+LONGEST_TAG = max(map(len, (*MARKS, TOOL_CALL, TOOL_CALL_END, FUNCTION, FUNCTION_END)))
 
 
 @dataclass(slots=True, frozen=True)
@@ -68,13 +69,14 @@ class Wrote:
 class Found:
     """The text up to ``end`` is these calls; without calls it is prose, and is not looked into again.
 
-    ``sample``: what follows is inside a code fence that holds no call. ``gave_up``: the opener never closed.
+    ``sample``: what follows is inside a code fence that holds no call. ``looked``: the characters that were looked at,
+    where they reach behind ``end``.
     """
 
     end: int
     calls: tuple[Wrote, ...] = ()
     sample: bool = False
-    gave_up: bool = False
+    looked: int = 0
 
 
 NEED_MORE = None
@@ -94,8 +96,8 @@ class Formats:
         if length <= LONGEST_CALL and not (final and found is None):
             return found
         if text.startswith(FENCE, start):
-            return Found(start + len(FENCE), sample=True, gave_up=True)
-        return Found(start + 1, gave_up=True)
+            return Found(start + len(FENCE), sample=True, looked=length)
+        return Found(start + 1, looked=length)
 
     def _at(self, text: str, start: int, final: bool) -> Found | None:
         if text.startswith(FENCE, start):
@@ -114,7 +116,7 @@ class Formats:
             return NEED_MORE
         if text[start] == "[" and text[at] != "{":
             return self._pythonic(text, start)
-        if text[start] == "{" and text[at] not in '"}':
+        if text[start] == "{" and text[at] != '"':
             return Found(start + 1)
         end = _balanced(text, start)
         if end is None:
@@ -126,8 +128,8 @@ class Formats:
             end, calls = pythonic_calls(text, start)
         except Incomplete:
             return NEED_MORE
-        except NotPythonic:
-            return Found(start + 1)
+        except NotPythonic as error:
+            return Found(start + 1, looked=error.at - start)
         known = [Wrote(name, fit(arguments, self._tools[name])) for name, arguments in calls if name in self._tools]
         return Found(end, tuple(known))
 
@@ -168,12 +170,12 @@ class Formats:
     def _tagged(self, text: str, start: int, final: bool) -> Found | None:
         if text.startswith(FUNCTION, start):
             return self._function(text, start, final)
-        if any(tag.startswith(text[start:]) for tag in (TOOL_CALL, FUNCTION, *MARKS)):
+        if any(tag.startswith(text[start : start + LONGEST_TAG]) for tag in (TOOL_CALL, FUNCTION, *MARKS)):
             return NEED_MORE
         if not text.startswith(TOOL_CALL, start):
             return Found(start + 1)
         at = _skip(text, start + len(TOOL_CALL))
-        if at >= len(text) or FUNCTION.startswith(text[at:]):
+        if at >= len(text) or FUNCTION.startswith(text[at : at + LONGEST_TAG]):
             return NEED_MORE
         if text.startswith(FUNCTION, at):
             return self._function(text, at, final)
@@ -210,7 +212,7 @@ class Formats:
     def _function(self, text: str, start: int, final: bool) -> Found | None:
         head = _FUNCTION.match(text, start)
         if head is None:
-            return NEED_MORE if len(text) - start < 220 and ">" not in text[start:] else Found(start + 1)
+            return NEED_MORE if len(text) - start < 220 and text.find(">", start) == -1 else Found(start + 1)
         name = head.group(1)
         at = _skip(text, head.end())
         if at < len(text) and text[at] == "{":
@@ -247,18 +249,20 @@ class Formats:
     def _marked(self, text: str, start: int, final: bool) -> Found | None:
         """Calls between special tokens: each is an object that names its tool, or a name and its arguments."""
         calls: list[Wrote] = []
+        looked = 0
         at, end = _after_marks(text, start)
         while at < len(text):
             found = NEED_MORE if not final and _BEGUN_MARK.fullmatch(text, at) else self._marked_call(text, at)
             if found is NEED_MORE and not final:
                 return NEED_MORE
             if found is NEED_MORE or not found.calls:
+                looked = len(text) - start if found is NEED_MORE else at + found.looked - start
                 break
             calls += found.calls
             at, end = _after_marks(text, found.end)
         if not final and (at >= len(text) or _BEGUN_MARK.fullmatch(text, at)):
             return NEED_MORE
-        return Found(end, tuple(calls))
+        return Found(end, tuple(calls), looked=looked)
 
     def _marked_call(self, text: str, at: int) -> Found | None:
         if text[at] in "{[":
@@ -282,7 +286,7 @@ class Formats:
             return self._marked_pythonic(text, at, name)
         block = _BLOCK.match(text, name_end)
         body = block.end() if block else name_end
-        if body >= len(text) or "```json".startswith(text[name_end:]):
+        if body >= len(text) or "```json".startswith(text[name_end : name_end + LONGEST_TAG]):
             return NEED_MORE
         body_end = _balanced(text, body) if text[body] == "{" else body
         if body_end is None:
@@ -291,7 +295,7 @@ class Formats:
         if block is not None:
             body_end = _skip(text, body_end)
             if not text.startswith(FENCE, body_end):
-                return NEED_MORE if FENCE.startswith(text[body_end:]) else Found(at)
+                return NEED_MORE if FENCE.startswith(text[body_end : body_end + LONGEST_TAG]) else Found(at)
             body_end += len(FENCE)
         return Found(body_end, (call,) if call is not None else ())
 
@@ -300,8 +304,8 @@ class Formats:
             end, (_, arguments) = pythonic_call(text, at)
         except Incomplete:
             return NEED_MORE
-        except NotPythonic:
-            return Found(at)
+        except NotPythonic as error:
+            return Found(at, looked=error.at - at)
         return Found(end, (Wrote(name, fit(arguments, self._tools[name])),))
 
     # --- code fences -----------------------------------------------------------------------------------------------
@@ -311,28 +315,27 @@ class Formats:
         head = _FENCE.match(text, start)
         if head is None or (head.end() == len(text) and not final):
             return NEED_MORE
-        sample = Found(head.end(), sample=True)
         calls: list[Wrote] = []
         at = _skip(text, head.end())
         while at < len(text) and not text.startswith(FENCE, at):
-            if FENCE.startswith(text[at:]) and not final:
+            if FENCE.startswith(text[at : at + LONGEST_TAG]) and not final:
                 return NEED_MORE
-            if text[at] not in "{[<":
-                return sample
-            found = self._at(text, at, final)
+            found = self._at(text, at, final) if text[at] in "{[<" else Found(at)
             if found is None:
                 return NEED_MORE
             if not found.calls:
-                return sample
+                return Found(head.end(), sample=True, looked=max(found.end, at + found.looked) - start)
             calls += found.calls
             at = _skip(text, found.end)
             if text.startswith(TOOL_CALL_END, at):
                 at = _skip(text, at + len(TOOL_CALL_END))
-            elif TOOL_CALL_END.startswith(text[at:]) and not final:
+            elif TOOL_CALL_END.startswith(text[at : at + LONGEST_TAG]) and not final:
                 return NEED_MORE
         if at >= len(text) and not (final and calls):
             return NEED_MORE
-        return Found(min(len(text), at + len(FENCE)), tuple(calls), sample=False) if calls else sample
+        if not calls:
+            return Found(head.end(), sample=True)
+        return Found(min(len(text), at + len(FENCE)), tuple(calls))
 
 
 def _after_marks(text: str, at: int) -> tuple[int, int]:
@@ -351,7 +354,7 @@ def _closed(text: str, end: int, closer: str, final: bool) -> int | None:
     at = _skip(text, end)
     if text.startswith(closer, at):
         return at + len(closer)
-    return None if not final and closer.startswith(text[at:]) else end
+    return None if not final and closer.startswith(text[at : at + LONGEST_TAG]) else end
 
 
 def _closed_parameters(body: str) -> list[tuple[str, str]]:

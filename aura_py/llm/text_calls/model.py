@@ -1,17 +1,11 @@
-"""Tool calls that a model writes as text become ordinary proposed calls.
-
-Prose streams on; text is held back only from something that may open a call until it is decided. Recognised markup is
-not shown. The calls go through the toolset and the runner like any other.
-"""
+"""A model whose text may hold calls; they become ordinary proposed calls, which go through the runner like any."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from aura_py.errors import ProviderError
-from aura_py.ids import tool_call_id
 from aura_py.llm.contract import (
     Capabilities,
     ChatModel,
@@ -23,157 +17,7 @@ from aura_py.llm.contract import (
     ToolCallReady,
     ToolSpec,
 )
-from aura_py.llm.json_text import to_json
-from aura_py.llm.text_calls.formats import (
-    FENCE,
-    FUNCTION,
-    FUNCTION_END,
-    LONGEST_CALL,
-    MARKS,
-    TOOL_CALL,
-    TOOL_CALL_END,
-    Formats,
-)
-from aura_py.messages import ToolCall
-
-_THINK, _THINK_END = "<think>", "</think>"
-_TAGS = (TOOL_CALL, FUNCTION, *MARKS, _THINK)
-_CLOSERS = (TOOL_CALL_END, FUNCTION_END)
-_AFTER_BRACKET = "".join(sorted({tag[1] for tag in (*_TAGS, *_CLOSERS) if tag[0] == "<"}))
-_OPENER = re.compile(rf"[{{\[]|<(?=[{re.escape(_AFTER_BRACKET)}]|\Z)|```|`{{1,2}}\Z")
-_SLICE = 2048
-"""Characters looked at together: what is decided is cut off the front, which copies the rest."""
-_GIVE_UP = 100
-_LONGEST_GAP = 512
-
-
-class TextCallParser:
-    """One response. :meth:`feed` returns the prose that may be shown; :attr:`calls` grows by what was recognised.
-
-    The result does not depend on how the text is cut.
-    """
-
-    def __init__(self, tools: Sequence[ToolSpec]) -> None:
-        self.calls: list[ToolCall] = []
-        self._formats = Formats(tools)
-        self._held = ""
-        self._until: str | None = None
-        """Inside thinking or a code sample: what ends it."""
-        self._try_at = 0
-        self._failures = 0
-        self._gap = ""
-        """White space not shown yet: around a call it goes with the call."""
-        self._after_call = False
-        self._said = False
-
-    def feed(self, text: str) -> str:
-        said: list[str] = []
-        for start in range(0, len(text), _SLICE):
-            self._held += text[start : start + _SLICE]
-            if len(self._held) >= self._try_at:
-                said.append(self._work(final=False))
-        return "".join(said)
-
-    def close(self) -> str:
-        """The rest, at the end of the response."""
-        said = self._work(final=True)
-        gap, self._gap = self._gap, ""
-        return said if self._after_call else said + gap
-
-    def _work(self, *, final: bool) -> str:
-        said: list[str] = []
-        self._try_at = 0
-        while self._held:
-            before = len(self._held)
-            said.append(self._step(final))
-            if self._try_at or len(self._held) == before:
-                break
-        return "".join(said)
-
-    def _step(self, final: bool) -> str:
-        """Decides about one piece of what is held."""
-        if self._until is not None:
-            return self._inside(self._until, final)
-        if self._failures >= _GIVE_UP:
-            return self._prose(len(self._held))
-        opener = _OPENER.search(self._held)
-        if opener is None:
-            return self._prose(len(self._held))
-        if opener.start():
-            return self._prose(opener.start())
-        return self._opened(final)
-
-    def _opened(self, final: bool) -> str:
-        """Something that may be a call stands at the beginning of what is held."""
-        held = self._held
-        if held.startswith(_THINK):
-            self._until = _THINK_END
-            return self._prose(len(_THINK))
-        if self._after_call:
-            for closer in _CLOSERS:
-                if held.startswith(closer):
-                    self._held = held[len(closer) :]
-                    return ""
-        if held[0] == "<" and not held.startswith((TOOL_CALL, FUNCTION, *MARKS)):
-            tags = (*_TAGS, *_CLOSERS) if self._after_call else _TAGS
-            return self._wait() if not final and any(tag.startswith(held) for tag in tags) else self._prose(1)
-        if held[0] == "`" and not held.startswith(FENCE):
-            return (
-                self._wait() if not final and FENCE.startswith(held) else self._prose(len(held) - len(held.lstrip("`")))
-            )
-        found = self._formats.at(held, 0, final=final)
-        if found is None:
-            return self._wait()
-        self._failures += found.gave_up
-        if found.sample:
-            self._until = FENCE
-        if not found.calls:
-            return self._prose(found.end)
-        for call in found.calls:
-            self.calls.append(ToolCall(tool_call_id(), call.name, to_json(call.arguments).decode()))
-        self._held = held[found.end :]
-        self._after_call = True
-        return ""
-
-    def _inside(self, closer: str, final: bool) -> str:
-        end = self._held.find(closer)
-        if end != -1:
-            self._until = None
-            return self._prose(end + len(closer))
-        keep = 0
-        if not final:
-            keep = next((size for size in range(len(closer) - 1, 0, -1) if self._held.endswith(closer[:size])), 0)
-        said = self._prose(len(self._held) - keep)
-        if keep:
-            self._wait()
-        return said
-
-    def _wait(self) -> str:
-        """Looks again when an eighth more has come: every look costs the whole of what is held."""
-        held = len(self._held)
-        self._try_at = min(held + max(1, held // 8), max(held, LONGEST_CALL) + 1)
-        return ""
-
-    def _prose(self, length: int) -> str:
-        piece, self._held = self._held[:length], self._held[length:]
-        text = self._gap + piece
-        body = text.rstrip()
-        self._gap = text[len(body) :]
-        if len(self._gap) > _LONGEST_GAP and not self._after_call:
-            body, self._gap = text[:-_LONGEST_GAP], text[-_LONGEST_GAP:]
-        if not body:
-            return ""
-        if self._after_call:
-            space = len(body) - len(body.lstrip())
-            body = (_one_space(body[:space]) if self._said else "") + body[space:]
-            self._after_call = False
-        self._said = True
-        return body
-
-
-def _one_space(gap: str) -> str:
-    """What remains of the white space on both sides of a call."""
-    return "" if not gap else "\n" if "\n" in gap else " "
+from aura_py.llm.text_calls.parser import TextCallParser
 
 
 class TextCallModel:

@@ -9,6 +9,7 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[A-Za-z0-9_.+\-]+")
+_UNESCAPED = {"'": re.compile(r"[^'\\]+"), '"': re.compile(r'[^"\\]+')}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\n": ""}
 _HEX = {"x": 2, "u": 4, "U": 8}
 _DEEPEST = 40
@@ -27,7 +28,11 @@ class Incomplete(Exception):
 
 
 class NotPythonic(Exception):
-    """The text is something else."""
+    """The text is something else; ``at`` is where that shows."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 def pythonic_calls(text: str, start: int) -> tuple[int, list[Call]]:
@@ -67,7 +72,7 @@ class _Reader:
         self._peek()
         name = self._match(_NAME)
         if self.at < len(self._text) and self._text[self.at] != "(":
-            raise NotPythonic
+            raise NotPythonic(self.at)
         self._expect("(")
         arguments: dict[str, object] = {}
         while self._peek() != ")":
@@ -82,7 +87,7 @@ class _Reader:
 
     def _value(self, depth: int) -> object:
         if depth > _DEEPEST:
-            raise NotPythonic
+            raise NotPythonic(self.at)
         char = self._peek()
         if char in "'\"":
             return self._string(char)
@@ -118,22 +123,18 @@ class _Reader:
 
     def _string(self, quote: str) -> str:
         pieces: list[str] = []
-        start = self.at = self.at + 1
+        self.at += 1
         while True:
-            at = self.at
-            if at >= len(self._text):
+            run = _UNESCAPED[quote].match(self._text, self.at)
+            if run is not None:
+                pieces.append(run.group())
+                self.at = run.end()
+            if self.at >= len(self._text):
                 raise Incomplete
-            char = self._text[at]
-            if char == quote:
-                pieces.append(self._text[start:at])
+            if self._text[self.at] == quote:
                 self.at += 1
                 return "".join(pieces)
-            if char == "\\":
-                pieces.append(self._text[start:at])
-                pieces.append(self._escape())
-                start = self.at
-            else:
-                self.at += 1
+            pieces.append(self._escape())
 
     def _escape(self) -> str:
         if self.at + 1 >= len(self._text):
@@ -148,9 +149,9 @@ class _Reader:
         try:
             value = chr(int(digits, 16))
         except (ValueError, OverflowError):
-            raise NotPythonic from None
+            raise NotPythonic(self.at) from None
         if "\ud800" <= value <= "\udfff":
-            raise NotPythonic
+            raise NotPythonic(self.at)
         self.at += len(digits)
         return value
 
@@ -158,7 +159,7 @@ class _Reader:
         """What ``pattern`` matches here; a match at the very end may still grow."""
         found = pattern.match(self._text, self.at)
         if found is None:
-            raise Incomplete if self.at >= len(self._text) else NotPythonic
+            raise Incomplete if self.at >= len(self._text) else NotPythonic(self.at)
         if found.end() == len(self._text):
             raise Incomplete
         self.at = found.end()
@@ -174,5 +175,5 @@ class _Reader:
 
     def _expect(self, char: str) -> None:
         if self._peek() != char:
-            raise NotPythonic
+            raise NotPythonic(self.at)
         self.at += 1
