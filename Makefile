@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast soak lint format bench docs site clean
+.PHONY: help run test test-fast soak lint format bench docs site image chart clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,10 +57,19 @@ docs: $(INSTALLED_DEV) ## write the generated references anew
 	@$(BIN)/python -m docs.references.command_line docs/cli.md
 	@$(BIN)/python -m aura_py.llm.providers_page docs/providers.md
 	@$(BIN)/python -m docs.references.openapi docs/openapi.md
+	@$(BIN)/python -m docs.references.chart
 	@$(BIN)/aura schema > examples/agent.schema.json
 
 site: $(INSTALLED_DEV) ## build the documentation into site/
 	@$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+
+image: ## build the container image
+	docker build --build-arg REVISION=$$(git rev-parse HEAD) --tag aura:$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' aura_py/__init__.py) .
+
+chart: $(INSTALLED_DEV) ## lint, render and package the chart into dist/, with helm
+	@helm lint --strict deployment/helm/aura --values deployment/helm/aura/values-dev.yaml
+	@helm template aura deployment/helm/aura --values deployment/helm/aura/values-prod.yaml > /dev/null
+	@helm package deployment/helm/aura --destination dist
 
 clean: ## remove what the other tasks made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

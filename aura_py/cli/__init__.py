@@ -1,5 +1,5 @@
 """The `aura` command."""
 
-from aura_py.cli.entry import main
+from aura_py.cli.entry import main, serve_main
 
-__all__ = ["main"]
+__all__ = ["main", "serve_main"]

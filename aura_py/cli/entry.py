@@ -75,6 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unwritten(_first(group))
 
 
+def serve_main() -> int:
+    """`aura-web-server`, another name of `aura serve`."""
+    sys.argv[1:1] = ["serve"]
+    return main()
+
+
 def _prepare_streams() -> None:
     """Every stream is open, whoever started us, and takes any text, whatever its encoding."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):

@@ -1,6 +1,7 @@
 """Serves the quickstart: starts the desk server on a free port, then `aura serve agents/`, and stops both together.
 
-`PORT` chooses the port (8080). Everything listens on 127.0.0.1 only.
+`PORT` chooses the port (8080). Everything listens on 127.0.0.1 only, unless `QUICKSTART_HOST`, which containers need,
+names another address for Aura.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _surroundings(desk_url: str) -> dict[str, str]:
         "QUICKSTART_FILES_SERVER": str(HERE / "files_server.py"),
         "QUICKSTART_FOLDER": str(PROJECT),
         "QUICKSTART_PYTHON": sys.executable,
-        "HOST": "127.0.0.1",
+        "HOST": os.environ.get("QUICKSTART_HOST", "127.0.0.1"),
     }
 
 
