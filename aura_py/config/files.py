@@ -118,7 +118,8 @@ def read_text(path: Path) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         message = f"`{path}` is not UTF-8: the byte at offset {error.start} is no text"
-        raise UnreadableFile(Diagnostic("CFG-F05", message, "save the file as UTF-8", file=path)) from error
+        diagnostic = Diagnostic("CFG-F05", message, "save the file as UTF-8", file=path)
+        raise UnreadableFile(diagnostic, "it is not UTF-8") from error
 
 
 def parse(path: Path, text: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aura_py.config.file_report import Location
+from aura_py.config.files import UnreadableFile, read_text
 from aura_py.config.tables import Tree
 
 _LONGEST_NAME = 64
@@ -84,10 +85,10 @@ def read_card(directory: Path) -> SkillCard:
     """Name and description of the skill in ``directory``, checked."""
     file = directory / FILE_NAME
     try:
-        text = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
-        raise _InvalidSkill("CFG-K03", f"`{file}` cannot be read: {reason}", "make it a readable UTF-8 file") from error
+        text = read_text(file)
+    except UnreadableFile as error:
+        message = f"`{file}` cannot be read: {error.reason}"
+        raise _InvalidSkill("CFG-K03", message, "make it a readable UTF-8 file") from error
     fields = _front_matter(text, file)
     name, description = (_field(fields, key, file) for key in ("name", "description"))
     _check_name(name, directory, f"{file}:{_line_of('name', text)}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from aura_py.config import InvalidConfiguration, load
 from aura_py.config.skills import discover, split
-from tests.config.files import MINIMAL, agent, codes, found, found_at, write
+from tests.config.files import MINIMAL, agent, codes, found, found_at, only, write
 
 SKILLS = MINIMAL + "[[agent.skills.local]]\nsource = 'skills'\n"
 
@@ -103,3 +104,10 @@ def test_a_server_leaves_a_broken_skill_out_and_a_check_or_a_strict_server_does_
     for strict in (False, True):
         with pytest.raises(InvalidConfiguration):
             load(file, env={}, strict=strict, skip_broken_skills=strict)
+
+
+def test_a_pipe_in_place_of_a_skill_is_not_opened() -> None:
+    Path("skills/pipe").mkdir(parents=True)
+    os.mkfifo("skills/pipe/SKILL.md")
+    each = only(found(SKILLS))
+    assert (each.code, "not a file" in each.message) == ("CFG-K03", True)

@@ -175,9 +175,8 @@ def _usable(name: str, file: Path, here: Location) -> bool:
     try:
         source = read_text(file)
     except UnreadableFile as error:
-        reason, found = error.reason, error.diagnostic
-        message = f"the prompt file `{named}` cannot be read: {reason}" if reason else f"`{named}` is not UTF-8"
-        here.error(found.code, message, found.fix)
+        found = error.diagnostic
+        here.error(found.code, f"the prompt file `{named}` cannot be read: {error.reason}", found.fix)
         return False
     fault = prompt_fault(name, named, source)
     if fault is not None:
