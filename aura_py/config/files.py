@@ -14,6 +14,8 @@ _BOM = b"\xef\xbb\xbf"
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE_PLACEHOLDER = re.compile(r"\{\{\s*env\b")
 _DEEPEST = 100
+_LARGEST = 16 * 1024 * 1024
+"""Bytes of a file. What a file of that size says takes seconds to parse."""
 _SCRIPT = ".script.toml"
 
 
@@ -98,32 +100,30 @@ def _is_agent_file(name: str) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file without a byte order mark; raises ``Unreadable``."""
+    """The text of a file without a byte order mark; raises ``UnreadableFile``."""
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             # Reading a pipe or a device may never end.
-            message = f"`{path}` is neither a file nor a directory"
-            raise UnreadableFile(
-                Diagnostic("CFG-F04", message, "put an ordinary file in its place", file=path), "not a file"
-            )
+            fix = "put an ordinary file in its place"
+            raise _unreadable(path, "it is neither a file nor a directory", fix, "CFG-F04")
+        if path.stat().st_size > _LARGEST:
+            raise _unreadable(path, f"it has more than {_LARGEST >> 20} MiB", "divide it, or name another file")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        reason = _reason(error)
-        fix = "correct its permissions, or the link"
-        raise UnreadableFile(
-            Diagnostic("CFG-F03", f"`{path}` cannot be read: {reason}", fix, file=path), reason
-        ) from error
-    data = data.removeprefix(_BOM)
+        raise _unreadable(path, _reason(error), "correct its permissions, or the link") from error
     try:
-        return data.decode()
+        return data.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
-        message = f"`{path}` is not UTF-8: the byte at offset {error.start} is no text"
-        diagnostic = Diagnostic("CFG-F05", message, "save the file as UTF-8", file=path)
-        raise UnreadableFile(diagnostic, "it is not UTF-8") from error
+        reason = f"it is not UTF-8, the byte at offset {error.start} is no text"
+        raise _unreadable(path, reason, "save the file as UTF-8", "CFG-F05") from error
+
+
+def _unreadable(path: Path, reason: str, fix: str, code: str = "CFG-F03") -> UnreadableFile:
+    return UnreadableFile(Diagnostic(code, f"`{path}` cannot be read: {reason}", fix, file=path), reason)
 
 
 def parse(path: Path, text: str) -> dict[str, object]:
-    """The tree of a file; raises ``Unreadable``."""
+    """The tree of a file; raises ``UnreadableFile``."""
     try:
         tree = tomllib.loads(text)
     except RecursionError as error:

@@ -83,6 +83,13 @@ def test_a_pipe_or_a_device_in_a_directory_is_an_error_and_is_not_read() -> None
     assert codes(found_at(Path("agents"))) == ["CFG-F04", "CFG-F04"]
 
 
+def test_a_file_of_gigabytes_is_an_error_and_is_not_read() -> None:
+    with Path("agent.toml").open("wb") as file:
+        file.truncate(50 * 2**30)
+    each = only(found_at(Path("agent.toml")))
+    assert (each.code, "more than 16 MiB" in each.message) == ("CFG-F03", True)
+
+
 def test_a_script_that_is_a_pipe_is_an_error_and_is_not_read() -> None:
     os.mkfifo("words.script.toml")
     scripted = '[agent.llm]\nprovider = "scripted"\nmodel = "m"\nscript = "words.script.toml"\n'

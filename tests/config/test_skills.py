@@ -110,4 +110,4 @@ def test_a_pipe_in_place_of_a_skill_is_not_opened() -> None:
     Path("skills/pipe").mkdir(parents=True)
     os.mkfifo("skills/pipe/SKILL.md")
     each = only(found(SKILLS))
-    assert (each.code, "not a file" in each.message) == ("CFG-K03", True)
+    assert (each.code, "neither a file nor a directory" in each.message) == ("CFG-K03", True)
