@@ -50,16 +50,7 @@ def _table(key: str) -> Callable[[Tree], Iterator[Path]]:
     return places
 
 
-def _servers(tree: Tree) -> Iterator[Path]:
-    for index, store in enumerate(tree.get("vector_stores", ())):
-        if store.get("type") in ("pgvector", "bedrock_kb") or "url" in store:
-            yield ("vector_stores", index, "type")
-
-
-FEATURES: tuple[UnbuiltFeature, ...] = (
-    UnbuiltFeature("searching vector stores on servers", _servers),
-    UnbuiltFeature("approval of tool calls", _table("hitl")),
-)
+FEATURES: tuple[UnbuiltFeature, ...] = (UnbuiltFeature("approval of tool calls", _table("hitl")),)
 
 
 def refuse(tree: Tree, at: Location) -> None:

@@ -12,9 +12,9 @@ from aura_py.config.models import VectorStore
 from aura_py.llm.embeddings import Vector
 from aura_py.messages import Json
 
-ScoreKind = Literal["cosine", "bm25", "fused", "relevance"]
-"""``cosine`` is a similarity up to 1; ``bm25`` and ``fused`` (reciprocal ranks) only order results; ``relevance`` is
-what a knowledge base of Bedrock says."""
+ScoreKind = Literal["cosine", "bm25", "text", "fused", "relevance"]
+"""``cosine`` is a similarity up to 1; ``bm25``, ``text`` (PostgreSQL's rank) and ``fused`` (reciprocal ranks) order
+results and mean nothing else; ``relevance`` is what a knowledge base of Bedrock says."""
 
 
 class KnowledgeError(Exception):

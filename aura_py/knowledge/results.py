@@ -14,6 +14,7 @@ _ALL_BYTES: Final = 32_000
 _SCORES: Final[dict[ScoreKind, str]] = {
     "cosine": "cosine similarity",
     "bm25": "BM25",
+    "text": "text rank",
     "fused": "reciprocal ranks",
     "relevance": "relevance",
 }

@@ -17,7 +17,7 @@ from aura_py.knowledge.documents import FileToRead, read_files
 from aura_py.knowledge.embedder import Embedder
 from aura_py.knowledge.ingest import Progress, index
 from aura_py.llm.embeddings import Purpose, Vector
-from tests.knowledge.conftest import new_store
+from tests.knowledge.conftest import embedded
 from tests.knowledge.documents import DIMENSIONS, WordVectors
 
 
@@ -34,7 +34,7 @@ def docs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = new_store("embedded", tmp_path)
+    store = embedded(tmp_path / "store")
     await store.open(DIMENSIONS)
     yield store
     await store.close()
