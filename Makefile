@@ -55,7 +55,7 @@ bench: $(INSTALLED_DEV) ## measure; prints ratios against things measured in the
 docs: $(INSTALLED_DEV) ## write the generated references anew
 	@$(BIN)/python -m docs.references.configuration docs/configuration.md
 	@$(BIN)/python -m docs.references.command_line docs/cli.md
-	@$(BIN)/python -m aura_py.llm.providers_page docs/providers.md
+	@$(BIN)/python -m docs.references.providers docs/providers.md
 	@$(BIN)/python -m docs.references.openapi docs/openapi.md
 	@$(BIN)/python -m docs.references.chart
 	@$(BIN)/aura schema > examples/agent.schema.json

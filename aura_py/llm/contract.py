@@ -7,7 +7,7 @@ stream into deltas. It makes exactly one call: retries, fallback and deadlines a
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from aura_py.messages import FinishReason, JsonObject, Message, Reasoning, ToolCall, Usage
@@ -147,23 +147,25 @@ Delta: TypeAlias = Text | Thinking | ThinkingBlock | ToolCallFragment | ToolCall
 
 @dataclass(slots=True, frozen=True)
 class Capabilities:
-    """What a dialect can do; the generated table in ``docs/providers.md`` and the contract tests read it."""
+    """What a dialect can do; the generated table in ``docs/providers.md`` and the contract tests read it.
 
-    images: bool = False
-    tool_images: bool = False
-    reasoning: bool = False
+    ``content_filter``: the provider tells when it withheld an answer. ``malformed_arguments``: arguments come as text,
+    so a model's mistakes reach the loop instead of failing the call.
+    """
+
+    images: bool = True
+    tool_images: bool = True
+    reasoning: bool = True
     parallel_tools: bool = True
     tool_choice: bool = True
-    seed: bool = False
+    seed: bool = True
     stop: bool = True
-    response_format: bool = False
-    reasoning_effort: bool = False
+    response_format: bool = True
+    reasoning_effort: bool = True
     prompt_cache: bool = False
     content_filter: bool = True
-    """The provider tells when it withheld an answer."""
     malformed_arguments: bool = True
-    """Arguments arrive as text, so a model's mistakes reach the loop instead of failing the call."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 class ChatModel(Protocol):

@@ -52,7 +52,8 @@ class HttpChatModel(ABC):
                 if reader.failure is not None:
                     raise reader.failure
                 if reader.done:
-                    await _drain(chunks)
+                    if not response.complete:
+                        await _drain(chunks)
                     return
             deltas = reader.end()
             if deltas:

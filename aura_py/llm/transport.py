@@ -90,9 +90,9 @@ class HttpResponse:
         self.headers: Mapping[str, str] = response.headers
 
     @property
-    def content_type(self) -> str:
-        """The media type in lower case, without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+    def complete(self) -> bool:
+        """The body has been read to its end."""
+        return self._response.content.at_eof()
 
     def chunks(self) -> GatheredBody:
         """The body as it arrives.

@@ -20,7 +20,7 @@ class Says:
 
     provider = "fake"
     context_window: int | None = None
-    capabilities = Capabilities()
+    capabilities = Capabilities(images=False, tool_images=False)
 
     def __init__(self, *scripts: Script, model: str = "parrot") -> None:
         self.model = model

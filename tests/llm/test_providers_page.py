@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from aura_py.llm import PROVIDERS
-from aura_py.llm.providers_page import capability_table, renewed
+from docs.references.providers import capability_table, renewed
 
 _PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 
 
 def test_the_page_is_current() -> None:
-    """Run `python -m aura_py.llm.providers_page docs/providers.md` when this fails."""
+    """Run `python -m docs.references.providers docs/providers.md` when this fails."""
     page = _PAGE.read_text(encoding="utf-8")
     assert page == renewed(page)
 

@@ -37,7 +37,7 @@ def test_building_a_model_imports_at_most_its_own_sdk(provider: str) -> None:
 
 def test_declaring_capabilities_imports_no_sdk() -> None:
     code = (
-        "import sys; from aura_py.llm.providers_page import capability_table; capability_table();"
+        "import sys; from docs.references.providers import capability_table; capability_table();"
         " print(*(name for name in sys.argv[1:] if name in sys.modules))"
     )
     command = [sys.executable, "-c", code, *_SDKS.values()]

@@ -18,15 +18,7 @@ if TYPE_CHECKING:
     from aura_py.config.models.llm import AnthropicLLM
 
 CAPABILITIES = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    parallel_tools=True,
-    tool_choice=True,
     seed=False,
-    stop=True,
-    response_format=True,
-    reasoning_effort=True,
     prompt_cache=True,
     notes=(
         "`max_tokens` is always sent; unset, it is the default of the model's family",

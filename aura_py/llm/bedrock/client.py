@@ -19,15 +19,7 @@ if TYPE_CHECKING:
     from aura_py.config.models.llm import BedrockLLM
 
 CAPABILITIES = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    parallel_tools=True,
-    tool_choice=True,
     seed=False,
-    stop=True,
-    response_format=True,
-    reasoning_effort=True,
     prompt_cache=True,
     notes=(
         "images only as `data:` URLs",

@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from aura_py.config.models.llm import GeminiLLM
 
 CAPABILITIES = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    parallel_tools=True,
-    tool_choice=True,
-    seed=True,
-    stop=True,
-    response_format=True,
-    reasoning_effort=True,
-    prompt_cache=False,
     malformed_arguments=False,
     notes=(
         "images only as `data:` URLs or as addresses of Google's own file stores",

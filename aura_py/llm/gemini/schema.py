@@ -37,10 +37,24 @@ _MAPS = ("properties", "$defs")
 _LISTS = ("anyOf", "oneOf", "prefixItems")
 
 
+_written: dict[int, tuple[JsonObject, dict[str, Any]]] = {}
+_MOST_WRITTEN = 1024
+
+
 def readable(schema: JsonObject) -> dict[str, Any]:
-    """A copy without the keys Gemini rejects; ``const`` and ``allOf`` are said in the keys it knows."""
+    """A copy without the keys Gemini rejects; ``const`` and ``allOf`` are said in the keys it knows.
+
+    A tool's schema is the same object in every request, and copying it costs ten times what serialising it does; so the
+    copy is kept beside the schema that it was made from.
+    """
+    kept = _written.get(id(schema))
+    if kept is not None and kept[0] is schema:
+        return kept[1]
     result = _node(dict(schema))
     result.setdefault("type", "object")
+    if len(_written) >= _MOST_WRITTEN:
+        _written.clear()
+    _written[id(schema)] = (schema, result)
     return result
 
 

@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     from aura_py.config.models.llm import OllamaLLM
 
 CAPABILITIES = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    parallel_tools=True,
     tool_choice=False,
-    seed=True,
-    stop=True,
-    response_format=True,
-    reasoning_effort=True,
-    prompt_cache=False,
     malformed_arguments=False,
     content_filter=False,
     notes=(

@@ -18,12 +18,6 @@ from aura_py.llm.stream_reader import StreamReader
 from aura_py.llm.transport import HttpClient, HttpResponse, check_key, join_url
 
 CAPABILITIES: Final = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    seed=True,
-    response_format=True,
-    reasoning_effort=True,
     notes=("images of a tool result follow it in a user message", "prompt caching is automatic"),
 )
 PROVIDER: Final = "openai"

@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 
 PROVIDER: Final = "openrouter"
 CAPABILITIES: Final = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    parallel_tools=True,
-    tool_choice=True,
-    seed=True,
-    stop=True,
-    response_format=True,
-    reasoning_effort=True,
-    prompt_cache=False,
     notes=(
         "images of a tool result follow it in a user message",
         "`reasoning_effort` is sent as `reasoning.effort`",

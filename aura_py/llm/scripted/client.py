@@ -35,12 +35,6 @@ from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
 from aura_py.tokens import TokenCounter, counter_for
 
 CAPABILITIES: Final = Capabilities(
-    images=True,
-    tool_images=True,
-    reasoning=True,
-    seed=True,
-    response_format=True,
-    reasoning_effort=True,
     notes=("answers from a script; sampling parameters are accepted and change nothing",),
 )
 _WORDS = re.compile(r"\s*\S+|\s+")

@@ -1,8 +1,4 @@
-"""The table provider × capability, generated from the declarations that the contract tests use.
-
-``python -m aura_py.llm.providers_page docs/providers.md`` renews the marked part of that page; a test fails while it is
-out of date.
-"""
+"""The table of capabilities in `docs/providers.md`: `python -m docs.references.providers docs/providers.md`."""
 
 from __future__ import annotations
 
