@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aura_py.ids import tool_call_id
 from aura_py.llm.contract import ToolCallFragment, ToolCallReady
-from aura_py.llm.json_text import whole_escapes
+from aura_py.llm.json_text import replace_lone_escapes
 from aura_py.messages import Json, JsonObject, ToolCall
 
 _MARK = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
@@ -126,7 +126,7 @@ class ToolCallAssembler:
         calls, self._calls, self._last = self._calls, [], None
         return [
             ToolCallReady(
-                ToolCall(call.id, call.name, whole_escapes(call.arguments.strip()) or "{}", dict(call.opaque))
+                ToolCall(call.id, call.name, replace_lone_escapes(call.arguments.strip()) or "{}", dict(call.opaque))
             )
             for call in calls
         ]

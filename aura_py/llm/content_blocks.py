@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.request_body import Body
-from aura_py.llm.turns import Turn, call_id, texts
+from aura_py.llm.turns import Turn, call_id, nonblank_parts
 from aura_py.messages import Message, Part, Reasoning, ToolCall
 
 
@@ -23,13 +23,13 @@ class ContentBlocks(ABC):
         blocks: list[Body] = []
         for message in turn.messages:
             if message.role == "tool":
-                content = [self.part(part) for part in texts(message.content)]
+                content = [self.part(part) for part in nonblank_parts(message.content)]
                 blocks.append(self.result(call_id(message.tool_call_id or ""), content, message))
                 continue
             for reasoning in message.reasoning:
                 if reasoning.provider == self.errors.provider:
                     blocks += self.reasoning(reasoning)
-            blocks += [self.part(part) for part in texts(message.content)]
+            blocks += [self.part(part) for part in nonblank_parts(message.content)]
             blocks += [self.call(call_id(call.id), call) for call in message.tool_calls]
         return blocks
 

@@ -26,10 +26,10 @@ def to_json(value: object) -> bytes:
         return orjson.dumps(value, default=_plain)
     except orjson.JSONEncodeError:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
-        return whole_text(text).encode()
+        return join_surrogates(text).encode()
 
 
-def at(table: object, key: str) -> dict[str, Any]:
+def object_at(table: object, key: str) -> dict[str, Any]:
     """The object under ``key``; an empty one where there is none."""
     value = table.get(key) if isinstance(table, Mapping) else None
     return value if isinstance(value, dict) else {}
@@ -41,12 +41,12 @@ def text_at(table: object, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def whole_text(text: str) -> str:
+def join_surrogates(text: str) -> str:
     """``text`` with both halves of a surrogate pair joined; a half that stays single becomes U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def whole_escapes(text: str) -> str:
+def replace_lone_escapes(text: str) -> str:
     """JSON text in which no escape stands for half a character: strict parsers refuse all of it for one."""
     return _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text) if "\\u" in text else text
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from aura_py.llm.contract import Delta, Finish, Text, Thinking, ThinkingBlock, ToolCallFragment, ToolCallReady
-from aura_py.llm.json_text import whole_text
+from aura_py.llm.json_text import join_surrogates
 
 DONE = "[DONE]"
 """The mark that ends a stream of OpenAI's protocol, and of gateways whatever they speak."""
@@ -61,10 +61,10 @@ class LenientJson:
                 self._piece(delta, out)
             elif isinstance(delta, ToolCallReady):
                 call = delta.call
-                whole = replace(call, id=whole_text(call.id), name=whole_text(call.name))
-                out.append(ToolCallReady(replace(whole, arguments=whole_text(call.arguments)), delta.recovered))
+                whole = replace(call, id=join_surrogates(call.id), name=join_surrogates(call.name))
+                out.append(ToolCallReady(replace(whole, arguments=join_surrogates(call.arguments)), delta.recovered))
             elif isinstance(delta, ThinkingBlock):
-                out.append(ThinkingBlock(replace(delta.reasoning, text=whole_text(delta.reasoning.text))))
+                out.append(ThinkingBlock(replace(delta.reasoning, text=join_surrogates(delta.reasoning.text))))
             else:
                 if isinstance(delta, Finish):
                     self._flush(out)
@@ -82,7 +82,7 @@ class LenientJson:
             self._half = _saying(delta, text[-1])
             text = text[:-1]
         if text or isinstance(delta, ToolCallFragment):
-            out.append(_saying(delta, whole_text(text)))
+            out.append(_saying(delta, join_surrogates(text)))
 
     def _flush(self, out: list[Delta]) -> None:
         half, self._half = self._half, None

@@ -100,7 +100,7 @@ class ProviderErrors:
         """The address as the log may show it; API clients are not told what the network behind Aura looks like."""
         return _place(self.address)
 
-    def said(self, text: str | None) -> str | None:
+    def excerpt(self, text: str | None) -> str | None:
         """What the other side said, on one short line and without the keys."""
         if not text:
             return None
@@ -137,7 +137,7 @@ class ProviderErrors:
             )
         return kind(
             self._sentence(what),
-            detail=self._at_place(text) if html or kind is ProviderNotFound else self.said(text),
+            detail=self._at_place(text) if html or kind is ProviderNotFound else self.excerpt(text),
             provider_status=status,
             retry_after=wait,
             parameters=named_parameters(status, text[:_MATCHED_CHARS]),
@@ -221,7 +221,7 @@ class ProviderErrors:
         """A stream that ended properly and never had anything of an answer in it."""
         return ProviderProtocolError(self._sentence("ended the stream without an answer; try again"))
 
-    def garbage(self, text: str, cause: BaseException | None = None) -> ProviderError:
+    def malformed(self, text: str, cause: BaseException | None = None) -> ProviderError:
         """Something that is not the provider's protocol."""
         if _HTML.search(text[:_MATCHED_CHARS]):
             what = (
@@ -235,7 +235,7 @@ class ProviderErrors:
 
     def overflow(self, text: str, *, status: int | None = None) -> ProviderError:
         """The conversation does not fit, whatever status the provider chose to say so."""
-        return ContextOverflow(self._sentence(_TOO_LONG), detail=self.said(text), provider_status=status)
+        return ContextOverflow(self._sentence(_TOO_LONG), detail=self.excerpt(text), provider_status=status)
 
     def refuse(self, param: str, why: str) -> RequestError:
         """A request parameter that this provider has no knob for."""
@@ -252,7 +252,7 @@ class ProviderErrors:
         )
 
     def _at_place(self, text: str) -> str:
-        said = self.said(text)
+        said = self.excerpt(text)
         return f"`{self.place}`: {said}" if said else f"`{self.place}`"
 
     def _sentence(self, what: str) -> str:

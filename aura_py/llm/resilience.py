@@ -121,7 +121,7 @@ class ResilientModel:
             rest = order[number:]
             try:
                 first, batches = await self._begin(link, _capped(request, link.cap), last=not rest)
-            except _BeforeAnything as failed:
+            except _AttemptsFailed as failed:
                 failure = failed.error
                 if not rest or not (_helps_elsewhere(failure) or _jumped(link, rest)):
                     raise failure from failure.__cause__
@@ -159,7 +159,7 @@ class ResilientModel:
         with link.circuit.asking() as asked:
             try:
                 begun = await self._attempts(link, request, last=last)
-            except _BeforeAnything as failed:
+            except _AttemptsFailed as failed:
                 if _helps_elsewhere(failed.error):
                     self._cool(link, asked, began, failed.error)
                 else:
@@ -194,7 +194,7 @@ class ResilientModel:
         An attempt that fails over something that Aura added on its own does not count: it is repeated without.
 
         Raises:
-            _BeforeAnything: All of them failed.
+            _AttemptsFailed: All of them failed.
             RequestError: The model does not take a parameter that the caller set.
         """
         model, circuit = link.model, link.circuit
@@ -233,7 +233,7 @@ class ResilientModel:
                 again = _helps_again(error, last=last)
                 wait = policy.wait(attempt, _wish(error), self._random) if again else None
                 if wait is None or not deadline.allows(wait):
-                    raise _BeforeAnything(error) from error
+                    raise _AttemptsFailed(error) from error
                 _log.warning("%s Trying again in %.1f s.", error.log_text, wait)
             await self._clock.sleep(wait)
 
@@ -283,7 +283,7 @@ class ResilientModel:
                         yield batch
 
 
-class _BeforeAnything(Exception):
+class _AttemptsFailed(Exception):
     """Carries a failure that nobody has seen anything of yet."""
 
     def __init__(self, error: ProviderError | RunTimeout) -> None:

@@ -68,7 +68,7 @@ class StreamReader(ABC):
         deltas = self._read(self.records.feed(chunk))
         if self.records.damage is not None and self.failure is None and not self.done:
             self.failure = (
-                self.foreign(self.records.junk) if self.records.junk else self.errors.garbage(self.records.damage)
+                self.foreign(self.records.junk) if self.records.junk else self.errors.malformed(self.records.damage)
             )
         return deltas
 
@@ -118,7 +118,7 @@ class StreamReader(ABC):
             error = stated_error(orjson.loads(junk))
         except MALFORMED:
             error = None
-        return self.error(error) if error else self.errors.garbage(junk.decode(errors="replace"))
+        return self.error(error) if error else self.errors.malformed(junk.decode(errors="replace"))
 
     def error(self, stated: object) -> ProviderError:
         """The error for what the stream says went wrong."""
@@ -219,7 +219,7 @@ class StreamReader(ABC):
         except MALFORMED as error:
             # JSON that is none, or not shaped like this provider's.
             text = record.decode(errors="replace") if isinstance(record, bytes) else ""
-            self.failure = self.errors.garbage(text, error)
+            self.failure = self.errors.malformed(text, error)
         if not self._spoke:
             self._spoke = self.has_spoken(deltas)
         return self._json.joined(deltas)

@@ -32,7 +32,6 @@ from aura_py.llm.provider_errors import ProviderErrors
 
 if TYPE_CHECKING:
     import aiohttp
-    from multidict import CIMultiDict
     from yarl import URL
 
 MAX_ERROR_BODY: Final = 64 * 1024
@@ -61,19 +60,15 @@ class _Target:
     """What aiohttp would work out again for every request."""
 
     url: URL
-    headers: CIMultiDict[str]
     proxy: str | None
     tls: ssl.SSLContext | bool
 
     @classmethod
-    def of(
-        cls, url: str, headers: Mapping[str, str], tls: Callable[[], ssl.SSLContext], *, signed_path: bool
-    ) -> _Target:
-        from multidict import CIMultiDict
+    def of(cls, url: str, tls: Callable[[], ssl.SSLContext], *, signed_path: bool) -> _Target:
         from yarl import URL
 
         secure = tls() if url.startswith("https:") else True
-        return cls(URL(url, encoded=signed_path), CIMultiDict(headers), _proxy(url), secure)
+        return cls(URL(url, encoded=signed_path), _proxy(url), secure)
 
 
 _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = WeakKeyDictionary()
@@ -111,7 +106,7 @@ class HttpResponse:
         body = bytearray()
         await _read_start(self.chunks(), MAX_WHOLE_BODY + 1, body)
         if len(body) > MAX_WHOLE_BODY:
-            raise self.errors.garbage(f"a body of more than {MAX_WHOLE_BODY} bytes")
+            raise self.errors.malformed(f"a body of more than {MAX_WHOLE_BODY} bytes")
         return bytes(body)
 
 
@@ -197,14 +192,14 @@ class HttpClient:
 
         target = self._target
         if target is None:
-            target = self._target = _Target.of(self.url, self._headers, self._tls, signed_path=self._signed_path)
+            target = self._target = _Target.of(self.url, self._tls, signed_path=self._signed_path)
         reused: list[bool] = []
 
         async def send() -> aiohttp.ClientResponse:
             reused.clear()
             return await self._session().post(
                 target.url,
-                headers={**headers, **self._headers} if headers else target.headers,
+                headers={**headers, **self._headers} if headers else self._headers,
                 data=body,
                 allow_redirects=False,
                 proxy=target.proxy,
@@ -307,7 +302,7 @@ async def _refused(errors: ProviderErrors, response: aiohttp.ClientResponse, ref
     if 300 <= response.status < 400 and location:
         return errors.redirected(response.status, location)
     if response.status < 400:
-        return errors.garbage(f"HTTP {response.status}, which is neither an answer nor an error")
+        return errors.malformed(f"HTTP {response.status}, which is neither an answer nor an error")
     body = bytearray()
     try:
         async with asyncio.timeout(_ERROR_BODY_SECONDS):

@@ -32,7 +32,7 @@ class Turn:
     messages: list[Message] = field(default_factory=list)
 
 
-def split(messages: Sequence[Message]) -> tuple[list[str], list[Turn]]:
+def split_turns(messages: Sequence[Message]) -> tuple[list[str], list[Turn]]:
     """The leading system texts, and the turns after them, repaired.
 
     A later system message is told by the user's side, at its place, so that the cached prefix stays as it was.
@@ -60,7 +60,7 @@ def split(messages: Sequence[Message]) -> tuple[list[str], list[Turn]]:
     return systems, turns
 
 
-def texts(content: Iterable[Part]) -> list[Part]:
+def nonblank_parts(content: Iterable[Part]) -> list[Part]:
     """The parts without blank texts."""
     return [part for part in content if not isinstance(part, TextPart) or part.text.strip()]
 
@@ -120,7 +120,7 @@ def _user(text: str) -> Turn:
 
 def _empty(message: Message) -> bool:
     # Reasoning alone does not count: providers reject a message that ends with it.
-    return not (message.tool_calls or message.role == "tool" or texts(message.content))
+    return not (message.tool_calls or message.role == "tool" or nonblank_parts(message.content))
 
 
 def _answered(messages: Sequence[Message]) -> list[Message]:

@@ -144,13 +144,13 @@ LOADED = ProviderErrors(
     ],
 )
 def test_no_secret_shows_in_what_was_said(said: str) -> None:
-    shown = str(LOADED.said(said))
+    shown = str(LOADED.excerpt(said))
     for secret in ("sk-hi", "pass", "user", "a/b", "%2F", "1f2e2"):
         assert secret not in shown
 
 
 def test_what_was_said_is_one_line_without_control_characters() -> None:
-    assert asked("openai", "m").said("a\r\nb\x1b[31mc\u2028d") == "a b [31mc d"
+    assert asked("openai", "m").excerpt("a\r\nb\x1b[31mc\u2028d") == "a b [31mc d"
 
 
 @pytest.mark.parametrize("wish", ["nan", "inf", "-5", "soon", "Mon, 01 Jan 0001 00:00:00 GMT", "9" * 400])

@@ -9,7 +9,7 @@ from aura_py.llm.attachments import Attachment, attachment
 from aura_py.llm.content_blocks import ContentBlocks
 from aura_py.llm.contract import ChatRequest, NamedTool, ToolChoice
 from aura_py.llm.request_body import Body, BodyOptions, answer_format, sampling_fields
-from aura_py.llm.turns import arguments_object, calls_as_text, sendable_messages, split
+from aura_py.llm.turns import arguments_object, calls_as_text, sendable_messages, split_turns
 from aura_py.messages import FilePart, ImagePart, Message, Part, Reasoning, TextPart, ToolCall
 
 PROVIDER = "anthropic"
@@ -32,7 +32,7 @@ def build_body(request: ChatRequest, options: BodyOptions) -> Body:
         raise errors.refuse("seed", "the Messages API has no seed")
     if official:
         claude.check_sampling(errors, request.sampling)
-    systems, turns = split(sendable_messages(request))
+    systems, turns = split_turns(sendable_messages(request))
     if not request.tools:
         turns = calls_as_text(turns)
     cached = "cache_control" not in request.left_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aura_py.llm.contract import Delta, ThinkingBlock
-from aura_py.llm.json_text import at, text_at, to_json
+from aura_py.llm.json_text import object_at, text_at, to_json
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.sse import SseReader
 from aura_py.llm.stream_errors import stated_error
@@ -32,10 +32,10 @@ class AnthropicStream(StreamReader):
             self._close(event.get("index"), out)
         elif kind == "message_start":
             # Reported at once, so that a call cut short is not for free.
-            self.report(_usage(at(event.get("message"), "usage")), out)
+            self.report(_usage(object_at(event.get("message"), "usage")), out)
         elif kind == "message_delta":
-            self.stop = at(event, "delta").get("stop_reason") or self.stop
-            self.report(_usage(at(event, "usage")), out)
+            self.stop = object_at(event, "delta").get("stop_reason") or self.stop
+            self.report(_usage(object_at(event, "usage")), out)
         elif kind == "message_stop":
             self.complete(out)
         else:
@@ -94,5 +94,5 @@ def _usage(usage: dict[str, Any]) -> Usage:
         output=count(usage, "output_tokens"),
         cached=cached,
         cache_write=written,
-        reasoning=count(at(usage, "output_tokens_details"), "thinking_tokens"),
+        reasoning=count(object_at(usage, "output_tokens_details"), "thinking_tokens"),
     )

@@ -12,7 +12,7 @@ from aura_py.llm.contract import ChatRequest, NamedTool, ReasoningEffort, ToolCh
 from aura_py.llm.json_text import to_json
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.request_body import Body, BodyOptions, answer_format, sampling_fields
-from aura_py.llm.turns import Turn, arguments_object, calls_as_text, sendable_messages, split
+from aura_py.llm.turns import Turn, arguments_object, calls_as_text, sendable_messages, split_turns
 from aura_py.messages import FilePart, Message, Part, Reasoning, TextPart, ToolCall
 
 _SAMPLING = {"temperature": "temperature", "max_tokens": "maxTokens", "top_p": "topP", "stop": "stopSequences"}
@@ -44,7 +44,7 @@ def build_body(request: ChatRequest, options: BodyOptions) -> Body:
     if sampling.seed is not None:
         raise errors.refuse("seed", "the Converse API has no seed")
     claude.check_sampling(errors, request.sampling)
-    systems, turns = split(sendable_messages(request))
+    systems, turns = split_turns(sendable_messages(request))
     tools = request.tools if request.tool_choice != "none" else ()
     if not tools:
         # Converse knows no choice `none`, and rejects tool blocks without tool definitions.

@@ -156,5 +156,5 @@ def _session(profile: str | None, region: str, agent: str) -> Session:
 def _error(errors: ProviderErrors, kind: type[ProviderError], what: str, cause: Exception) -> ProviderError:
     return kind(
         f"Agent `{errors.agent}`: provider `{errors.provider}`, model `{errors.model}`, {what}.",
-        detail=errors.said(f"{type(cause).__name__}: {cause}"),
+        detail=errors.excerpt(f"{type(cause).__name__}: {cause}"),
     )

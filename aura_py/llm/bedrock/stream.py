@@ -10,7 +10,7 @@ from aura_py.errors import ProviderError
 from aura_py.llm.bedrock.errors import bedrock_error
 from aura_py.llm.bedrock.frames import Frame, FrameReader
 from aura_py.llm.contract import Delta
-from aura_py.llm.json_text import MALFORMED, at, text_at
+from aura_py.llm.json_text import MALFORMED, object_at, text_at
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.stream_reader import StreamReader
 from aura_py.llm.usage_counts import count
@@ -37,7 +37,7 @@ class BedrockStream(StreamReader):
             if kind == "contentBlockDelta":
                 self._grow(index, body["delta"], out)
             elif kind == "contentBlockStart":
-                start = at(at(body, "start"), "toolUse")
+                start = object_at(object_at(body, "start"), "toolUse")
                 # Tools that the service runs itself are its own affair.
                 if start and start.get("type") != "server_tool_use":
                     self._tools.add(index)
@@ -48,7 +48,7 @@ class BedrockStream(StreamReader):
             elif kind == "messageStop":
                 self.stopped(body.get("stopReason") or "end_turn")
             elif kind == "metadata":
-                self.report(_usage(at(body, "usage")), out)
+                self.report(_usage(object_at(body, "usage")), out)
                 self.complete(out)
 
     def error(self, stated: object) -> ProviderError:
@@ -56,10 +56,10 @@ class BedrockStream(StreamReader):
 
     def _grow(self, index: Any, delta: dict[str, Any], out: list[Delta]) -> None:
         self.say(text_at(delta, "text"), out)
-        piece = text_at(at(delta, "toolUse"), "input")
+        piece = text_at(object_at(delta, "toolUse"), "input")
         if piece and index in self._tools:
             out.append(self.calls.add(index, None, None, piece))
-        thought = at(delta, "reasoningContent")
+        thought = object_at(delta, "reasoningContent")
         if thought:
             marks = {"signature": text_at(thought, "signature"), "redacted": text_at(thought, "redactedContent")}
             self.think(text_at(thought, "text"), out, index, **marks)

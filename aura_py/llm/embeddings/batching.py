@@ -102,5 +102,5 @@ async def _once(
     except TimeoutError as error:
         raise errors.unreachable(error) from error
     if len(vectors) != len(batch) or not all(vectors):
-        raise errors.garbage(f"{len(vectors)} vectors for {len(batch)} texts")
+        raise errors.malformed(f"{len(vectors)} vectors for {len(batch)} texts")
     return vectors

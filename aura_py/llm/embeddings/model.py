@@ -57,5 +57,5 @@ class HttpEmbeddingModel(ABC):
             if all(isinstance(vector[0], int | float) for vector in found):
                 return found
         except MALFORMED as error:
-            raise self.errors.garbage(answer[:500].decode(errors="replace"), error) from error
-        raise self.errors.garbage(answer[:500].decode(errors="replace"))
+            raise self.errors.malformed(answer[:500].decode(errors="replace"), error) from error
+        raise self.errors.malformed(answer[:500].decode(errors="replace"))

@@ -11,7 +11,7 @@ from aura_py.llm.contract import ChatRequest, NamedTool, ReasoningEffort, ToolCh
 from aura_py.llm.gemini.schema import readable
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.request_body import Body, BodyOptions, answer_format, sampling_fields
-from aura_py.llm.turns import Turn, arguments_object, sendable_messages, split, texts
+from aura_py.llm.turns import Turn, arguments_object, nonblank_parts, sendable_messages, split_turns
 from aura_py.messages import FilePart, Message, Part, TextPart, ToolCall
 
 PROVIDER = "gemini"
@@ -47,7 +47,7 @@ def build_body(request: ChatRequest, options: BodyOptions) -> Body:
         RequestError: The request asks for something the API has no field for.
     """
     errors = options.errors
-    systems, turns = split(sendable_messages(request))
+    systems, turns = split_turns(sendable_messages(request))
     calls = {call.id: call for turn in turns for message in turn.messages for call in message.tool_calls}
     body: Body = {
         "contents": [
@@ -142,7 +142,7 @@ def _parts(turn: Turn, calls: Mapping[str, ToolCall], errors: ProviderErrors) ->
         # Responses stay together; their pictures follow them.
         parts.extend(pictures)
         pictures = []
-        parts.extend(_part(part, errors) for part in texts(message.content))
+        parts.extend(_part(part, errors) for part in nonblank_parts(message.content))
         for reasoning in message.reasoning:
             signature = reasoning.opaque.get("thoughtSignature") if reasoning.provider == PROVIDER else None
             if signature:

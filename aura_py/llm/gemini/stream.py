@@ -7,7 +7,7 @@ from typing import Any
 from aura_py import ids
 from aura_py.errors import ProviderError
 from aura_py.llm.contract import Delta
-from aura_py.llm.json_text import at, text_at, to_json
+from aura_py.llm.json_text import object_at, text_at, to_json
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.sse import SseReader
 from aura_py.llm.stream_errors import stated_error, stream_error
@@ -29,14 +29,14 @@ class GeminiStream(StreamReader):
             raise self.error(error)
         candidate = _first_candidate(candidates)
         if candidate is not None:
-            parts = at(candidate, "content").get("parts")
+            parts = object_at(candidate, "content").get("parts")
             for part in parts if isinstance(parts, list) else ():
                 if isinstance(part, dict):
                     self._part(part, out)
             self._judge(candidate)
-        elif at(event, "promptFeedback").get("blockReason"):
+        elif object_at(event, "promptFeedback").get("blockReason"):
             self.stop = "content_filter"
-        self.report(_usage(at(event, "usageMetadata")), out)
+        self.report(_usage(object_at(event, "usageMetadata")), out)
 
     def finish(self, out: list[Delta]) -> None:
         if not self.stop and self.records.count and not self.has_spoken(out):
@@ -57,7 +57,7 @@ class GeminiStream(StreamReader):
     def _part(self, part: dict[str, Any], out: list[Delta]) -> None:
         signature = text_at(part, "thoughtSignature")
         text = text_at(part, "text")
-        call = at(part, "functionCall")
+        call = object_at(part, "functionCall")
         if text and part.get("thought"):
             self.think(text, out)
         elif text:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aura_py import ids
 from aura_py.llm.contract import Delta
-from aura_py.llm.json_text import at, text_at, to_json
+from aura_py.llm.json_text import object_at, text_at, to_json
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.records import LineReader
 from aura_py.llm.stream_errors import stated_error
@@ -52,7 +52,7 @@ class OllamaStream(StreamReader):
         entries = message.get("tool_calls")
         for entry in entries if isinstance(entries, list) else ():
             self.close_thought(out)
-            function = at(entry, "function")
+            function = object_at(entry, "function")
             arguments = function.get("arguments")
             text = arguments if isinstance(arguments, str) else to_json(arguments or {}).decode()
             call = ToolCall(text_at(entry, "id") or ids.tool_call_id(), text_at(function, "name"), text or "{}")

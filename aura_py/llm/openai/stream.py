@@ -8,7 +8,7 @@ import msgspec
 
 from aura_py.llm.contract import Delta, Text, Thinking
 from aura_py.llm.finish_reasons import finish_reason
-from aura_py.llm.json_text import at, text_at, to_json
+from aura_py.llm.json_text import object_at, text_at, to_json
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.llm.sse import SseReader
 from aura_py.llm.stream_errors import stated_error
@@ -105,7 +105,7 @@ class ChatStream(StreamReader):
                 raise self.error(choice["error"])
             if choice.get("finish_reason"):
                 self.stopped(choice["finish_reason"])
-        usage = event.get("usage") or at(event, "x_groq").get("usage") or (choice or {}).get("usage")
+        usage = event.get("usage") or object_at(event, "x_groq").get("usage") or (choice or {}).get("usage")
         if isinstance(usage, dict):
             self.report(read_usage(usage), out)
 
@@ -163,8 +163,8 @@ class ChatStream(StreamReader):
 
 def read_usage(usage: _Object) -> Usage:
     """OpenAI's usage object, or one that looks like it; absent counts are 0."""
-    prompt = at(usage, "prompt_tokens_details") or at(usage, "input_tokens_details")
-    completion = at(usage, "completion_tokens_details") or at(usage, "output_tokens_details")
+    prompt = object_at(usage, "prompt_tokens_details") or object_at(usage, "input_tokens_details")
+    completion = object_at(usage, "completion_tokens_details") or object_at(usage, "output_tokens_details")
     return Usage(
         input=count(usage, "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_eval_count"),
         output=count(usage, "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "eval_count"),

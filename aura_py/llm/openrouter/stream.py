@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aura_py.llm.contract import Delta
-from aura_py.llm.json_text import text_at, whole_text
+from aura_py.llm.json_text import join_surrogates, text_at
 from aura_py.llm.openai.stream import ChatStream
 from aura_py.llm.provider_errors import ProviderErrors
 from aura_py.messages import Json
@@ -52,4 +52,6 @@ class OpenRouterStream(ChatStream):
 
 
 def _joined(value: Any) -> Any:
-    return whole_text("".join(value)) if isinstance(value, list) and all(isinstance(x, str) for x in value) else value
+    return (
+        join_surrogates("".join(value)) if isinstance(value, list) and all(isinstance(x, str) for x in value) else value
+    )

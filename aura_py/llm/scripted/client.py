@@ -28,7 +28,7 @@ from aura_py.llm.contract import (
 )
 from aura_py.llm.json_text import to_json
 from aura_py.llm.provider_errors import ProviderErrors
-from aura_py.llm.scripted.rules import CompiledRule, RuleTimeout, Script, Situation
+from aura_py.llm.scripted.rules import CompiledRule, RuleTimeout, Script, ScriptRequest
 from aura_py.llm.scripted.templates import TemplateError
 from aura_py.llm.scripted.text_format import as_text
 from aura_py.messages import FinishReason, Reasoning, ToolCall, Usage
@@ -65,7 +65,7 @@ class ScriptedModel:
         if not self._counts:
             await to_thread.run_sync(self._counter.load)
             self._counts = True
-        situation = Situation.of(request)
+        situation = ScriptRequest.of(request)
         # Patterns and templates may take long, and so does counting a long conversation: never on the event loop.
         try:
             chosen = await to_thread.run_sync(self._script.choose, situation)
@@ -93,7 +93,7 @@ class ScriptedModel:
     async def aclose(self) -> None:
         """Nothing to give back."""
 
-    async def _silence(self, chosen: CompiledRule, situation: Situation) -> None:
+    async def _silence(self, chosen: CompiledRule, situation: ScriptRequest) -> None:
         rule = chosen.rule
         wait: float = rule.delay_ms + self._config.first_token_ms
         if rule.jitter_ms:
@@ -104,7 +104,7 @@ class ScriptedModel:
         while rule.hang:
             await self._clock.sleep(3600)
 
-    def _answer(self, chosen: CompiledRule | None, situation: Situation, groups: dict[str, str]) -> Iterator[Delta]:
+    def _answer(self, chosen: CompiledRule | None, situation: ScriptRequest, groups: dict[str, str]) -> Iterator[Delta]:
         """The deltas of the answer. It is rendered and counted before the first is sent, and cut as they are taken."""
         if chosen is None:
             text = f"The script of model `{self.model}` has no rule for this conversation: {situation.user}"
@@ -135,7 +135,7 @@ class ScriptedModel:
 
     def _deltas(
         self,
-        situation: Situation,
+        situation: ScriptRequest,
         thought: str,
         text: str,
         calls: list[ScriptCall],
@@ -175,7 +175,7 @@ class ScriptedModel:
             return (text[start : start + size] for start in range(0, len(text), size))
         return (found.group() for found in _WORDS.finditer(text))
 
-    def _count(self, situation: Situation, thought: str, spoken: str) -> Usage:
+    def _count(self, situation: ScriptRequest, thought: str, spoken: str) -> Usage:
         request = situation.request
         sent = sum(_tokens(self._counter, message.text) for message in request.messages)
         sent += sum(
@@ -214,7 +214,7 @@ def _cut(deltas: Iterator[Delta], characters: int) -> Iterator[Delta]:
                 yield Text(piece)
 
 
-def _call_id(situation: Situation, position: int) -> str:
+def _call_id(situation: ScriptRequest, position: int) -> str:
     """The same conversation gives the same ids; two calls of one conversation never share one."""
     earlier = sum(len(message.tool_calls) for message in situation.request.messages)
     seed = f"{situation.user}:{situation.request.info.call}:{earlier}:{position}"

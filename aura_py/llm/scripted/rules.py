@@ -17,7 +17,7 @@ from aura_py.messages import Message
 
 
 @dataclass(slots=True, frozen=True)
-class Situation:
+class ScriptRequest:
     """A model call as rules and templates see it."""
 
     request: ChatRequest
@@ -29,7 +29,7 @@ class Situation:
     """The tool result that the conversation ends with."""
 
     @classmethod
-    def of(cls, request: ChatRequest) -> Situation:
+    def of(cls, request: ChatRequest) -> ScriptRequest:
         users = (message.text for message in reversed(request.messages) if message.role == "user")
         end = request.messages[-1] if request.messages else None
         return cls(
@@ -78,7 +78,7 @@ class CompiledRule:
         for call in rule.tool_calls:
             templates.compile_values(call.arguments)
 
-    def match(self, situation: Situation) -> dict[str, str] | None:
+    def match(self, situation: ScriptRequest) -> dict[str, str] | None:
         """The named groups of ``user`` when the rule applies, else ``None``. Does not count a use."""
         rule, info = self.rule, situation.request.info
         if rule.times is not None and self._used >= rule.times:
@@ -120,7 +120,7 @@ class Script:
         self._rules = [CompiledRule(number, rule, self.templates) for number, rule in enumerate(rules, 1)]
         self._lock = threading.Lock()
 
-    def choose(self, situation: Situation) -> tuple[CompiledRule, dict[str, str]] | None:
+    def choose(self, situation: ScriptRequest) -> tuple[CompiledRule, dict[str, str]] | None:
         """The first rule that applies, its use counted, and its groups.
 
         Raises:

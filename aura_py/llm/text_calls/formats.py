@@ -58,7 +58,7 @@ LONGEST_TAG = max(map(len, (*MARKS, TOOL_CALL, TOOL_CALL_END, FUNCTION, FUNCTION
 
 
 @dataclass(slots=True, frozen=True)
-class Wrote:
+class WrittenCall:
     """One call as the model wrote it, fitted to the tool's schema."""
 
     name: str
@@ -66,7 +66,7 @@ class Wrote:
 
 
 @dataclass(slots=True, frozen=True)
-class Found:
+class Recognition:
     """The text up to ``end`` is these calls; without calls it is prose, and is not looked into again.
 
     ``sample``: what follows is inside a code fence that holds no call. ``looked``: the characters that were looked at,
@@ -74,7 +74,7 @@ class Found:
     """
 
     end: int
-    calls: tuple[Wrote, ...] = ()
+    calls: tuple[WrittenCall, ...] = ()
     sample: bool = False
     looked: int = 0
 
@@ -89,17 +89,17 @@ class Formats:
     def __init__(self, tools: Sequence[ToolSpec]) -> None:
         self._tools: dict[str, Mapping[str, object]] = {tool.name: tool.parameters for tool in tools}
 
-    def at(self, text: str, start: int, *, final: bool) -> Found | None:
+    def recognise(self, text: str, start: int, *, final: bool) -> Recognition | None:
         """What stands at the opener at ``start``; ``None`` asks for more text. Never ``None`` when ``final``."""
         found = self._at(text, start, final)
         length = (len(text) if found is None else found.end) - start
         if length <= LONGEST_CALL and not (final and found is None):
             return found
         if text.startswith(FENCE, start):
-            return Found(start + len(FENCE), sample=True, looked=length)
-        return Found(start + 1, looked=length)
+            return Recognition(start + len(FENCE), sample=True, looked=length)
+        return Recognition(start + 1, looked=length)
 
-    def _at(self, text: str, start: int, final: bool) -> Found | None:
+    def _at(self, text: str, start: int, final: bool) -> Recognition | None:
         if text.startswith(FENCE, start):
             return self._fenced(text, start, final)
         if text.startswith(MARKS, start):
@@ -110,30 +110,32 @@ class Formats:
 
     # --- JSON and Pythonic -----------------------------------------------------------------------------------------
 
-    def _bare(self, text: str, start: int) -> Found | None:
+    def _bare(self, text: str, start: int) -> Recognition | None:
         at = _skip(text, start + 1)
         if at >= len(text):
             return NEED_MORE
         if text[start] == "[" and text[at] != "{":
             return self._pythonic(text, start)
         if text[start] == "{" and text[at] != '"':
-            return Found(start + 1)
+            return Recognition(start + 1)
         end = _balanced(text, start)
         if end is None:
             return NEED_MORE
-        return Found(end, tuple(self._json(text[start:end])))
+        return Recognition(end, tuple(self._json(text[start:end])))
 
-    def _pythonic(self, text: str, start: int) -> Found | None:
+    def _pythonic(self, text: str, start: int) -> Recognition | None:
         try:
             end, calls = pythonic_calls(text, start)
         except Incomplete:
             return NEED_MORE
         except NotPythonic as error:
-            return Found(start + 1, looked=error.at - start)
-        known = [Wrote(name, fit(arguments, self._tools[name])) for name, arguments in calls if name in self._tools]
-        return Found(end, tuple(known))
+            return Recognition(start + 1, looked=error.at - start)
+        known = [
+            WrittenCall(name, fit(arguments, self._tools[name])) for name, arguments in calls if name in self._tools
+        ]
+        return Recognition(end, tuple(known))
 
-    def _json(self, text: str) -> Iterator[Wrote]:
+    def _json(self, text: str) -> Iterator[WrittenCall]:
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -145,7 +147,7 @@ class Formats:
             if call is not None:
                 yield call
 
-    def _call(self, item: object) -> Wrote | None:
+    def _call(self, item: object) -> WrittenCall | None:
         if not isinstance(item, dict):
             return None
         inner = item.get("function")
@@ -163,17 +165,17 @@ class Formats:
                 return None
         if arguments is None:
             arguments = {}
-        return Wrote(name, fit(arguments, self._tools[name]) if isinstance(arguments, dict) else arguments)
+        return WrittenCall(name, fit(arguments, self._tools[name]) if isinstance(arguments, dict) else arguments)
 
     # --- Hermes and Qwen -------------------------------------------------------------------------------------------
 
-    def _tagged(self, text: str, start: int, final: bool) -> Found | None:
+    def _tagged(self, text: str, start: int, final: bool) -> Recognition | None:
         if text.startswith(FUNCTION, start):
             return self._function(text, start, final)
         if any(tag.startswith(text[start : start + LONGEST_TAG]) for tag in (TOOL_CALL, FUNCTION, *MARKS)):
             return NEED_MORE
         if not text.startswith(TOOL_CALL, start):
-            return Found(start + 1)
+            return Recognition(start + 1)
         at = _skip(text, start + len(TOOL_CALL))
         if at >= len(text) or FUNCTION.startswith(text[at : at + LONGEST_TAG]):
             return NEED_MORE
@@ -185,9 +187,9 @@ class Formats:
         if body_end is None:
             return NEED_MORE
         end = _closed(text, body_end, TOOL_CALL_END, final)
-        return NEED_MORE if end is None else Found(end, tuple(self._json(text[at:body_end])))
+        return NEED_MORE if end is None else Recognition(end, tuple(self._json(text[at:body_end])))
 
-    def _keyed(self, text: str, start: int, at: int) -> Found | None:
+    def _keyed(self, text: str, start: int, at: int) -> Recognition | None:
         """GLM's form: the name, then a tag for each key and each value."""
         word = _MARKED_NAME.match(text, at)
         after = _skip(text, word.end()) if word is not None else at
@@ -195,24 +197,24 @@ class Formats:
         if word is None or not any(
             tag.startswith(rest) or rest.startswith(tag) for tag in ("<arg_key>", TOOL_CALL_END)
         ):
-            return Found(start + len(TOOL_CALL))
+            return Recognition(start + len(TOOL_CALL))
         closer = text.find(TOOL_CALL_END, after)
         if closer == -1:
             return NEED_MORE
         name, end = word.group(), closer + len(TOOL_CALL_END)
         if name not in self._tools:
-            return Found(end)
+            return Recognition(end)
         arguments: dict[str, object] = {}
         for pair in text[after:closer].split("<arg_key>")[1:]:
             key, _, value = pair.partition("</arg_key>")
             value = value.partition("<arg_value>")[2].partition("</arg_value>")[0]
             arguments[key.strip()] = read(value.strip(), key.strip(), self._tools[name])
-        return Found(end, (Wrote(name, arguments),))
+        return Recognition(end, (WrittenCall(name, arguments),))
 
-    def _function(self, text: str, start: int, final: bool) -> Found | None:
+    def _function(self, text: str, start: int, final: bool) -> Recognition | None:
         head = _FUNCTION.match(text, start)
         if head is None:
-            return NEED_MORE if len(text) - start < 220 and text.find(">", start) == -1 else Found(start + 1)
+            return NEED_MORE if len(text) - start < 220 and text.find(">", start) == -1 else Recognition(start + 1)
         name = head.group(1)
         at = _skip(text, head.end())
         if at < len(text) and text[at] == "{":
@@ -221,34 +223,34 @@ class Formats:
         if closer is None:
             return NEED_MORE
         if name not in self._tools:
-            return Found(closer.end())
+            return Recognition(closer.end())
         schema = self._tools[name]
         body = text[head.end() : closer.start()]
         pairs = _closed_parameters(body) or _OPEN_PARAMETER.findall(body)
         arguments = {key.strip(): read(value.strip(), key.strip(), schema) for key, value in pairs}
-        return Found(closer.end(), (Wrote(name, arguments),))
+        return Recognition(closer.end(), (WrittenCall(name, arguments),))
 
-    def _function_of_json(self, text: str, at: int, name: str, final: bool) -> Found | None:
+    def _function_of_json(self, text: str, at: int, name: str, final: bool) -> Recognition | None:
         """Llama's form: the arguments are an object."""
         body_end = _balanced(text, at)
         end = None if body_end is None else _closed(text, body_end, FUNCTION_END, final)
         if body_end is None or end is None:
             return NEED_MORE
         call = self._named(name, text[at:body_end])
-        return Found(end, (call,) if call is not None else ())
+        return Recognition(end, (call,) if call is not None else ())
 
-    def _named(self, name: str, text: str) -> Wrote | None:
+    def _named(self, name: str, text: str) -> WrittenCall | None:
         try:
             arguments = orjson.loads(text)
         except orjson.JSONDecodeError:
             return None
-        return Wrote(name, fit(arguments, self._tools[name])) if name in self._tools else None
+        return WrittenCall(name, fit(arguments, self._tools[name])) if name in self._tools else None
 
     # --- special tokens --------------------------------------------------------------------------------------------
 
-    def _marked(self, text: str, start: int, final: bool) -> Found | None:
+    def _marked(self, text: str, start: int, final: bool) -> Recognition | None:
         """Calls between special tokens: each is an object that names its tool, or a name and its arguments."""
-        calls: list[Wrote] = []
+        calls: list[WrittenCall] = []
         looked = 0
         at, end = _after_marks(text, start)
         while at < len(text):
@@ -262,9 +264,9 @@ class Formats:
             at, end = _after_marks(text, found.end)
         if not final and (at >= len(text) or _BEGUN_MARK.fullmatch(text, at)):
             return NEED_MORE
-        return Found(end, tuple(calls), looked=looked)
+        return Recognition(end, tuple(calls), looked=looked)
 
-    def _marked_call(self, text: str, at: int) -> Found | None:
+    def _marked_call(self, text: str, at: int) -> Recognition | None:
         if text[at] in "{[":
             return self._bare(text, at)
         word = _MARKED_NAME.match(text, at)
@@ -275,13 +277,13 @@ class Formats:
         if at >= len(text) or _BEGUN_MARK.fullmatch(text, at):
             return NEED_MORE
         if word is None:
-            return Found(at)
+            return Recognition(at)
         name_end, _ = _after_marks(text, word.end())
         if name_end >= len(text) or _BEGUN_MARK.fullmatch(text, name_end):
             return NEED_MORE
         name = _AROUND_NAME.sub("", word.group())
         if name not in self._tools:
-            return Found(at)
+            return Recognition(at)
         if text[name_end] == "(":
             return self._marked_pythonic(text, at, name)
         block = _BLOCK.match(text, name_end)
@@ -295,36 +297,36 @@ class Formats:
         if block is not None:
             body_end = _skip(text, body_end)
             if not text.startswith(FENCE, body_end):
-                return NEED_MORE if FENCE.startswith(text[body_end : body_end + LONGEST_TAG]) else Found(at)
+                return NEED_MORE if FENCE.startswith(text[body_end : body_end + LONGEST_TAG]) else Recognition(at)
             body_end += len(FENCE)
-        return Found(body_end, (call,) if call is not None else ())
+        return Recognition(body_end, (call,) if call is not None else ())
 
-    def _marked_pythonic(self, text: str, at: int, name: str) -> Found | None:
+    def _marked_pythonic(self, text: str, at: int, name: str) -> Recognition | None:
         try:
             end, (_, arguments) = pythonic_call(text, at)
         except Incomplete:
             return NEED_MORE
         except NotPythonic as error:
-            return Found(at, looked=error.at - at)
-        return Found(end, (Wrote(name, fit(arguments, self._tools[name])),))
+            return Recognition(at, looked=error.at - at)
+        return Recognition(end, (WrittenCall(name, fit(arguments, self._tools[name])),))
 
     # --- code fences -----------------------------------------------------------------------------------------------
 
-    def _fenced(self, text: str, start: int, final: bool) -> Found | None:
+    def _fenced(self, text: str, start: int, final: bool) -> Recognition | None:
         """A fence whose whole body is calls is a call; any other fence is a sample of something, up to its end."""
         head = _FENCE.match(text, start)
         if head is None or (head.end() == len(text) and not final):
             return NEED_MORE
-        calls: list[Wrote] = []
+        calls: list[WrittenCall] = []
         at = _skip(text, head.end())
         while at < len(text) and not text.startswith(FENCE, at):
             if FENCE.startswith(text[at : at + LONGEST_TAG]) and not final:
                 return NEED_MORE
-            found = self._at(text, at, final) if text[at] in "{[<" else Found(at)
+            found = self._at(text, at, final) if text[at] in "{[<" else Recognition(at)
             if found is None:
                 return NEED_MORE
             if not found.calls:
-                return Found(head.end(), sample=True, looked=max(found.end, at + found.looked) - start)
+                return Recognition(head.end(), sample=True, looked=max(found.end, at + found.looked) - start)
             calls += found.calls
             at = _skip(text, found.end)
             if text.startswith(TOOL_CALL_END, at):
@@ -334,8 +336,8 @@ class Formats:
         if at >= len(text) and not (final and calls):
             return NEED_MORE
         if not calls:
-            return Found(head.end(), sample=True)
-        return Found(min(len(text), at + len(FENCE)), tuple(calls))
+            return Recognition(head.end(), sample=True)
+        return Recognition(min(len(text), at + len(FENCE)), tuple(calls))
 
 
 def _after_marks(text: str, at: int) -> tuple[int, int]:

@@ -132,7 +132,7 @@ class TextCallParser:
         whole = len(text) - at <= LONGEST_CALL
         # One character more than the longest call tells a call of that length from a longer one.
         window, start = (text, at) if whole else (text[at : at + LONGEST_CALL + 1], 0)
-        found = self._formats.at(window, start, final=final and whole)
+        found = self._formats.recognise(window, start, final=final and whole)
         self.work += _WORK_PER_LOOK + (len(window) - start if found is None else max(found.end - start, found.looked))
         if found is None:
             return self._wait()

@@ -17,7 +17,7 @@ _DEEPEST = 40
 Call: TypeAlias = tuple[str, dict[str, object]]
 
 
-class Bare(str):
+class BareWord(str):
     """A value without quotes: a number, a constant or a word; the tool's schema says which."""
 
     __slots__ = ()
@@ -95,7 +95,7 @@ class _Reader:
             return self._items("]" if char == "[" else ")", depth)
         if char == "{":
             return self._table(depth)
-        return Bare(self._match(_BARE))
+        return BareWord(self._match(_BARE))
 
     def _items(self, closer: str, depth: int) -> list[object]:
         self.at += 1

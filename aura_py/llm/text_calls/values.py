@@ -9,7 +9,7 @@ from math import isfinite
 import orjson
 
 from aura_py.llm.json_text import to_json
-from aura_py.llm.text_calls.pythonic import Bare
+from aura_py.llm.text_calls.pythonic import BareWord
 
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _DIGITS = re.compile(r"-?\d+")
@@ -50,7 +50,7 @@ def _types(schema: object) -> frozenset[str]:
 
 def _plain(value: object, *, inside: bool = False) -> object:
     """Values of a Pythonic call as JSON's; a bare one on top keeps its text until the schema has spoken."""
-    if isinstance(value, Bare):
+    if isinstance(value, BareWord):
         return value if not inside else _guess(value)
     if isinstance(value, list):
         return [_plain(item, inside=True) for item in value]
@@ -61,8 +61,8 @@ def _plain(value: object, *, inside: bool = False) -> object:
 
 def _fit(value: object, types: frozenset[str]) -> object:
     if not types:
-        return _guess(value) if isinstance(value, Bare) else value
-    if isinstance(value, Bare):
+        return _guess(value) if isinstance(value, BareWord) else value
+    if isinstance(value, BareWord):
         value = str(value) if _guess(value) != value.lower() else value.lower()
     if isinstance(value, str):
         return value if "string" in types and not _means_null(value, types) else _from_text(value, types)
@@ -109,4 +109,4 @@ def _guess(text: str) -> object:
         return int(text)
     if _is_number(text) and not _DIGITS.fullmatch(text):
         return float(text)
-    return _WORDS.get(text.lower(), text.lower() if isinstance(text, Bare) else text)
+    return _WORDS.get(text.lower(), text.lower() if isinstance(text, BareWord) else text)
