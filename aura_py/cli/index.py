@@ -18,7 +18,7 @@ import click
 from aura_py.cli import exits
 from aura_py.cli.logs import start_logging
 from aura_py.cli.setup import print_refusal
-from aura_py.cli.terminal import ConfigPath, log_level, printable, verbosity
+from aura_py.cli.terminal import config_option, log_level, printable, verbosity
 from aura_py.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 @click.command("index", short_help="Fill a vector store from its sources.")
 @click.argument("store")
 @click.argument("paths", nargs=-1)
-@click.option(
-    "-c",
-    "--config",
-    type=ConfigPath(),
-    help="File or directory of agents.  [env: CONFIG_PATH; default: config.toml]",
-)
+@config_option
 @click.option("--dry-run", is_flag=True, help="Read everything, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when it is done.")
 @verbosity

@@ -30,7 +30,8 @@ from aura_py.events import (
     ToolCompleted,
     ToolRequested,
 )
-from aura_py.messages import Json, Usage
+from aura_py.messages import Json
+from aura_py.server.sse.aura_events import token_counts
 from aura_py.server.sse.chat import options_text
 
 _SHOWN_ARGUMENTS = 160
@@ -130,7 +131,7 @@ class JsonPrinter:
             {
                 "content": end.answer + (options_text(self._options) if self._options else ""),
                 "model": self._model,
-                "usage": _usage(end.usage),
+                "usage": token_counts(end.usage),
                 "session_id": context.session_id,
                 "tool_calls": self._calls,
                 "finish_reason": end.finish_reason if isinstance(end, RunFinished) else None,
@@ -202,14 +203,6 @@ def _servers(event: McpStatus) -> str | None:
 def _short(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= _SHOWN_ARGUMENTS else flat[: _SHOWN_ARGUMENTS - 1] + "…"
-
-
-def _usage(usage: Usage) -> Json:
-    return {
-        "prompt_tokens": usage.input,
-        "completion_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
-    }
 
 
 def _plain(value: object) -> Json:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from aura_py.cli.terminal import ConfigPath, verbosity
+from aura_py.cli.terminal import config_option, verbosity
 
 Output = Literal["text", "json", "events"]
 
@@ -23,12 +23,7 @@ def _a_number(ctx: click.Context, param: click.Parameter, value: float | None) -
 @click.command("run", short_help="Ask an agent one question, without a server.")
 @click.argument("question")
 @click.option("--agent", metavar="NAME", help="Agent to ask: its alias or name. Needed when there are several.")
-@click.option(
-    "-c",
-    "--config",
-    type=ConfigPath(),
-    help="File or directory of agents.  [env: CONFIG_PATH; default: config.toml]",
-)
+@config_option
 @click.option("--session", metavar="ID", help="Session id, as a client would send it.")
 @click.option(
     "--timeout",

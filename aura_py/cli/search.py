@@ -13,19 +13,14 @@ import click
 from aura_py.cli import exits
 from aura_py.cli.logs import start_logging
 from aura_py.cli.setup import print_refusal
-from aura_py.cli.terminal import ConfigPath, log_level, printable, verbosity
+from aura_py.cli.terminal import config_option, log_level, printable, verbosity
 from aura_py.errors import ConfigurationError
 
 
 @click.command("search", short_help="Search a vector store as an agent would.")
 @click.argument("store")
 @click.argument("query")
-@click.option(
-    "-c",
-    "--config",
-    type=ConfigPath(),
-    help="File or directory of agents.  [env: CONFIG_PATH; default: config.toml]",
-)
+@config_option
 @click.option("--limit", type=click.IntRange(1, 20), default=5, show_default=True, help="Most results.")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Smallest cosine similarity of a result.")
 @click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="A label that every result must have.")

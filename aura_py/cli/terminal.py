@@ -47,6 +47,12 @@ class ConfigPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+def config_option(function: Callable[..., int]) -> Callable[..., int]:
+    """Adds `--config`."""
+    help_text = "File or directory of agents.  [env: CONFIG_PATH; default: config.toml]"
+    return click.option("-c", "--config", type=ConfigPath(), help=help_text)(function)
+
+
 def verbosity(function: Callable[..., int]) -> Callable[..., int]:
     """Adds `--verbose` and `--debug`."""
     function = click.option("-d", "--debug", is_flag=True, help="Log everything to standard error.")(function)

@@ -80,7 +80,7 @@ class AuraEvents:
         if self._scratchpad is not None:
             yield "scratchpad_usage", self._scratchpad_payload(self._scratchpad)
         if event.context_usage.input > 0:
-            yield "usage", {**_tokens(event.context_usage), **self._corr}
+            yield "usage", {**token_counts(event.context_usage), **self._corr}
 
     # --- the run ---------------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class AuraEvents:
         usage, self._call_usage = self._call_usage or Usage(), None
         ids = [call_id for call_id in self._pending if call_id not in self._hidden]
         self._pending.clear()
-        return (("tool_usage", {"tool_ids": ids, **_tokens(usage), **self._corr}),) if ids else ()
+        return (("tool_usage", {"tool_ids": ids, **token_counts(usage), **self._corr}),) if ids else ()
 
     def _scratchpad_usage(self, event: ScratchpadUsage) -> Iterable[Named]:
         if not (event.tokens_intercepted or event.tokens_extracted):
@@ -274,7 +274,8 @@ _HANDLERS: Final = dict(
 )
 
 
-def _tokens(usage: Usage) -> dict[str, object]:
+def token_counts(usage: Usage) -> dict[str, int]:
+    """Tokens under the names of Chat Completions."""
     return {"prompt_tokens": usage.input, "completion_tokens": usage.output, "total_tokens": usage.total}
 
 
