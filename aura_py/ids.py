@@ -9,7 +9,7 @@ import uuid
 
 def request_id() -> str:
     """``req_`` and 32 hex digits."""
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{os.urandom(16).hex()}"
 
 
 def completion_id() -> str:
@@ -19,12 +19,12 @@ def completion_id() -> str:
 
 def session_id() -> str:
     """``cs_`` and 32 hex digits."""
-    return f"cs_{uuid.uuid4().hex}"
+    return f"cs_{os.urandom(16).hex()}"
 
 
 def tool_call_id() -> str:
     """``call_`` and 24 hex digits, for calls whose provider gave none."""
-    return f"call_{uuid.uuid4().hex[:24]}"
+    return f"call_{os.urandom(12).hex()}"
 
 
 def uuid7() -> str:

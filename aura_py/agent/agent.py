@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
 
 from aura_py.agent.client_tools import filter_client_tools
 from aura_py.agent.contract import Description, Turn
@@ -33,6 +33,9 @@ from aura_py.tools.toolset import Toolset, filter_tools
 
 if TYPE_CHECKING:
     from aura_py.knowledge import KnowledgeBase
+
+
+_SAMPLING: Final = tuple(f.name for f in fields(Sampling))
 
 
 @dataclass(slots=True)
@@ -66,17 +69,18 @@ class Agent:
         self._filters = ToolFilterCheck(config)
         self._skills = SkillLibrary.open(config.agent.skills)
         self._may_choose = "tool_choice" in config.agent.request_overrides
-
-    def describe(self) -> Description:
-        model = self._model
-        return Description(
-            self._config.id,
+        self._overrides = tuple(name for name in _SAMPLING if name in config.agent.request_overrides)
+        self._description = Description(
+            config.id,
             model.provider,
             model.model,
             model.context_window,
             orchestrated=False,
             images=model.capabilities.images,
         )
+
+    def describe(self) -> Description:
+        return self._description
 
     async def run(self, turn: Turn, context: RunContext) -> AsyncGenerator[list[Event], None]:
         """See :class:`~aura_py.agent.contract.Runnable`."""
@@ -188,10 +192,7 @@ class Agent:
 
     def _sampling(self, turn: Turn) -> Sampling:
         """The caller's sampling, reduced to what the file lets it override."""
-        allowed = frozenset(self._config.agent.request_overrides)
-        asked = turn.sampling
-        kept = {f.name: getattr(asked, f.name) for f in fields(Sampling) if f.name in allowed}
-        return replace(Sampling(), **kept)
+        return Sampling(**{name: getattr(turn.sampling, name) for name in self._overrides})
 
     def _choice(self, turn: Turn, equipment: _Equipment) -> tuple[Callable[[int], ToolChoice], frozenset[str]]:
         """The caller's ``tool_choice`` by turn, and its name if it was given.
@@ -215,7 +216,7 @@ class Agent:
 
 
 def _given(sampling: Sampling) -> frozenset[str]:
-    return frozenset(f.name for f in fields(Sampling) if getattr(sampling, f.name) not in (None, ()))
+    return frozenset(name for name in _SAMPLING if getattr(sampling, name) not in (None, ()))
 
 
 def _left_undone(result: LoopResult) -> str | None:

@@ -202,6 +202,9 @@ class Conversation:
         """Files what arrived together in ``reply`` and says what there is to show of it."""
         spec = self._spec
         reply.answered = True
+        if len(deltas) == 1 and type(deltas[0]) is Text:  # nearly all of them
+            reply.text.append(deltas[0].text)
+            return [TextDelta(deltas[0].text)]
         events: list[Event] = []
         fragments: list[ToolCallFragment] = []
         for delta in deltas:

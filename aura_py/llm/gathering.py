@@ -41,7 +41,7 @@ class GatheredBody:
 
     async def __anext__(self) -> bytes:
         loop, content = self._loop, self._content
-        gathered = loop.time() < self._ready_at and not content.is_eof()
+        gathered = bool(self._ready_at) and loop.time() < self._ready_at and not content.is_eof()
         if gathered:
             self._pause = loop.create_future()
             timer = loop.call_at(self._ready_at, self._resume)

@@ -326,9 +326,11 @@ class _Deadlines:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """One attempt: nothing was heard of it yet."""
+        """One attempt, which the present task reads: nothing was heard of it yet."""
         self._heard = self._passed = False
         self._deadline = Deadline(self._pass)
+        self._task = asyncio.current_task()
+        self._cancelling = 0 if self._task is None else self._task.cancelling()
         try:
             yield
         finally:
@@ -343,8 +345,6 @@ class _Deadlines:
             at = NEVER
         else:
             at = self._loop.time() + self._silence
-        self._task = asyncio.current_task()
-        self._cancelling = 0 if self._task is None else self._task.cancelling()
         self._deadline.move(at)
 
     def heard(self) -> None:

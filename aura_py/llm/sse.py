@@ -41,6 +41,17 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         pending = self._pending
+        if (
+            self.count
+            and not (pending.size or self._held_cr)
+            and chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and chunk.count(b"\n") == 2
+            and b"\r" not in chunk
+        ):
+            # One whole event, which is what most reads bring of a model that takes its time.
+            self.count += 1
+            return [chunk[6:-2]]
         if not self.count and len(self._head) < _HEAD:
             self._head += chunk[: _HEAD - len(self._head)]
         if self._first:

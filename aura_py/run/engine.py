@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 
 from aura_py.agent.contract import Runnable, Turn
 from aura_py.context import RunContext
@@ -52,7 +51,7 @@ class Run:
         self._ticket = ticket
         self._stream = EventStream(buffer)
         self._scope = anyio.CancelScope()
-        self._closed = anyio.Event()
+        self._closed = asyncio.Event()
         self._ended_by: AuraError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._calls = 0
@@ -64,13 +63,13 @@ class Run:
         """The run has done nothing yet: it is not its turn."""
         return self._ticket is not None and self._ticket.waiting
 
-    async def next_events(self) -> list[Event]:
+    async def next_events(self, within: float | None = None) -> list[Event]:
         """Everything that happened since the last time; waits for something. May be cancelled without loss.
 
-        The last event is :class:`RunFinished` or :class:`RunFailed`; empty after it. For one consumer; a slow one slows
-        the run down once the buffer is full.
+        The last event is :class:`RunFinished` or :class:`RunFailed`; empty after it, and when nothing happened
+        ``within`` so many seconds. For one consumer; a slow one slows the run down once the buffer is full.
         """
-        return await self._stream.take()
+        return await self._stream.take(within)
 
     def push_to(self, sink: Sink) -> None:
         """Has ``sink`` called with every batch that it can take at once; the others come from :meth:`next_events`."""
@@ -95,6 +94,11 @@ class Run:
     def abandon(self) -> None:
         """Says that nobody reads the stream any more, so that the run never waits for a reader."""
         self._stream.discard()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether everything the run has started is gone."""
+        return self._closed.is_set()
 
     async def closed(self) -> None:
         """Returns when everything the run has started is gone."""
@@ -193,20 +197,22 @@ class Engine:
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
-        self._idle = anyio.Event()
-        self._tasks: TaskGroup | None = None
+        self._idle = asyncio.Event()
+        # Runs are cancelled by their own scopes; a group of anyio would make one more for each.
+        self._tasks: asyncio.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        self._tasks = anyio.create_task_group()
+        self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         assert self._tasks is not None
-        self._tasks.cancel_scope.cancel()
-        return await self._tasks.__aexit__(kind, error, traceback)
+        for run in self.live:
+            run.cancel(RunCancelled("The run was cancelled."))
+        await self._tasks.__aexit__(kind, error, traceback)
 
     @property
     def live(self) -> tuple[Run, ...]:
@@ -235,7 +241,7 @@ class Engine:
         if ticket is not None:
             ticket.stop = run.cancel
         self._runs[context.run_id] = run
-        self._tasks.start_soon(self._run_to_end, run, name=f"run {context.request_id}")
+        self._tasks.create_task(self._run_to_end(run), name=f"run {context.request_id}")
         return run
 
     async def drain(self, grace: float) -> None:
@@ -249,7 +255,7 @@ class Engine:
 
     async def _until_idle(self) -> None:
         while self._runs:
-            self._idle = anyio.Event()
+            self._idle = asyncio.Event()
             await self._idle.wait()
 
     async def _run_to_end(self, run: Run) -> None:

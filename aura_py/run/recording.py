@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
-import anyio
-
 from aura_py.errors import RunCancelled
 from aura_py.run.engine import Run
 
@@ -40,7 +38,7 @@ class ResponseRecording:
         self.outlives_client = outlives_client
         self._now = now
         self._frames: list[bytes] = []
-        self._news = anyio.Event()
+        self._news: asyncio.Event | None = None
         self._followers = 0
         self._run: Run | None = None
         self.head: Head | None = None
@@ -85,12 +83,17 @@ class ResponseRecording:
                 yield self._frames[position - 1]
             if self.complete or self.discarded:
                 return
-            await self._news.wait()
+            await self._next_news()
 
     async def wait_for_head(self) -> None:
         """Returns when the status is known or the response was discarded."""
         while self.head is None and not self.discarded:
-            await self._news.wait()
+            await self._next_news()
+
+    async def _next_news(self) -> None:
+        if self._news is None:
+            self._news = asyncio.Event()
+        await self._news.wait()
 
     # --- readers ---------------------------------------------------------------------------------------------------
 
@@ -140,5 +143,6 @@ class ResponseRecording:
         self._notify()
 
     def _notify(self) -> None:
-        news, self._news = self._news, anyio.Event()
-        news.set()
+        if self._news is not None:
+            self._news.set()
+            self._news = None

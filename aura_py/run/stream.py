@@ -78,14 +78,21 @@ class EventStream:
         self._wake_reader()
         self._wake_writer()
 
-    async def take(self) -> list[Event]:
-        """Everything unread; waits for something. Empty once the stream has ended. May be cancelled without loss."""
-        while not self._pending and not self._closed:
-            self._reader = asyncio.get_running_loop().create_future()
+    async def take(self, within: float | None = None) -> list[Event]:
+        """Everything unread; waits for something. May be cancelled without loss.
+
+        Empty once the stream has ended, and when there was nothing ``within`` so many seconds.
+        """
+        if not self._pending and not self._closed and self._broken is None:
+            loop = asyncio.get_running_loop()
+            self._reader = loop.create_future()
+            timer = None if within is None else loop.call_later(within, self._wake_reader)
             try:
                 await self._reader
             finally:
                 self._reader = None
+                if timer is not None:
+                    timer.cancel()
         if self._broken is not None:
             raise self._broken
         batch, self._pending = self._pending, []

@@ -12,7 +12,7 @@ from aura_py import ids
 from aura_py.errors import AuraError
 from aura_py.server.api_keys import ANONYMOUS
 from aura_py.server.envelope import error_response
-from aura_py.server.state import PRINCIPAL, REQUEST_ID, ServerState
+from aura_py.server.state import PRINCIPAL, REQUEST_ID, STATE, ServerState
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class AccessMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[STATE] = self._state
         request_id = ids.request_id()
         scope[REQUEST_ID] = request_id
         if scope["path"] != "/":

@@ -42,7 +42,9 @@ def create_app(state: ServerState) -> Starlette:
         layers.append(Middleware(Cors, origins=state.settings.cors_origins))
     layers.append(Middleware(AccessMiddleware, state=state))
     app = App(
-        routes=[
+        routes=[  # tried in this order, so the busy ones come first
+            Route("/v1/chat/completions", Endpoint(chat_completions), methods=["POST"]),
+            Route("/v1/responses", Endpoint(create_response), methods=["POST"]),
             Route("/health", health, methods=["GET"]),
             Route("/health/live", live, methods=["GET"]),
             Route("/health/ready", ready, methods=["GET"]),
@@ -51,15 +53,12 @@ def create_app(state: ServerState) -> Starlette:
             Route("/aura/runs/{run}", Endpoint(get_run), methods=["GET"]),
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{agent_id:path}", get_model, methods=["GET"]),
-            Route("/v1/chat/completions", Endpoint(chat_completions), methods=["POST"]),
-            Route("/v1/responses", Endpoint(create_response), methods=["POST"]),
             Route("/v1/responses/{rest:path}", stored_response, methods=["GET", "POST", "DELETE"]),
         ],
         middleware=layers,
         exception_handlers={HTTPException: _http_error, AuraError: _aura_error},
     )
     app.router.redirect_slashes = False
-    app.state.server = state
     return app
 
 

@@ -49,6 +49,7 @@ class HttpConnection(HttpToolsProtocol):
     _body_timer: asyncio.TimerHandle | None = None
     """Closes the connection when a body that nobody waits for does not come to its end."""
     _ignores_input = False
+    _on_lost: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -58,6 +59,8 @@ class HttpConnection(HttpToolsProtocol):
         self._cancel_head_timer()
         self._cancel_body_timer()
         super().connection_lost(exc)
+        if self._on_lost is not None:
+            self._on_lost()
 
     def data_received(self, data: bytes) -> None:
         if self._ignores_input:
@@ -94,6 +97,11 @@ class HttpConnection(HttpToolsProtocol):
 
     def abort(self) -> None:
         self.transport.abort()
+
+    def watch(self, on_lost: Callable[[], None] | None) -> None:
+        self._on_lost = on_lost
+        if on_lost is not None and self.cycle.disconnected:
+            on_lost()
 
     def can_write(self) -> bool:
         cycle = self.cycle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -58,9 +59,11 @@ async def read_body(headers: Headers, receive: Receive, limit: int, *, seconds: 
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
-    with anyio.move_on_after(seconds):
-        return await _read(receive, limit)
-    raise SlowClient(f"The request body did not arrive within {seconds:g} seconds; send it again.")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, limit)
+    except TimeoutError:
+        raise SlowClient(f"The request body did not arrive within {seconds:g} seconds; send it again.") from None
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

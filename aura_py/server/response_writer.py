@@ -1,7 +1,8 @@
 """A response's way to its client: writes, heartbeats, disconnects, stalled readers.
 
-A response has one task beside its writer, which waits for the disconnect. What is due next, a heartbeat or the
-judgement that the reader has stalled, is a :class:`~aura_py.deadlines.Deadline`: writing does not touch a timer.
+A response needs no task beside its writer: the connection says when the client has left, and what is due next, a
+heartbeat or the judgement that the reader has stalled, is a :class:`~aura_py.deadlines.Deadline`, which costs a write
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 from starlette.types import Receive, Scope, Send
 
 from aura_py.deadlines import Deadline
@@ -26,6 +26,9 @@ CONNECTION: Final = "aura.connection"
 
 class Connection(Protocol):
     """What Aura's own HTTP server offers beyond ``send``. Under another server a stream has no heartbeats."""
+
+    def watch(self, on_lost: Callable[[], None] | None) -> None:
+        """Have ``on_lost`` called when the connection is lost, at once if it is; ``None`` ends that."""
 
     def abort(self) -> None:
         """Drop the connection at once, unsent bytes included."""
@@ -78,23 +81,38 @@ class ResponseWriter:
         self._beat_waits: float | None = None
         """Since when a heartbeat is due that the reader has no room for."""
         self._last_write = self._last_beat = self._time()
-        self._tasks: TaskGroup | None = None
+        self._scope = anyio.CancelScope()
         self.started = False
         self.finished = False
         self.gone = False
 
     async def serve(self, write: Callable[[], Awaitable[None]]) -> None:
         """Runs ``write`` while the client is watched; returns when it is done or the client gone for good."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            self._deadline = Deadline(self._see_to_it)
-            self._deadline.move(self._next_due(self._time()))
-            tasks.start_soon(self._watch)
-            try:
+        if self._connection is None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._wait_for_disconnect)
+                await self._serve(write)
+                tasks.cancel_scope.cancel()
+            return
+        self._connection.watch(self._leave)
+        try:
+            await self._serve(write)
+        finally:
+            self._connection.watch(None)
+
+    async def _serve(self, write: Callable[[], Awaitable[None]]) -> None:
+        self._deadline = Deadline(self._see_to_it)
+        self._deadline.move(self._next_due(self._time()))
+        try:
+            with self._scope:
                 await write()
-            finally:
-                self._deadline.close()
-            tasks.cancel_scope.cancel()
+        finally:
+            self._deadline.close()
+
+    async def _wait_for_disconnect(self) -> None:
+        while not self.gone:
+            if (await self._receive())["type"] == "http.disconnect":
+                self._leave()
 
     async def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         if self._recording is not None:
@@ -141,11 +159,6 @@ class ResponseWriter:
         if self._connection is None:  # what waits to be written would wait for ever
             self._stop()
 
-    async def _watch(self) -> None:
-        while not self.gone:
-            if (await self._receive())["type"] == "http.disconnect":
-                self._leave()
-
     # --- what is due -----------------------------------------------------------------------------------------------
 
     def _see_to_it(self) -> None:
@@ -190,5 +203,4 @@ class ResponseWriter:
                 self._stop()
 
     def _stop(self) -> None:
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
+        self._scope.cancel()

@@ -6,12 +6,13 @@ with a real status. After that second the headers and the first frames of a stre
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, cast
 
 import anyio
 from starlette.responses import Response
@@ -47,7 +48,6 @@ _END: Final = (RunFinished, RunFailed)
 _TOOLS_RAN: Final = (ToolStarted, ToolCompleted, OrchestratorToolStarted, OrchestratorToolCompleted)
 
 
-@runtime_checkable
 class StreamEncoder(Protocol):
     """Makes the frames of a stream; ``opening`` comes before everything else."""
 
@@ -84,7 +84,10 @@ def _unchanged(batch: list[Event]) -> list[Event]:
 
 @dataclass(slots=True, frozen=True)
 class RunAnswer:
-    """A run and how it is written, as a stream or as one body; ``rewrite`` changes its batches before they are."""
+    """A run and how it is written; ``rewrite`` changes its batches before they are.
+
+    ``encoder`` is a :class:`StreamEncoder` for a response that is a stream, else a :class:`Collector`.
+    """
 
     run: Run
     encoder: StreamEncoder | Collector
@@ -122,25 +125,33 @@ class RunResponse:
             send,
             on_gone=lambda: recording.first_reader_left(run, begun=writer.started),
             recording=recording,
-            heartbeat=_heartbeat(answer.encoder, self._timing.heartbeat),
+            heartbeat=self._heartbeat(answer),
             stall=stall,
         )
         try:
             await writer.serve(partial(self._answer_with, answer, writer))
         finally:
             run.abandon()
-            run.cancel(RunCancelled("The client's connection was closed."))
+            if not run.is_closed:
+                run.cancel(RunCancelled("The client's connection was closed."))
             recording.discard()
-        with anyio.move_on_after(_CLOSING):
-            await run.closed()
+        if not run.is_closed:
+            with anyio.move_on_after(_CLOSING):
+                await run.closed()
+
+    def _heartbeat(self, answer: RunAnswer) -> Heartbeat | None:
+        if not self._stream:
+            return None
+        encoder = cast(StreamEncoder, answer.encoder)
+        steady = encoder.steady_heartbeat
+        return Heartbeat(encoder.heartbeat, self._timing.heartbeat * (_STEADY_FACTOR if steady else 1), steady)
 
     async def _answer_with(self, answer: RunAnswer, writer: ResponseWriter) -> None:
-        encoder = answer.encoder
         try:
-            if isinstance(encoder, StreamEncoder):
-                await self._write_stream(answer, encoder, writer)
+            if self._stream:
+                await self._write_stream(answer, cast(StreamEncoder, answer.encoder), writer)
             else:
-                await self._write_body(answer, encoder, writer)
+                await self._write_body(answer, cast(Collector, answer.encoder), writer)
         except Exception:
             logger.exception("the response of run `%s` failed", answer.run.context.request_id)
             error = AuraError("Aura failed while writing the answer; the log has the details.")
@@ -155,13 +166,14 @@ class RunResponse:
         next_events, encode, rewrite = answer.run.next_events, encoder.encode, answer.rewrite or _unchanged
         data = encoder.opening()
         rest: list[Event] = []
-        with anyio.move_on_after(PATIENCE) as patience:
-            while not rest:
-                batch = await next_events()
-                quiet = next((i for i, event in enumerate(batch) if not isinstance(event, _QUIET)), len(batch))
-                data += encode(rewrite(batch[:quiet]))
-                rest = batch[quiet:]
-        if len(rest) == 1 and isinstance(rest[0], RunFailed) and anyio.current_time() < patience.deadline:
+        now = asyncio.get_running_loop().time
+        patience = now() + PATIENCE
+        while not rest and (left := patience - now()) > 0:
+            batch = await next_events(left)
+            quiet = next((i for i, event in enumerate(batch) if not isinstance(event, _QUIET)), len(batch))
+            data += encode(rewrite(batch[:quiet]))
+            rest = batch[quiet:]
+        if len(rest) == 1 and isinstance(rest[0], RunFailed) and now() < patience:
             await self._refuse(answer, writer, rest[0].error)
             return
         if encoder.steady_heartbeat:  # beats first right after the opening events
@@ -241,13 +253,6 @@ class RunResponse:
 async def _send(writer: ResponseWriter, response: Response) -> None:
     await writer.start(response.status_code, response.raw_headers)
     await writer.write(bytes(response.body), last=True)
-
-
-def _heartbeat(encoder: StreamEncoder | Collector, seconds: float) -> Heartbeat | None:
-    if not isinstance(encoder, StreamEncoder):
-        return None
-    steady = encoder.steady_heartbeat
-    return Heartbeat(encoder.heartbeat, seconds * (_STEADY_FACTOR if steady else 1), steady)
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

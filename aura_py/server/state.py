@@ -26,6 +26,7 @@ from aura_py.server.siblings import Siblings
 logger = logging.getLogger(__name__)
 
 
+STATE: Final = "aura.state"
 REQUEST_ID: Final = "aura.request_id"
 PRINCIPAL: Final = "aura.principal"
 
@@ -45,6 +46,7 @@ class ServerState:
         self.queues = SessionQueues()
         self.users = EndUsers(settings.openwebui_jwt_secret)
         self._hosts = AllowedHosts(settings.allowed_hosts)
+        self._local = is_loopback(settings.host)
         self.siblings: Siblings | None = None
         """The other processes on the port, if there are any."""
         self.draining = False
@@ -92,7 +94,7 @@ class ServerState:
         Raises:
             HostNotAllowed: The server listens on loopback, asks for no keys, and the name is not a known one.
         """
-        if not self.keys and is_loopback(self.settings.host):
+        if self._local and not self.keys:
             self._hosts.check(headers)
 
     def start_draining(self) -> None:
@@ -106,7 +108,7 @@ class ServerState:
 
 
 def state_of(request: Request) -> ServerState:
-    state: ServerState = request.app.state.server
+    state: ServerState = request.scope[STATE]
     return state
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +200,7 @@ class Exchange:
     gone: bool = False
     finished: anyio.Event = field(default_factory=anyio.Event)
     returned: anyio.Event = field(default_factory=anyio.Event)
+    _on_lost: Callable[[], None] | None = None
     _news: anyio.Event = field(default_factory=anyio.Event)
     _left: anyio.Event = field(default_factory=anyio.Event)
     _flowing: anyio.Event = field(default_factory=anyio.Event)
@@ -222,6 +223,8 @@ class Exchange:
     def leave(self) -> None:
         self._left.set()
         self._flowing.set()
+        if self._on_lost is not None:
+            self._on_lost()
 
     def pause(self) -> None:
         self._flowing = anyio.Event()
@@ -246,6 +249,11 @@ class Exchange:
     def abort(self) -> None:
         self.aborted = True
         self.leave()
+
+    def watch(self, on_lost: Callable[[], None] | None) -> None:
+        self._on_lost = on_lost
+        if on_lost is not None and self._left.is_set():
+            on_lost()
 
     def can_write(self) -> bool:
         return bool(self.status) and self._flowing.is_set() and not self._left.is_set()
