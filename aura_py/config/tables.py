@@ -1,6 +1,13 @@
 """Tables of an agent file. A model states its keys once: type, default, documentation, what to say when one is missing.
 
-The reader, the JSON Schema and the generated reference all follow the models, so they cannot disagree.
+The reader, the JSON Schema and the generated reference all follow the models, so they cannot disagree. To add a key,
+add a field to a model in ``models/``::
+
+    turn_depth: Annotated[int, Key("Rounds of tool calls per user turn.")] = 5
+
+Its type says how it is read; what a type cannot say is a :class:`ValueType` beside the ``Key``, such as ``Whole(1)``.
+A field without a default is a required key. What must hold between keys of one table is for its ``check``, and between
+tables for ``relations``. Then run ``make docs``.
 """
 
 from __future__ import annotations
@@ -10,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 from pydantic.fields import FieldInfo
@@ -88,6 +95,10 @@ class Section(BaseModel):
     legacy: ClassVar[Mapping[str, Key]] = {}
     """Keys that are still read but not recommended."""
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        # Frozen. pydantic copies the default of a field for every table that leaves it out.
+        return self
+
     @classmethod
     def value(cls, tree: Tree, name: str) -> Any:
         """What the file says for a key, else its default."""
@@ -143,15 +154,16 @@ class Table(ValueType):
 
     def read_keys(self, raw: Mapping[str, object], at: Location) -> Tree:
         tree: Tree = {}
+        keys = self.keys
         for name, value in raw.items():
-            key = self.keys.get(name) or self.legacy.get(name)
+            key = keys.get(name) or self.legacy.get(name)
             if key is None:
                 self._unknown(name, at)
                 continue
             result = key.reader.read(value, at / name)
             if result is not NOTHING:
                 tree[str(name)] = result
-        for name, key in self.keys.items():
+        for name, key in keys.items():
             if key.required and name not in raw:
                 message = key.missing_message or f"missing required key `{name}` in {at.table}"
                 (at / name).error(key.missing_code, message, f"add {key.example or f'`{name}`'}")
