@@ -138,7 +138,7 @@ class Environment(Entries):
 
 
 @dataclass(slots=True, frozen=True)
-class FreeForm(ValueType):
+class AnyTable(ValueType):
     """Any table, as it is; dates become RFC 3339 text. ``reserved`` keys are refused."""
 
     label = "table"

@@ -17,7 +17,7 @@ _NUMERAL = re.compile(r"\s*[+-]?(?:\d+(?:_\d+)*)?\.?\d*(?:[eE][+-]?\d+)?\s*")
 
 
 @dataclass(slots=True, frozen=True)
-class Whole(ValueType):
+class Integer(ValueType):
     """A non-negative integer; whole floats and strings of digits count."""
 
     minimum: int = 0
@@ -63,7 +63,7 @@ class Whole(ValueType):
 
 
 @dataclass(slots=True, frozen=True)
-class Number(ValueType):
+class Float(ValueType):
     """A finite float; integers and numeric strings count."""
 
     minimum: float | None = None
@@ -107,7 +107,7 @@ class Number(ValueType):
 
 
 @dataclass(slots=True, frozen=True)
-class Flag(ValueType):
+class Boolean(ValueType):
     """A boolean, or exactly ``true`` or ``false`` as a string."""
 
     label = "boolean"

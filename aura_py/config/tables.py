@@ -5,7 +5,7 @@ add a field to a model in ``models/``::
 
     turn_depth: Annotated[int, Key("Rounds of tool calls per user turn.")] = 5
 
-Its type says how it is read; what a type cannot say is a :class:`ValueType` beside the ``Key``, such as ``Whole(1)``.
+Its type says how it is read; what a type cannot say is a :class:`ValueType` beside the ``Key``, such as ``Integer(1)``.
 A field without a default is a required key. What must hold between keys of one table is for its ``check``, and between
 tables for ``relations``. Then run ``make docs``.
 """
@@ -25,7 +25,7 @@ from pydantic_core import PydanticUndefined
 
 from aura_py.config.environment_text import UnresolvedText
 from aura_py.config.file_report import Location, display
-from aura_py.config.numbers import Flag, Number, Whole
+from aura_py.config.numbers import Boolean, Float, Integer
 from aura_py.config.spelling import near_miss
 from aura_py.config.values import (
     NOTHING,
@@ -406,7 +406,7 @@ def _variants(
     return {table.word: table for table in tables}
 
 
-_SIMPLE: Mapping[object, ValueType] = {bool: Flag(), int: Whole(), float: Number(), Path: FilePath()}
+_SIMPLE: Mapping[object, ValueType] = {bool: Boolean(), int: Integer(), float: Float(), Path: FilePath()}
 
 
 def _value_type(annotation: object, metadata: Sequence[object] = (), *, optional: bool = False) -> ValueType:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aura_py.config.models import AgentConfig
-from aura_py.config.numbers import Flag, Number, Whole
+from aura_py.config.numbers import Boolean, Float, Integer
 from aura_py.config.tables import Table, TableList, TableMap, Variant
 from aura_py.config.values import ValueType
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, bent, codes, found, toml
@@ -43,9 +43,9 @@ def below(value_type: ValueType, path: Path_, value_types: type[ValueType]) -> I
         yield from keys_of(value_type.tables[chosen[value_type.tag]], path, value_types)
 
 
-INTEGERS = sorted(set(keys_of(Table(AgentConfig), (), Whole)), key=str)
-BOOLEANS = sorted(set(keys_of(Table(AgentConfig), (), Flag)), key=str)
-FLOATS = sorted(set(keys_of(Table(AgentConfig), (), Number)), key=str)
+INTEGERS = sorted(set(keys_of(Table(AgentConfig), (), Integer)), key=str)
+BOOLEANS = sorted(set(keys_of(Table(AgentConfig), (), Boolean)), key=str)
+FLOATS = sorted(set(keys_of(Table(AgentConfig), (), Float)), key=str)
 
 
 def dotted(path: Path_) -> str:

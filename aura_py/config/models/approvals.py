@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 from aura_py.config.file_report import Location, display
 from aura_py.config.maps import Entries, HeaderSources, HeaderValues, check_header_name
-from aura_py.config.numbers import Whole
+from aura_py.config.numbers import Integer
 from aura_py.config.tables import Advice, Key, StrictSection, Variant
 from aura_py.config.values import NOTHING, GlobText, Strings, Url, refused, wrong_type
 
@@ -52,14 +52,14 @@ class ConversationalRoute(StrictSection):
     """Decisions come from the caller."""
 
     mode: Annotated[Literal["conversational"], _MODE] = "conversational"
-    timeout_secs: Annotated[int, Whole(1, _LONGEST_SECS, "CFG-H04"), _TIMEOUT] = 60
+    timeout_secs: Annotated[int, Integer(1, _LONGEST_SECS, "CFG-H04"), _TIMEOUT] = 60
 
 
 class WebhookRoute(StrictSection):
     """Decisions come from a service."""
 
     mode: Annotated[Literal["webhook"], _MODE] = "webhook"
-    timeout_secs: Annotated[int, Whole(1, _LONGEST_SECS, "CFG-H04"), _TIMEOUT] = 300
+    timeout_secs: Annotated[int, Integer(1, _LONGEST_SECS, "CFG-H04"), _TIMEOUT] = 300
     url: Annotated[
         SecretStr,
         Url("CFG-H02", secret=True),

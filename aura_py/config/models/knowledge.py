@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 
 from aura_py.config.environment_text import UnresolvedText
 from aura_py.config.file_report import Location, display
-from aura_py.config.numbers import Whole
+from aura_py.config.numbers import Integer
 from aura_py.config.tables import Key, Section, TableList, Tree, Variant
 from aura_py.config.values import FilePath, Secret, Strings, StringType, Text, Url, blank_reason, refused
 
@@ -91,7 +91,7 @@ StoreRegion: TypeAlias = Annotated[
     ),
 ]
 Profile: TypeAlias = Annotated[str | None, Key("Named AWS profile.")]
-Dimensions: TypeAlias = Annotated[int | None, Whole(1), Key("Length of the vectors, for models that offer several.")]
+Dimensions: TypeAlias = Annotated[int | None, Integer(1), Key("Length of the vectors, for models that offer several.")]
 
 
 class OpenAIEmbedding(Section):

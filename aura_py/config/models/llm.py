@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 from pydantic import Field, SecretStr
 
 from aura_py.config.file_report import Location
-from aura_py.config.maps import FreeForm
+from aura_py.config.maps import AnyTable
 from aura_py.config.models.script import ScriptRule, load_script
-from aura_py.config.numbers import Number, Whole
+from aura_py.config.numbers import Float, Integer
 from aura_py.config.tables import Advice, Key, StrictSection, Tree, Variant
 from aura_py.config.values import FilePath, Text, Url
 
@@ -71,10 +71,10 @@ class LLMBase(StrictSection):
         Text(blank="refuse", blank_code=_BLANK),
         Key("Name of the model as the provider knows it.", example='`model = "…"`'),
     ]
-    max_tokens: Annotated[int | None, Whole(1), Key("Most tokens of one answer.")] = None
+    max_tokens: Annotated[int | None, Integer(1), Key("Most tokens of one answer.")] = None
     context_window: Annotated[
         int | None,
-        Whole(1),
+        Integer(1),
         Key("Tokens that fit into the model. Never sent; needed by the scratchpad and for usage percentages."),
     ] = None
     temperature: Annotated[float | None, Key("Sampling temperature; absent leaves it to the provider.")] = None
@@ -85,7 +85,7 @@ class LLMBase(StrictSection):
     fallback_tool_parsing: Annotated[bool, Key("Find tool calls that the model writes as text.")] = False
     additional_params: Annotated[
         Mapping[str, Any],
-        FreeForm(reserved=STRUCTURAL),
+        AnyTable(reserved=STRUCTURAL),
         Key("Merged last into the body of every request to the provider; wins over other keys."),
     ] = Field(default_factory=dict)
     fallback: Annotated[
@@ -172,7 +172,7 @@ class ScriptedLLM(LLMBase):
         Key("A TOML file with `[[rules]]`, relative to this file; either this or `rules`."),
     ] = None
     rules: Annotated[tuple[ScriptRule, ...], Key("The rules themselves; either these or `script`.")] = ()
-    tokens_per_second: Annotated[float, Number(0), Key("Pace of the stream; 0 is as fast as possible.")] = 0
+    tokens_per_second: Annotated[float, Float(0), Key("Pace of the stream; 0 is as fast as possible.")] = 0
     first_token_ms: Annotated[int, Key("Silence before the first delta, in milliseconds.")] = 0
     chunk_chars: Annotated[int, Key("Characters of one text delta; 0 is one word.")] = 0
     seed: Annotated[int, Key("Seed of `jitter_ms`.")] = 0

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from aura_py.config.file_report import Location, display
 from aura_py.config.maps import EnvironmentVariables, HeaderSources, HeaderValues
 from aura_py.config.models.scratchpad import ScratchpadThreshold
-from aura_py.config.numbers import Whole
+from aura_py.config.numbers import Integer
 from aura_py.config.tables import Advice, Key, Section, Table, TableMap, Tree, Variant
 from aura_py.config.values import GlobText, Url
 
@@ -45,7 +45,7 @@ class McpServerBase(Section):
     connect_timeout_secs: Annotated[int, Key("Time to connect and list the tools; 0 is unlimited.")] = 30
     tool_timeout_secs: Annotated[int, Key("Time for one tool call, started anew by progress; 0 is unlimited.")] = 0
     max_parallel_tool_calls: Annotated[
-        int, Whole(1), Key("Calls of one turn that may run at once on this server; 1 is one by one.")
+        int, Integer(1), Key("Calls of one turn that may run at once on this server; 1 is one by one.")
     ] = 8
 
 

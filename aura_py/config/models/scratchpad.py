@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aura_py.config.numbers import Number, Whole
+from aura_py.config.numbers import Float, Integer
 from aura_py.config.tables import Key, Section
 
 
@@ -14,10 +14,10 @@ class ScratchpadSettings(Section):
     enabled: Annotated[bool, Key("Park large tool outputs on disk and offer tools that explore them.")] = False
     context_safety_margin: Annotated[
         float,
-        Number(0, 1, "CFG-P05"),
+        Float(0, 1, "CFG-P05"),
         Key("Share of the context window kept free; above 0.95 counts as 0.95."),
     ] = 0.20
-    max_extraction_tokens: Annotated[int, Whole(1), Key("Largest result of one exploration call.")] = 10_000
+    max_extraction_tokens: Annotated[int, Integer(1), Key("Largest result of one exploration call.")] = 10_000
     turn_depth_bonus: Annotated[int, Key("Added to `turn_depth` while the scratchpad is active.")] = 6
     default_min_tokens: Annotated[
         int | None,

@@ -14,7 +14,7 @@ from pydantic import Field
 from aura_py.config.environment_text import EnvironmentText
 from aura_py.config.file_report import Location, display
 from aura_py.config.files import UnreadableFile, parse, read_text
-from aura_py.config.numbers import Whole
+from aura_py.config.numbers import Integer
 from aura_py.config.tables import Key, StrictSection, Table, Tree
 from aura_py.config.template_language import script_language
 from aura_py.config.values import NOTHING, Globs, GlobText, JsonSchema, Text, ValueType, refused, wrong_type
@@ -124,7 +124,7 @@ class ScriptUsage(StrictSection):
 class ScriptFailure(StrictSection):
     """Fail as a provider would."""
 
-    status: Annotated[int, Whole(100, 599), Key("HTTP status of the failure.")] = 500
+    status: Annotated[int, Integer(100, 599), Key("HTTP status of the failure.")] = 500
     code: Annotated[str | None, Text(), Key("The provider's error code.")] = None
     message: Annotated[str, Key("The provider's error message.")] = "scripted failure"
     after_chars: Annotated[int | None, Key("Fail after this many characters instead of before the first.")] = None
@@ -144,7 +144,7 @@ class ScriptRule(StrictSection):
         str | None, GlobText(), Key("Matches when the conversation ends with a result of such a tool.")
     ] = None
     after_error: Annotated[bool | None, Key("Matches when that result was (not) an error.")] = None
-    call: Annotated[int | None, Whole(1), Key("Matches the n-th model call of the run.")] = None
+    call: Annotated[int | None, Integer(1), Key("Matches the n-th model call of the run.")] = None
     phase: Annotated[Literal["plan", "continue"] | None, Key("Matches this phase of the coordinator.")] = None
 
     say: Annotated[str | None, Template(), Key("The answer.")] = None
@@ -158,7 +158,7 @@ class ScriptRule(StrictSection):
     jitter_ms: Annotated[int, Key("Random part of that silence.")] = 0
     error: Annotated[ScriptFailure | None, Key("Fail as a provider would.")] = None
     hang: Annotated[bool, Key("Never answer.")] = False
-    times: Annotated[int | None, Whole(1), Key("Stop matching after this many uses.")] = None
+    times: Annotated[int | None, Integer(1), Key("Stop matching after this many uses.")] = None
 
 
 class _ScriptFile(StrictSection):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from aura_py.config.numbers import Whole
+from aura_py.config.numbers import Integer
 from aura_py.config.tables import Key, Section
 from aura_py.config.values import FilePath
 
@@ -30,4 +30,4 @@ class Skills(Section):
     """Instruction packages that the model loads on demand."""
 
     local: Annotated[tuple[SkillSource, ...], Key("Skill source directories, in order of precedence.")] = ()
-    max_chars: Annotated[int, Whole(1), Key("Most characters of a file that one call returns.")] = 50_000
+    max_chars: Annotated[int, Integer(1), Key("Most characters of a file that one call returns.")] = 50_000
