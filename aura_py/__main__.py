@@ -4,4 +4,5 @@ import sys
 
 from aura_py.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that read documents import this module again
+    sys.exit(main())

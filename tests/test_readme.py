@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,12 +86,30 @@ def test_the_curl_line_streams_the_answer(quickstart: tuple[int, str]) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
 def test_the_welcome_names_every_agent_and_how_to_ask_the_team(quickstart: tuple[int, str]) -> None:
     port, printed = quickstart
-    assert "as the models `assistant`, `librarian` and `team`." in printed
+    assert "as the models `assistant`, `guide`, `librarian` and `team`." in printed
     commands = re.findall(r"^  curl .*?\n\n", printed, re.M | re.S)
     assert len(commands) == 2
     streamed = run(["bash", "-c", commands[1]], port)
     assert "Python files and" in streamed
     assert streamed.endswith("data: [DONE]\n\n")
+
+
+def test_the_guide_finds_the_page_that_answers(quickstart: tuple[int, str]) -> None:
+    port, _ = quickstart
+    base = f"http://127.0.0.1:{port}"
+    while True:  # it answers while it is still indexing, and says how far it is
+        with urllib.request.urlopen(f"{base}/aura/info", timeout=30) as response:
+            (guide,) = (agent for agent in json.load(response)["agents"] if agent["id"] == "guide")
+        if guide["vector_stores"][0]["state"] == "ready":
+            break
+        time.sleep(0.1)
+    body = {"model": "guide", "messages": [{"role": "user", "content": "How do I park large tool outputs?"}]}
+    request = urllib.request.Request(
+        f"{base}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer = json.load(response)["choices"][0]["message"]["content"]
+    assert "Result 1 · docs/scratchpad.md · Scratchpad" in answer
 
 
 def test_the_python_block_prints_the_answer(quickstart: tuple[int, str]) -> None:

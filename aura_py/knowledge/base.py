@@ -87,7 +87,7 @@ class KnowledgeBase:
                     self.state, self.problem = "failed", str(error)
                     raise
                 self._opened = True
-                self.state, self.problem = "ready", None
+                self.state, self.problem = "ready" if self._complete else "indexing", None
         return self._store
 
     async def search(

@@ -15,9 +15,10 @@ import anyio.to_thread
 
 from aura_py.agent.agent import Agent
 from aura_py.agent.contract import Runnable
-from aura_py.config.models import LLM, AgentConfig, McpServer, StdioServer
+from aura_py.config.models import LLM, AgentConfig, McpServer, QdrantStore, StdioServer
 from aura_py.config.settings import ServerSettings
 from aura_py.context import RunLimits
+from aura_py.errors import ConfigurationError
 from aura_py.llm import build_model, preload
 from aura_py.llm.contract import ChatModel
 from aura_py.mcp import McpPool
@@ -87,6 +88,12 @@ class Services:
     def _stores(self, config: AgentConfig) -> dict[str, KnowledgeBase]:
         if not config.vector_stores:
             return {}
+        for store in config.vector_stores:
+            if self.settings.workers > 1 and isinstance(store, QdrantStore) and store.path is not None:
+                raise ConfigurationError(
+                    f"agent `{config.id}`: the embedded vector store `{store.name}` belongs to one process; serve with"
+                    " one worker, or use a Qdrant server (`url`)"
+                )
         from aura_py.knowledge import KnowledgePool  # only agents with a store pay for its import
 
         if self._knowledge is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +11,9 @@ from starlette.responses import Response
 from aura_py import __version__
 from aura_py.server.state import ServerState, state_of
 from aura_py.server.wire_json import to_json
+
+if TYPE_CHECKING:
+    from aura_py.knowledge import KnowledgeBase
 
 A2A_VERSION = "1.0"
 CHECK_SECONDS: Final = 3.0
@@ -38,7 +41,7 @@ async def live(_request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Whether requests should come here: 503 while shutting down or without a required MCP server, else 200.
+    """Whether requests should come here: 503 while shutting down or without a required server or store, else 200.
 
     ``degraded`` tells what is missing while requests are served all the same. Looking tries again to reach what was
     not there, so that nothing stays missing because nobody asks for it.
@@ -47,16 +50,29 @@ async def ready(request: Request) -> Response:
     if state.draining:
         return _json({"status": "not_ready", "draining": True}, 503)
     required, optional = await _failed_servers(state)
+    stores = _failed_stores(state)
     reload_ok = state.reload_problem is None
-    degraded = bool(optional) or not reload_ok
+    missing = bool(required) or any(store.config.required for store in stores)
+    degraded = bool(optional) or bool(stores) or not reload_ok
     body: dict[str, object] = {
-        "status": "not_ready" if required else "degraded" if degraded else "ready",
+        "status": "not_ready" if missing else "degraded" if degraded else "ready",
         "draining": False,
         "agents": len(state.catalog.served),
         "reload": {"ok": reload_ok},
         "mcp_servers": {"failed": sorted({*required, *optional})},
     }
-    return _json(body, 503 if required else 200)
+    if stores:
+        body["vector_stores"] = {"failed": sorted({store.name for store in stores})}
+    return _json(body, 503 if missing else 200)
+
+
+def _failed_stores(state: ServerState) -> list[KnowledgeBase]:
+    """Vector stores that could not be opened or filled; the server goes on trying."""
+    pool = state.services.knowledge
+    if pool is None:
+        return []
+    found = [pool.get(config, store.name) for config in state.catalog.configs for store in config.vector_stores]
+    return [base for base in found if base is not None and base.state == "failed"]
 
 
 async def _failed_servers(state: ServerState) -> tuple[set[str], set[str]]:

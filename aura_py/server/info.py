@@ -13,11 +13,12 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aura_py.config.models import McpServer, StdioServer
+from aura_py.config.models import AgentConfig, McpServer, StdioServer, VectorStore
 from aura_py.config.skills import discover as discover_skills
 from aura_py.errors import RequestError
 from aura_py.messages import JsonObject
 from aura_py.run.catalog import ServedAgent
+from aura_py.run.services import Services
 from aura_py.server.headers import forwarded_headers, forwarded_names
 from aura_py.server.state import principal_of, state_of
 from aura_py.server.wire_json import to_json
@@ -56,6 +57,10 @@ async def info(request: Request) -> Response:
         if (skills := served.config.agent.skills) is not None and skills.local:
             sources = [each.source for each in skills.local]
             agent |= await anyio.to_thread.run_sync(_skills, sources)
+        if served.config.vector_stores:
+            agent["vector_stores"] = [
+                _store(state.services, served.config, store) for store in served.config.vector_stores
+            ]
     body["agents"] = agents
     return Response(to_json(body), media_type="application/json")
 
@@ -82,6 +87,19 @@ def _agent(served: ServedAgent, tools: Mapping[str, tuple[JsonObject, ...]], *, 
         name: _server(server, tools.get(name), summary=summary) for name, server in sorted(config.mcp.servers.items())
     }
     return agent
+
+
+def _store(services: Services, config: AgentConfig, store: VectorStore) -> dict[str, object]:
+    """``state`` is closed, indexing, ready or failed; the log says why it failed."""
+    entry: dict[str, object] = {"name": store.name, "type": store.type}
+    if store.context_prefix is not None:
+        entry["description"] = store.context_prefix
+    base = services.knowledge.get(config, store.name) if services.knowledge is not None else None
+    if base is not None:
+        entry["state"] = base.state
+        if base.progress is not None:
+            entry["documents"] = {"found": base.progress.documents, "done": base.progress.done}
+    return entry
 
 
 def _skills(sources: Sequence[Path]) -> dict[str, object]:

@@ -415,12 +415,33 @@ class InfoWorker(TypedDict):
     model: NotRequired[str]
 
 
+class InfoSkill(TypedDict):
+    name: str
+    description: str
+
+
+class IndexedDocuments(TypedDict):
+    found: Count
+    done: Count
+
+
+class InfoStore(TypedDict):
+    name: str
+    type: Literal["in_memory", "qdrant", "pgvector", "bedrock_kb"]
+    description: NotRequired[str]
+    state: NotRequired[Literal["closed", "indexing", "ready", "failed"]]
+    documents: NotRequired[Annotated[IndexedDocuments, Field(description="How far the sources are indexed.")]]
+
+
 class InfoAgent(TypedDict):
     id: str
     description: NotRequired[str]
     model: str
     workers: NotRequired[list[InfoWorker]]
     mcp_servers: dict[str, InfoServer]
+    vector_stores: NotRequired[list[InfoStore]]
+    skills: NotRequired[list[InfoSkill]]
+    broken_skills: NotRequired[Annotated[list[str], Field(description="Left out; `aura check` says why.")]]
 
 
 class InfoProcess(TypedDict):
@@ -446,6 +467,10 @@ class FailedServers(TypedDict):
     failed: Annotated[list[str], Field(description="Names of servers that cannot be reached.")]
 
 
+class FailedStores(TypedDict):
+    failed: Annotated[list[str], Field(description="Names of vector stores that cannot be opened.")]
+
+
 class Ready(TypedDict):
     """`degraded` serves requests, with less than it should have."""
 
@@ -454,3 +479,4 @@ class Ready(TypedDict):
     agents: NotRequired[Count]
     reload: NotRequired[ReloadState]
     mcp_servers: NotRequired[FailedServers]
+    vector_stores: NotRequired[FailedStores]
