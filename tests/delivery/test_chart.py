@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -101,6 +102,8 @@ FEATURES: dict[str, dict[str, Any]] = {
     "digest": {"image": {"digest": "sha256:" + "0" * 64}, "fullnameOverride": "other"},
     "no probes": {"probes": {name: {"enabled": False} for name in ("startup", "liveness", "readiness")}},
 }
+HTTP_ROUTE = json.loads((Path(__file__).parent / "httproute-spec.json").read_text())
+"""HTTPRoute v1 of https://github.com/kubernetes-sigs/gateway-api without its descriptions, under the Apache License 2.0."""
 PATHS = {value.path for value in chart.values() if not value.table}
 
 
@@ -158,7 +161,8 @@ def check(manifests: list[dict[str, Any]], folder: Path) -> None:
 
     for manifest in manifests:
         if manifest["apiVersion"].startswith("gateway."):
-            continue  # not of Kubernetes itself; its shape is compared in a test of its own
+            jsonschema.validate(manifest, HTTP_ROUTE)
+            continue
         kubernetes_validate.validate(manifest, "1.27", strict=True)
         kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
     for deployment in of_kind(manifests, "Deployment"):

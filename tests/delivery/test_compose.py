@@ -21,6 +21,7 @@ BASE = PROJECT / "docker-compose.yml"
 OVERLAYS = sorted((PROJECT / "compose").glob("*.yml"))
 SCHEMA = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
 """Of https://github.com/compose-spec/compose-spec, under the Apache License 2.0."""
+AGENTS = [*(PROJECT / "configs").glob("*.toml"), *(PROJECT / "compose").glob("*.toml")]
 OURS = {
     *(s.variable for info in ServerSettings.model_fields.values() if (s := setting_of(info)) is not None),
     "QUICKSTART_HOST",
@@ -66,7 +67,7 @@ def test_what_a_set_up_names_exists(overlay: Path | None) -> None:
     aura = services["aura"]
     assert aura["image"] == f"aura:{__version__}"
     variables = set(aura["environment"])
-    asked = set(re.findall(r"env\.(\w+)", "".join(p.read_text() for p in (PROJECT / "configs").glob("*.toml"))))
+    asked = set(re.findall(r"env\.(\w+)", "".join(map(Path.read_text, AGENTS))))
     assert variables <= OURS | asked
 
 

@@ -55,6 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip(f"debootstrap could not make a root file system: {made.stderr[-300:]}")
     # As in the official image: Python with pip, below /usr/local.
     shutil.copytree(sys.base_prefix, root / "usr/local", symlinks=True, dirs_exist_ok=True)
+    subprocess.run(["chroot", str(root), "/sbin/ldconfig"], check=True, timeout=60)
     yield root
     shutil.rmtree(root, ignore_errors=True)
 
