@@ -43,8 +43,9 @@ def helm() -> str:
 def run(*arguments: str, values: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
     """One call of helm; ``values`` come from standard input."""
     extra = ["--values", "-"] if values is not None else []
+    # A helm that `go install` has built believes in a Kubernetes of long ago.
     return subprocess.run(
-        [helm(), *arguments, *extra],
+        [helm(), *arguments, "--kube-version", "1.31.0", *extra],
         input=None if values is None else json.dumps(values),
         capture_output=True,
         text=True,
