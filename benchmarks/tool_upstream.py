@@ -12,7 +12,7 @@ async def main(port: int) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                body = await reader.readexactly(_content_length(head))
+                body = await reader.readexactly(content_length(head))
                 writer.write(_ANSWER if b'"role":"tool"' in body.replace(b" ", b"") else _CALL)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -23,7 +23,7 @@ async def main(port: int) -> None:
         await server.serve_forever()
 
 
-def _response(*deltas: Mapping[str, object], finish: str) -> bytes:
+def response(*deltas: Mapping[str, object], finish: str) -> bytes:
     frames = b"".join(_chunk(delta, None) for delta in deltas) + _chunk({}, finish) + b"data: [DONE]\n\n"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(frames)
     return head + frames
@@ -40,7 +40,7 @@ def _chunk(delta: Mapping[str, object], finish: str | None) -> bytes:
     return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
 
 
-def _content_length(head: bytes) -> int:
+def content_length(head: bytes) -> int:
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length":
@@ -49,11 +49,11 @@ def _content_length(head: bytes) -> int:
 
 
 _FUNCTION = {"name": "mock_tool", "arguments": '{"message":"hello"}'}
-_CALL = _response(
+_CALL = response(
     {"role": "assistant", "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": _FUNCTION}]},
     finish="tool_calls",
 )
-_ANSWER = _response(*({"content": f" word{number}"} for number in range(20)), finish="stop")
+_ANSWER = response(*({"content": f" word{number}"} for number in range(20)), finish="stop")
 
 if __name__ == "__main__":
     asyncio.run(main(int(sys.argv[1])))
