@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 import httpx
+import psutil
 
 from benchmarks.processes import PROJECT, free_port, running
 from benchmarks.report import Row
@@ -26,6 +27,10 @@ _WARM = 150
 _COLD = 30
 _UNCOUNTED = 5
 _LIMIT_MS = 15.0
+_CPU_MS = 5.0
+_CPU_RATIO = 2.0
+_ROUNDS = 5
+_REQUESTS = 150
 _AGENT = """
 [agent]
 name = "one"
@@ -62,11 +67,14 @@ def measure() -> list[Row]:
             url = tools.stdout.readline().strip()
             agent = Path(folder, "agent.toml")
             agent.write_text(_AGENT.replace("MODEL", str(model)).replace("TOOLS", url))
+            by_hand = free_port()
             with (
                 running(["-m", "benchmarks.tool_upstream", str(model)], model),
-                running(["-m", "aura_py", "serve", str(agent), "--port", str(port)], port),
+                running(["-m", "aura_py", "serve", str(agent), "--port", str(port)], port) as aura,
+                running(["-m", "benchmarks.tool_by_hand", str(by_hand), str(model), url], by_hand) as hand,
             ):
-                return anyio.run(_measure, url, model, port)
+                rows: list[Row] = anyio.run(_measure, url, model, port)
+                return rows + anyio.run(_costs, {port: aura, by_hand: hand})
         finally:
             tools.kill()
 
@@ -117,6 +125,36 @@ async def _measure(tools: str, model: int, port: int) -> list[Row]:
             "what the pool saves",
         ),
     ]
+
+
+async def _costs(servers: dict[int, psutil.Process]) -> list[Row]:
+    """CPU of a request, Aura's and that of the same bytes by hand, in turns."""
+    spent: dict[int, list[float]] = {port: [] for port in servers}
+    body = {"model": "one", "stream": True, "messages": [_QUESTION]}
+    async with httpx.AsyncClient(timeout=30) as http:
+        for _ in range(_ROUNDS + 1):
+            for port, server in servers.items():
+                before = _cpu(server)
+                for _ in range(_REQUESTS):
+                    reply = await http.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body)
+                    assert b"word19" in reply.content, reply.content
+                spent[port].append((_cpu(server) - before) / _REQUESTS * 1000)
+    aura, hand = (statistics.median(times[1:]) for times in spent.values())
+    return [
+        Row(
+            "request with one MCP call: CPU, beside the same bytes by hand",
+            f"{aura:.1f} ms",
+            f"{hand:.1f} ms",
+            aura / hand,
+            f"<= {_CPU_MS:g} ms and <= {_CPU_RATIO:g} x by hand",
+            aura <= _CPU_MS and aura <= hand * _CPU_RATIO,
+        )
+    ]
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 async def _medians(rounds: int, *actions: Callable[[], Awaitable[None]]) -> list[float]:
