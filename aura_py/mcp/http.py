@@ -19,6 +19,7 @@ import httpx2
 import orjson
 
 from aura_py import __version__
+from aura_py.mcp.aiohttp_transport import AiohttpTransport
 from aura_py.mcp.answers import (
     UNREACHABLE,
     UNREADABLE,
@@ -79,9 +80,8 @@ class McpHttpClient(httpx2.AsyncClient):
     def __init__(self, headers: Mapping[str, str], *, connect_timeout: float, answers: bool) -> None:
         super().__init__(
             headers={"user-agent": f"aura/{__version__}", **headers},
-            verify=ssl_context(),
+            transport=AiohttpTransport(ssl_context()),
             timeout=httpx2.Timeout(30.0, connect=connect_timeout, read=None, pool=None),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60.0),
             follow_redirects=False,
         )
         self.first_failure: HttpFailure | None = None
