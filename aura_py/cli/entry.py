@@ -68,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if not _cannot_write(error):
             raise
-        return _unwritten(error)
+        return _report_lost_output(error)
     except BaseExceptionGroup as group:
         if group.split(_cannot_write)[1] is not None:
             raise
-        return _unwritten(_first(group))
+        return _report_lost_output(_innermost(group))
 
 
 def serve_main() -> int:
@@ -97,13 +97,13 @@ def _cannot_write(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _CANNOT_WRITE
 
 
-def _first(error: BaseException) -> BaseException:
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _unwritten(error: BaseException) -> int:
+def _report_lost_output(error: BaseException) -> int:
     """Our output is lost; the interpreter must not complain about it again when it flushes at exit."""
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
         with suppress(OSError):

@@ -45,7 +45,7 @@ def command(url: str | None, live: bool, timeout: float) -> int:
         return exits.FAILED
     finally:
         connection.close()
-    click.echo(_told(status, body))
+    click.echo(_summary(status, body))
     return exits.OK if status == 200 else exits.FAILED
 
 
@@ -56,7 +56,7 @@ def _local() -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _told(status: int, body: bytes) -> str:
+def _summary(status: int, body: bytes) -> str:
     """What the server says of itself, on one line."""
     try:
         found = json.loads(body)

@@ -60,7 +60,7 @@ def _frames(error: BaseException, seen: set[int]) -> str:
     inner = [cause] if cause is not None else []
     if isinstance(error, BaseExceptionGroup):
         inner += error.exceptions
-    told = "".join(f"{_frames(each, seen)}\nwhich led to\n" for each in inner if id(each) not in seen)
+    causes = "".join(f"{_frames(each, seen)}\nwhich led to\n" for each in inner if id(each) not in seen)
     words = f": {on_one_line(error.message)}" if isinstance(error, AuraError) else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{told}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{words}"
+    return f"{causes}Traceback (most recent call last):\n{frames}{type(error).__qualname__}{words}"

@@ -80,8 +80,8 @@ async def _ask(
     interrupted: list[int] = []
     async with services:
         run = services.engine.start(served.runnable, turn, context, agent=served.id)
-        with _stoppable(run, interrupted):
-            end = await _follow(run, printer)
+        with _cancel_on_signals(run, interrupted):
+            end = await _show_events(run, printer)
         printer.end(run.context, end)
         await run.closed()
     return interrupted[0] if interrupted else status(end, has_text=printer.has_text)
@@ -136,7 +136,7 @@ def _printer(output: Literal["text", "json", "events"], served: ServedAgent) -> 
     return JsonPrinter(f"{about.provider}/{about.model}")
 
 
-async def _follow(run: Run, printer: Printer) -> End:
+async def _show_events(run: Run, printer: Printer) -> End:
     async for events in run.events():
         if isinstance(end := events[-1], RunFinished | RunFailed):
             printer.show(events[:-1])
@@ -146,7 +146,7 @@ async def _follow(run: Run, printer: Printer) -> End:
 
 
 @contextmanager
-def _stoppable(run: Run, interrupted: list[int]) -> Iterator[None]:
+def _cancel_on_signals(run: Run, interrupted: list[int]) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop the run in order; a second one does not wait for that."""
     loop = asyncio.get_running_loop()
 

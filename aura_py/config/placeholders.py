@@ -49,7 +49,7 @@ class _Substitution:
         self._env = env
         self._report = report
         self._missing: dict[str, list[Path]] = {}
-        """Every variable that is not set, and where it is wanted: told in one go, because one remedy mends all."""
+        """Every variable that is not set, and where it is used: reported together, because one remedy mends all."""
         self._undecodable: set[str] = set()
 
     def table(self, table: dict[str, object], path: Path) -> dict[str, object]:

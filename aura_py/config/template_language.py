@@ -23,7 +23,7 @@ _LARGEST = 4_000_000
 _WIDEST = 10_000
 """A width, count or precision that a filter is given."""
 _PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
-"""Methods of texts whose result is as long as they are told."""
+"""Methods of texts whose result has the length that they are given."""
 _NUMBER = re.compile(r"[-+]?\d[\d_,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 
 
