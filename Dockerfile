@@ -3,12 +3,14 @@ ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# The second constraint is that of the build backend, which pip installs apart.
+ENV PIP_CONSTRAINT=/src/constraints.txt PIP_BUILD_CONSTRAINT=/src/constraints.txt \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /opt/aura
-COPY constraints.txt pyproject.toml README.md ./
+COPY constraints.txt pyproject.toml README.md LICENSE ./
 # Dependencies make a layer of their own, which a change of the code leaves as it is.
 RUN mkdir aura_py && printf '__version__ = "0"\n' > aura_py/__init__.py \
-    && /opt/aura/bin/python -m pip install --constraint constraints.txt --only-binary :all: --no-binary aura_py '.[all]' \
+    && /opt/aura/bin/python -m pip install --only-binary :all: --no-binary aura_py '.[all]' \
     && /opt/aura/bin/python -m pip uninstall --yes aura_py
 COPY aura_py ./aura_py
 RUN /opt/aura/bin/python -m pip install --no-deps . \

@@ -37,7 +37,7 @@ _FREE = (
 _INTRODUCTION = """# Values of the chart
 
 Every value of `deployment/helm/aura`, with its default. `values.schema.json` refuses unknown keys and wrong types. How
-to use them is on the page about [Kubernetes](kubernetes.md).
+to use them is on the page about [deployment](deployment.md).
 
 | value | default | meaning |
 |---|---|---|
