@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from aura_py.config import identity, memory_dir, relations, unbuilt
+from aura_py.config import identity, memory_dir, relations
 from aura_py.config.diagnostics import Diagnostic, InvalidConfiguration, errors, in_order
 from aura_py.config.file_report import FileReport
 from aura_py.config.files import UnreadableFile, agent_files, parse, read_text
@@ -118,7 +118,6 @@ def _examine(
     relations.fold(tree)
     relations.check(tree, report.root, settings=settings, signed=signed)
     check_sources(tree, report.root, tolerant=tolerant)
-    unbuilt.refuse(tree, report.root)
     return _File(report, tree)
 
 

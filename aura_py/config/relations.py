@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,12 @@ from aura_py.config.file_report import Location, display
 from aura_py.config.models.approvals import ConversationalRoute, WebhookRoute
 from aura_py.config.models.orchestration import OrchestrationTimeouts
 from aura_py.config.tables import Section, Tree
-from aura_py.config.unbuilt import llm_tables
 
 if TYPE_CHECKING:
     from aura_py.config.settings import ServerSettings
 
+UNBUILT = {"hitl": "approval of tool calls"}
+"""Top-level tables of features that are not built yet: refused at load, never accepted and ignored."""
 _SHOWN_STORES = 20
 
 
@@ -39,6 +40,29 @@ def check(tree: Tree, root: Location, *, settings: ServerSettings | None, signed
     _timeouts(tree, root, settings)
     _webhook(tree, root, signed=signed)
     _secrets(root)
+    for table, feature in UNBUILT.items():
+        if tree.get(table):
+            fix = "remove it from the file until Aura supports it"
+            (root / table).error("CFG-N01", f"{feature} is not built yet", fix)
+
+
+def agent_tables(tree: Tree, root: Location) -> Iterator[tuple[Location, Tree]]:
+    """The table of the agent, and those of its workers when there is a coordinator for them."""
+    if "agent" in tree:
+        yield root / "agent", tree["agent"]
+    orchestration: Tree = tree.get("orchestration", {})
+    if orchestration.get("enabled"):
+        for name, worker in orchestration.get("worker", {}).items():
+            yield root / "orchestration" / "worker" / name, worker
+
+
+def llm_tables(tree: Tree, root: Location) -> Iterator[tuple[Location, Tree]]:
+    """Every model table that the file puts to use."""
+    for at, table in agent_tables(tree, root):
+        if "llm" in table:
+            yield at / "llm", table["llm"]
+            for index, fallback in enumerate(table["llm"].get("fallback", ())):
+                yield at / "llm" / "fallback" / index, fallback
 
 
 # --- scratchpad -----------------------------------------------------------------------------------------------
@@ -146,9 +170,9 @@ def _agent(tree: Tree, root: Location) -> None:
             "remove `request_overrides`",
         )
     if not tree.get("mcp", {}).get("servers"):
-        for path, llm in llm_tables(tree):
+        for at, llm in llm_tables(tree, root):
             if llm.get("fallback_tool_parsing"):
-                Location(root.file, (*path, "fallback_tool_parsing")).warn(
+                (at / "fallback_tool_parsing").warn(
                     "WARN-LLM03",
                     "`fallback_tool_parsing` looks for tool calls, but the file has no MCP server",
                     "add a server or remove the key",

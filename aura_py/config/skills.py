@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aura_py.config.file_report import Location
 from aura_py.config.files import UnreadableFile, read_text
+from aura_py.config.relations import agent_tables
 from aura_py.config.tables import Tree
 
 _LONGEST_NAME = 64
@@ -181,13 +182,8 @@ def check_sources(tree: Tree, root: Location, *, tolerant: bool) -> None:
     Args:
         tolerant: A broken skill is a warning: it will be left out.
     """
-    orchestration: Tree = tree.get("orchestration", {})
-    owners = [((root / "agent"), tree.get("agent", {}))]
-    if orchestration.get("enabled"):
-        at = root / "orchestration" / "worker"
-        owners += [(at / name, worker) for name, worker in orchestration.get("worker", {}).items()]
-    for at, owner in owners:
-        local = owner.get("skills", {}).get("local", ())
+    for at, table in agent_tables(tree, root):
+        local = table.get("skills", {}).get("local", ())
         sources = [entry["source"] for entry in local if "source" in entry]
         if not sources or len(sources) != len(local):
             continue

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "CFG-F02": "test_reading",
     "CFG-F03": "test_reading",
     "CFG-F04": "test_reading",
-    "CFG-N01": "test_unbuilt",
+    "CFG-N01": "test_loading",
     "CFG-D01": "test_settings",
     "CFG-D03": "test_settings",
     "CFG-D04": "test_settings",

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from aura_py.config import Diagnostic, InvalidConfiguration, load, render, render_json, unbuilt
+from aura_py.config import Diagnostic, InvalidConfiguration, load, relations, render, render_json
 from aura_py.config.environment_text import EnvironmentText
+from aura_py.config.file_report import FileReport
 from aura_py.config.models import AgentConfig
+from aura_py.config.relations import llm_tables
 from tests.config.files import AGENT, ENV, LLM, MINIMAL, agent, codes, found, only, toml, tree
 
 SENTINEL = "s3ntinel-0123456789"
@@ -167,28 +169,26 @@ def test_loading_imports_nothing_that_the_files_do_not_need(tmp_path: Path) -> N
 
 
 def test_a_feature_that_is_not_built_is_refused_after_it_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def places(tree: dict[str, Any]) -> Any:
-        if "tools" in tree:
-            yield ("tools",)
-
-    monkeypatch.setattr(unbuilt, "FEATURES", (unbuilt.UnbuiltFeature("the tool table", places),))
+    monkeypatch.setattr(relations, "UNBUILT", {"mcp": "the table of servers"})
     assert codes(found(MINIMAL)) == []
-    error = only(found(MINIMAL + "[tools]\n"))
-    assert (error.code, error.line, error.message) == ("CFG-N01", 7, "the tool table is not built yet")
-    assert codes(found(MINIMAL + "[tools]\nfilesystem = 3\n")) == ["CFG-N01", "CFG-S04"]
+    text = MINIMAL + "[mcp]\nsanitize_schemas = true\n"
+    error = only(found(text))
+    assert (error.code, error.line, error.message) == ("CFG-N01", 7, "the table of servers is not built yet")
+    assert codes(found(text + "servers = 3\n")) == ["CFG-N01", "CFG-S02"]
 
 
 def test_features_are_looked_for_in_every_table_that_is_put_to_use() -> None:
     document = tree()
     document["agent"]["llm"]["fallback"] = [{"provider": "gemini"}]
     worker = ("orchestration", "worker", "reader", "llm")
-    assert [path for path, _ in unbuilt.llm_tables(document)] == [
+    root = FileReport(Path()).root
+    assert [at.path for at, _ in llm_tables(document, root)] == [
         ("agent", "llm"),
         ("agent", "llm", "fallback", 0),
         worker,
     ]
     document["orchestration"]["enabled"] = False
-    assert worker not in [path for path, _ in unbuilt.llm_tables(document)]
+    assert worker not in [at.path for at, _ in llm_tables(document, root)]
 
 
 values = st.recursive(
