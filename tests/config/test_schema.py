@@ -42,6 +42,8 @@ class AnyVariable(dict[str, str]):
     def get(self, key: str, default: object = None) -> str:
         if key.startswith("AURA_"):
             return super().get(key, "")
+        if key == "POSTGRES_URL":
+            return "postgresql://db"
         return "https://example.org" if "URL" in key else "true" if "HIDDEN" in key else "something-long"
 
 
