@@ -1,4 +1,4 @@
-"""From `aura serve` to the first 200 of `/health` with one OpenAI agent, and the memory it then holds."""
+"""From `aura serve` to the first 200 of `/health` with five OpenAI agents, and the memory it then holds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from pathlib import Path
 from benchmarks.processes import free_port, running
 from benchmarks.report import Row
 
-RUNS = 5
+RUNS = 3
 START_SECONDS = 1.5
-RESIDENT_MB = 110
-SETTLE_SECONDS = 1.0
+RESIDENT_MB = 80
+AGENTS = 5
+SETTLE_SECONDS = 3.0
 """Memory is read when the imports that go on after listening are done."""
 
 _AGENT = """
 [agent]
-name = "startup"
+name = "startup {number}"
 system_prompt = "Answer."
 
 [agent.llm]
@@ -38,10 +39,10 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Quiet).serve_forever()
 
 def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        agent = Path(folder, "agent.toml")
-        agent.write_text(_AGENT)
+        for number in range(AGENTS):
+            Path(folder, f"agent-{number}.toml").write_text(_AGENT.format(number=number))
         times, burnt, sizes = zip(
-            *(_start(["-m", "aura_py", "serve", str(agent), "--port"]) for _ in range(RUNS)), strict=True
+            *(_start(["-m", "aura_py", "serve", folder, "--port"]) for _ in range(RUNS)), strict=True
         )
     empty_times, empty_burnt, empty_sizes = zip(*(_start(["-c", _EMPTY]) for _ in range(RUNS)), strict=True)
     cpu, empty_cpu = statistics.median(burnt), statistics.median(empty_burnt)
@@ -63,7 +64,7 @@ def measure() -> list[Row]:
             cpu / empty_cpu,
         ),
         Row(
-            "startup: resident memory when idle, beside http.server",
+            f"startup: resident memory when idle with {AGENTS} agents, beside http.server",
             f"{resident:.0f} MB",
             f"{empty_resident:.0f} MB",
             resident / empty_resident,

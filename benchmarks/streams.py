@@ -1,4 +1,4 @@
-"""What an open stream costs: 1,000 clients of `aura serve` at once, each told one event a second.
+"""What an open stream costs: 1,000 clients of `aura serve` at once, each told one event a second, or nothing at all.
 
 The streams have the named events, so a heartbeat is due every three seconds whatever else is sent, and a late one
 shows. Memory is what the server's process holds resident, before and while the streams are open; a few streams go
@@ -12,7 +12,7 @@ import asyncio
 import json
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -42,6 +42,18 @@ tokens_per_second = 1
 [[agent.llm.rules]]
 say = "{% for i in range(300) %}tick {% endfor %}"
 """
+_SILENT = """
+[agent]
+name = "ticker"
+system_prompt = "Tick."
+
+[agent.llm]
+provider = "scripted"
+model = "ticker"
+
+[[agent.llm.rules]]
+hang = true
+"""
 _RELAYED = """
 [agent]
 name = "ticker"
@@ -53,14 +65,17 @@ model = "fake"
 api_key = "none"
 base_url = "http://127.0.0.1:PORT/v1"
 """
-_REQUEST = json.dumps({"model": "ticker", "stream": True, "messages": [{"role": "user", "content": "go"}]}).encode()
+_PLAN = "chunks=300 interval=1000 first=0"
+_REQUEST = json.dumps({"model": "ticker", "stream": True, "messages": [{"role": "user", "content": _PLAN}]}).encode()
 
 
 @dataclass(slots=True)
 class _Load:
     """What the clients saw."""
 
-    beats: list[float] = field(default_factory=list)
+    mark: bytes
+    """What a heartbeat looks like."""
+    beats: int = 0
     late: int = 0
     events: int = 0
     ended: int = 0
@@ -68,10 +83,11 @@ class _Load:
 
 def measure() -> list[Row]:
     scripted, load = _per_stream(_SCRIPTED)
+    _, silent = _per_stream(_SILENT, named=False)
     upstream = free_port()
-    with running(["-m", "benchmarks.relay_upstream", str(upstream), "300", "1000"], upstream):
+    with running(["-m", "benchmarks.relay_upstream", str(upstream)], upstream):
         relayed, beside = _per_stream(_RELAYED.replace("PORT", str(upstream)))
-    missed = load.late + load.ended + beside.late + beside.ended
+    missed = sum(each.late + each.ended for each in (load, beside, silent))
     expected = STREAMS * (SECONDS - 1)
     return [
         Row(
@@ -84,28 +100,32 @@ def measure() -> list[Row]:
         Row(
             "streams: heartbeats late or missed, connections lost",
             f"{missed}",
-            f"{load.events + beside.events} events, {len(load.beats) + len(beside.beats)} heartbeats",
+            f"{load.events + beside.events} events, {sum(each.beats for each in (load, beside, silent))} heartbeats",
             target="0",
             met=missed == 0 and min(load.events, beside.events) >= expected,
         ),
     ]
 
 
-def _per_stream(agent: str) -> tuple[float, _Load]:
-    """Kilobytes of resident memory for each open stream, and what the clients saw."""
+def _per_stream(agent: str, *, named: bool = True) -> tuple[float, _Load]:
+    """Kilobytes of resident memory for each open stream, and what the clients saw.
+
+    With ``named`` events heartbeats come regularly, else when there was nothing for as long.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "agent.toml")
         path.write_text(agent)
-        flags = ["--aura-custom-events", "true", "--heartbeat-secs", f"{_BEAT / 1.5:g}"]
+        flags = ["--aura-custom-events", "true"] if named else []
+        flags += ["--heartbeat-secs", f"{_BEAT / 1.5:g}" if named else f"{_BEAT:g}"]
         with running(["-m", "aura_py", "serve", str(path), *flags, "--port", str(port)], port) as process:
-            return asyncio.run(_measure(port, process))
+            return asyncio.run(_measure(port, process, b": heartbeat" if named else b": ping"))
 
 
-async def _measure(port: int, process: psutil.Process) -> tuple[float, _Load]:
-    await _hold(port, _FEW, 2.0, _Load())
+async def _measure(port: int, process: psutil.Process, mark: bytes) -> tuple[float, _Load]:
+    await _hold(port, _FEW, 2.0, _Load(mark))
     await asyncio.sleep(1)
-    before, load = process.memory_info().rss, _Load()
+    before, load = process.memory_info().rss, _Load(mark)
     held = asyncio.create_task(_hold(port, STREAMS, SECONDS, load))
     highest = before
     while not held.done():
@@ -133,7 +153,8 @@ async def _open(port: int, opening: asyncio.Semaphore) -> tuple[asyncio.StreamRe
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(_REQUEST) + _REQUEST)
-        await reader.readuntil(b": heartbeat\n\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readuntil(b"\n\n")
         return reader, writer
 
 
@@ -149,9 +170,9 @@ async def _read(reader: asyncio.StreamReader, gate: asyncio.Event, load: _Load) 
             load.ended += not gate.is_set()
             return
         load.events += piece.count(b'"content":')
-        beats = piece.count(b": heartbeat")
+        beats = piece.count(load.mark)
         if beats:
             load.late += now - last > _BEAT + _LATE
-            load.beats += [now] * beats
+            load.beats += beats
             last = now
     load.late += time.monotonic() - last > _BEAT + _LATE
