@@ -78,6 +78,17 @@ class Agent:
             orchestrated=False,
             images=model.capabilities.images,
         )
+        self._without_tools = self._prepared()
+
+    def _prepared(self) -> _Equipment | None:
+        """The equipment of every run of an agent without tools of its own; no middleware would ever be asked."""
+        config, agent = self._config, self._config.agent
+        if config.mcp.servers or config.tools.filesystem or self._knowledge or self._skills.tools:
+            return None
+        if agent.scratchpad.enabled:
+            return None
+        system = system_prompt(agent.system_prompt, agent.context, [self._skills.prompt])
+        return _Equipment(Toolset(), (), (), system, agent.turn_depth, None)
 
     def describe(self) -> Description:
         return self._description
@@ -145,6 +156,8 @@ class Agent:
 
     async def _equip(self, turn: Turn, context: RunContext, attachment: McpAttachment | None) -> _Equipment:
         config, agent = self._config, self._config.agent
+        if self._without_tools is not None and not (agent.enable_client_tools and turn.client_tools):
+            return self._without_tools
         discovered: tuple[Tool, ...] = attachment.tools if attachment is not None else ()
         mcp_tools = filter_tools(discovered, agent.mcp_filter)
         self._filters.check(attachment)

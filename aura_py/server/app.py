@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aura_py.errors import AuraError, MethodNotAllowed, PathNotFound, RequestError
 from aura_py.server.access import AccessMiddleware
 from aura_py.server.chat import chat_completions
 from aura_py.server.cors import Cors
-from aura_py.server.endpoint import Endpoint
 from aura_py.server.envelope import error_response
 from aura_py.server.health import health, live, ready
 from aura_py.server.info import info
@@ -79,3 +81,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
         ours = RequestError(f"{where} cannot be served: {error.detail}.")
     ours.headers = dict(error.headers or {})
     return error_response(ours)
+
+
+@dataclass(slots=True, frozen=True)
+class Endpoint:
+    """An ASGI app around ``answer``. Unlike a plain function as endpoint it keeps nothing of the request while the
+    answer is sent, which for a stream may take minutes; failures are the outer layers' business."""
+
+    answer: Callable[[Request], Awaitable[ASGIApp]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.answer(Request(scope, receive, send))
+        await response(scope, receive, send)

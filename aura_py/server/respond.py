@@ -18,13 +18,11 @@ from aura_py.run.recording import ResponseRecording
 from aura_py.run.retries import Repeatable, identity_of
 from aura_py.run.session_queue import SessionKey, Ticket
 from aura_py.server.end_user import Caller
-from aura_py.server.headers import forwarded_headers, forwarded_names, header_value
+from aura_py.server.headers import forwarded_headers, forwarded_names, header_value, session_id
 from aura_py.server.openai.call import Call
-from aura_py.server.openai.sampling import sampling
-from aura_py.server.openai.strict import refuse_unhonoured
+from aura_py.server.openai.sampling import refuse_unhonoured, sampling
 from aura_py.server.request_body import body_digest
 from aura_py.server.run_response import Collector, RunAnswer, RunResponse, StreamEncoder
-from aura_py.server.session_id import session_id
 from aura_py.server.siblings import Siblings, may_pass_on
 from aura_py.server.side_answer import side_answer, side_turn
 from aura_py.server.side_requests import client_instructions, is_side_request

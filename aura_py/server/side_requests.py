@@ -10,8 +10,7 @@ import orjson
 from starlette.datastructures import Headers
 
 from aura_py.messages import Message, TextPart
-from aura_py.server.openai.content import content_parts
-from aura_py.server.openai.omitted import Omitted
+from aura_py.server.openai.content import Omitted, content_parts
 
 TASKS: Final = frozenset(
     {

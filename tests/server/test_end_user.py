@@ -20,7 +20,7 @@ from aura_py.events import Event
 from aura_py.run.catalog import Catalog
 from aura_py.server.api_keys import ANONYMOUS, ApiKeys, Principal
 from aura_py.server.end_user import EndUsers
-from aura_py.server.session_id import session_id
+from aura_py.server.headers import session_id
 from tests.server.rig import Rig, agent_file, serving
 
 SECRET = "a secret of at least thirty-two characters"

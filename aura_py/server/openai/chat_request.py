@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from aura_py.server.openai import fields
 from aura_py.server.openai.call import Call
+from aura_py.server.openai.content import Omitted
 from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.openai.messages import parse_messages
-from aura_py.server.openai.omitted import Omitted
 from aura_py.server.openai.tools import client_tools, tool_choice
 
 

@@ -1,15 +1,16 @@
-"""Message content: strings, ``null`` and arrays of parts."""
+"""Message content, strings, ``null`` and arrays of parts, and what is left out of it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
 from aura_py.errors import UnsupportedContent
 from aura_py.messages import ImagePart, Part, TextPart
 from aura_py.server.openai.fields import shown, wrong
-from aura_py.server.openai.omitted import Omitted
 
 _ECHOES: Final = frozenset({"reasoning", "reasoning_content", "thinking", "redacted_thinking", "tool_use", "tool_call"})
 """Parts that repeat output; they are dropped from history."""
@@ -89,3 +90,28 @@ def _image(item: dict[str, object], place: str) -> ImagePart:
     if not image.startswith(("http://", "https://", "data:")):
         raise UnsupportedContent("An image must be given by an `http`, `https` or `data` URL.", param=place)
     return ImagePart(image, detail if isinstance(detail, str) else None)
+
+
+logger = logging.getLogger(__name__)
+
+_MOST_NOTES: Final = 10
+
+
+@dataclass(slots=True)
+class Omitted:
+    """Collects it while a request is read.
+
+    ``refusals`` are for parts that no model can be given; a note stands in their place, and whether that will do is
+    for the agent to say. ``notes`` are for the log, one of a kind: a request may hold thousands of them.
+    """
+
+    refusals: list[UnsupportedContent] = field(default_factory=list)
+    notes: set[str] = field(default_factory=set)
+
+    def note(self, text: str) -> None:
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.add(text)
+
+    def log(self) -> None:
+        for text in sorted(self.notes):
+            logger.warning(text)

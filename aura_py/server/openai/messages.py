@@ -10,9 +10,8 @@ import orjson
 
 from aura_py.errors import RequestError
 from aura_py.messages import Message, TextPart, ToolCall
-from aura_py.server.openai.content import content_parts
+from aura_py.server.openai.content import Omitted, content_parts
 from aura_py.server.openai.fields import shown, wrong
-from aura_py.server.openai.omitted import Omitted
 
 logger = logging.getLogger(__name__)
 

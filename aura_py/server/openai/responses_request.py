@@ -10,10 +10,9 @@ from aura_py.errors import RequestError
 from aura_py.messages import Message, TextPart, ToolCall
 from aura_py.server.openai import fields
 from aura_py.server.openai.call import Call
-from aura_py.server.openai.content import content_parts
+from aura_py.server.openai.content import Omitted, content_parts
 from aura_py.server.openai.limits import RequestLimits
 from aura_py.server.openai.messages import call_arguments, check_ending
-from aura_py.server.openai.omitted import Omitted
 from aura_py.server.openai.tools import client_tools, tool_choice
 
 _ROLES: Final = frozenset({"user", "assistant"})

@@ -1,4 +1,4 @@
-"""Parameters of a request that may replace the agent's own."""
+"""Parameters of a request that may replace the agent's own, and those that cannot be honoured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast, get_args
 
 from aura_py.config.models import AgentSection
+from aura_py.errors import RequestError
 from aura_py.llm.contract import ReasoningEffort, Sampling
 from aura_py.messages import JsonObject
 from aura_py.server.openai import fields
@@ -85,3 +86,19 @@ def _format(body: Mapping[str, object]) -> JsonObject | None:
     # Responses has it in a table, and the schema flat in it.
     param = "text.format" if isinstance(body.get("text"), dict) else "response_format"
     raise fields.wrong(param, "of the `type` `text`, `json_object`, or `json_schema` with a `schema`")
+
+
+def refuse_unhonoured(body: Mapping[str, object]) -> None:
+    """Raises :class:`RequestError` for several choices, token probabilities and audio output."""
+    if (fields.whole(body, "n") or 1) > 1:
+        raise _refused("n", "there is one answer to a request")
+    if body.get("logprobs") or body.get("top_logprobs"):
+        raise _refused("logprobs" if body.get("logprobs") else "top_logprobs", "token probabilities are not given")
+    if any("logprobs" in str(item) for item in fields.array(body, "include") or ()):
+        raise _refused("include", "token probabilities are not given")
+    if body.get("audio") is not None or "audio" in (fields.array(body, "modalities") or ()):
+        raise _refused("audio" if body.get("audio") is not None else "modalities", "answers are text")
+
+
+def _refused(param: str, why: str) -> RequestError:
+    return RequestError(f"`{param}` cannot be served: {why}; leave it out.", param=param)

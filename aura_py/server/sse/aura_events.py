@@ -27,7 +27,7 @@ from aura_py.events import (
 )
 from aura_py.messages import Usage
 from aura_py.server.envelope import message_of
-from aura_py.server.sse.cut import ERROR_BYTES, cut
+from aura_py.server.sse.frames import ERROR_BYTES, cut
 from aura_py.server.sse.orchestrator_events import ENCODERS, worker_reasoning
 from aura_py.server.sse.shape import StreamShape
 

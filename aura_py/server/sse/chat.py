@@ -23,8 +23,17 @@ from aura_py.messages import FinishReason, ToolCall, Usage
 from aura_py.server.envelope import error_object
 from aura_py.server.sse.aura_events import AuraEvents, Named
 from aura_py.server.sse.client_calls import ClientCalls, object_text
-from aura_py.server.sse.cut import DELTA_BYTES, ERROR_BYTES, cut, pieces
-from aura_py.server.sse.frames import DONE, HEARTBEAT, PING, data_frame, event_frame
+from aura_py.server.sse.frames import (
+    DELTA_BYTES,
+    DONE,
+    ERROR_BYTES,
+    HEARTBEAT,
+    PING,
+    cut,
+    data_frame,
+    event_frame,
+    pieces,
+)
 from aura_py.server.sse.progress import progress_line
 from aura_py.server.sse.shape import StreamShape
 from aura_py.server.wire_json import text_json, to_json

@@ -19,7 +19,7 @@ from aura_py.events import (
     TaskStarted,
     WorkerReasoning,
 )
-from aura_py.server.sse.cut import cut
+from aura_py.server.sse.frames import cut
 from aura_py.server.sse.shape import StreamShape
 
 Fields: TypeAlias = dict[str, object]

@@ -24,8 +24,7 @@ from aura_py.server.envelope import message_of
 from aura_py.server.sse import response_items as items
 from aura_py.server.sse.chat import finish_reason, options_text
 from aura_py.server.sse.client_calls import ClientCalls, object_text
-from aura_py.server.sse.cut import ERROR_BYTES, cut, pieces
-from aura_py.server.sse.frames import PING, event_frame
+from aura_py.server.sse.frames import ERROR_BYTES, PING, cut, event_frame, pieces
 from aura_py.server.sse.shape import StreamShape
 from aura_py.server.wire_json import to_json, well_formed
 
