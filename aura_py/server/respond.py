@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -21,6 +21,7 @@ from aura_py.server.end_user import Caller
 from aura_py.server.headers import forwarded_headers, forwarded_names, header_value, session_id
 from aura_py.server.openai.call import Call
 from aura_py.server.openai.sampling import refuse_unhonoured, sampling
+from aura_py.server.parameter_names import rename_parameters
 from aura_py.server.request_body import body_digest
 from aura_py.server.run_response import Collector, RunAnswer, RunResponse, StreamEncoder
 from aura_py.server.siblings import Siblings, may_pass_on
@@ -36,11 +37,18 @@ EncoderFactory: TypeAlias = Callable[[RunContext, ServedAgent, Iterable[str]], S
 """Gets the run's context, its agent and the ids of tool calls that the conversation uses already."""
 
 
-async def respond(request: Request, call: Call, body: bytes, encoder_for: EncoderFactory) -> ASGIApp:
+async def respond(
+    request: Request,
+    call: Call,
+    body: bytes,
+    encoder_for: EncoderFactory,
+    parameter_names: Mapping[str, str] | None = None,
+) -> ASGIApp:
     """The response to one request; a run has been started for it, unless it repeats another one.
 
     Args:
         body: The request as it came, by which a repetition is recognised.
+        parameter_names: How this endpoint calls parameters that chat completions call otherwise.
 
     Raises:
         RequestError: The request cannot be served; nothing was started.
@@ -73,7 +81,9 @@ async def respond(request: Request, call: Call, body: bytes, encoder_for: Encode
         turns = None if side or session is None else (served.id, caller.owner, session)
         owner = await _owning_sibling(state.siblings, turns, repeatable)
         if owner is not None:
-            return state.siblings.pass_on(owner, request, body, partial(respond, request, call, body, encoder_for))
+            return state.siblings.pass_on(
+                owner, request, body, partial(respond, request, call, body, encoder_for, parameter_names)
+            )
     recording = None
     if repeatable is not None:
         recording, repeats = state.retries.claim(repeatable)
@@ -90,7 +100,10 @@ async def respond(request: Request, call: Call, body: bytes, encoder_for: Encode
         recording.discard()  # nobody must wait for what never comes
         raise
     headers = {"x-chat-session-id": context.session_id, "x-request-id": context.request_id}
-    started = RunAnswer(run, encoder, headers, settings.debug_provider_errors, answer.rewrite if answer else None)
+    rewrite = rename_parameters(parameter_names) if parameter_names else None
+    if answer is not None:
+        rewrite = answer.rewrite
+    started = RunAnswer(run, encoder, headers, settings.debug_provider_errors, rewrite)
     return RunResponse(recording, started, stream=call.stream, timing=state.timing)
 
 

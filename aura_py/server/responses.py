@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Final
 
 from starlette.requests import Request
 from starlette.types import ASGIApp
@@ -17,6 +18,13 @@ from aura_py.server.respond import respond
 from aura_py.server.sse import StreamShape
 from aura_py.server.sse.responses import ResponsesCollector, ResponsesEncoder
 from aura_py.server.state import state_of
+
+_PARAMETER_NAMES: Final = {
+    "messages": "input",
+    "max_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+}
 
 
 async def create_response(request: Request) -> ASGIApp:
@@ -49,7 +57,7 @@ async def create_response(request: Request) -> ASGIApp:
         )
         return written if call.stream else ResponsesCollector(written)
 
-    return await respond(request, call, body, encoder)
+    return await respond(request, call, body, encoder, _PARAMETER_NAMES)
 
 
 async def stored_response(request: Request) -> ASGIApp:

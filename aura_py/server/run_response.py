@@ -172,7 +172,7 @@ class RunResponse:
             batch = await next_events(left)
             quiet = next((i for i, event in enumerate(batch) if not isinstance(event, _QUIET)), len(batch))
             data += encode(rewrite(batch[:quiet]))
-            rest = batch[quiet:]
+            rest = rewrite(batch[quiet:])
         if len(rest) == 1 and isinstance(rest[0], RunFailed) and now() < patience:
             await self._refuse(answer, writer, rest[0].error)
             return
@@ -180,7 +180,7 @@ class RunResponse:
             data += encoder.heartbeat
         headers = {"content-type": encoder.content_type, "cache-control": encoder.cache_control}
         await writer.start(200, _raw({**headers, "x-accel-buffering": "no", **answer.headers}))
-        data += encode(rewrite(rest))
+        data += encode(rest)
         last = bool(rest) and isinstance(rest[-1], _END)
         await writer.write(data, last=last)
 

@@ -190,3 +190,22 @@ async def test_a_provider_that_refuses_the_callers_value_is_a_400_that_names_it(
         assert "does not take `temperature` as the request sets it" in reply.error()["message"]
         others = await rig.ask("POST", path, conversation(path))
         assert others.status == 502
+
+
+REFUSING_EFFORT = """
+[[agent.llm.rules]]
+error = { status = 400, message = "reasoning_effort is not supported by this model" }
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refused_parameter_has_the_callers_name(tmp_path: Path, stream: bool) -> None:
+    (tmp_path / "a.toml").write_text(agent_file("open", EVERY, REFUSING_EFFORT))
+    for path, given, name in (
+        (PATHS[0], {"reasoning_effort": "high"}, "reasoning_effort"),
+        (PATHS[1], {"reasoning": {"effort": "high"}}, "reasoning.effort"),
+    ):
+        async with serving(tmp_path) as rig:
+            reply = await rig.ask("POST", path, {**conversation(path), **given, "stream": stream})
+            assert (reply.status, reply.error()["param"]) == (400, name)
+            assert f"does not take `{name}` as the request sets it" in reply.error()["message"]
