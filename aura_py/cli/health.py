@@ -63,8 +63,13 @@ def _summary(status: int, body: bytes) -> str:
         word = found["status"]
     except (ValueError, KeyError, TypeError):
         return f"unexpected answer: status {status}"
-    failed = (found.get("mcp_servers") or {}).get("failed") or []
-    details = [f"MCP servers that cannot be reached: {', '.join(map(str, failed))}"] if failed else []
+    details = []
+    for key, what in (
+        ("mcp_servers", "MCP servers that cannot be reached"),
+        ("vector_stores", "vector stores that fail"),
+    ):
+        if failed := (found.get(key) or {}).get("failed"):
+            details.append(f"{what}: {', '.join(map(str, failed))}")
     if found.get("draining"):
         details.append("shutting down")
     if not (found.get("reload") or {"ok": True}).get("ok"):

@@ -90,6 +90,16 @@ class KnowledgeBase:
                 self.state, self.problem = "ready" if self._complete else "indexing", None
         return self._store
 
+    async def reachable(self) -> bool:
+        """Whether the store answers now; one that could not be opened is tried again."""
+        if self._indexing.statistics().locked:
+            return True  # what goes wrong there is told by `state`
+        try:
+            await (await self.open()).info()
+        except KnowledgeError:
+            return False
+        return True
+
     async def search(
         self, text: str, *, limit: int = 5, min_score: float | None = None, filters: Sequence[tuple[str, str]] = ()
     ) -> list[Match]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -50,10 +51,10 @@ async def ready(request: Request) -> Response:
     if state.draining:
         return _json({"status": "not_ready", "draining": True}, 503)
     required, optional = await _failed_servers(state)
-    stores = _failed_stores(state)
+    away, failed = await _failed_stores(state)
     reload_ok = state.reload_problem is None
-    missing = bool(required) or any(store.config.required for store in stores)
-    degraded = bool(optional) or bool(stores) or not reload_ok
+    missing = bool(required) or any(store.config.required for store in away)
+    degraded = bool(optional) or bool(failed) or not reload_ok
     body: dict[str, object] = {
         "status": "not_ready" if missing else "degraded" if degraded else "ready",
         "draining": False,
@@ -61,18 +62,31 @@ async def ready(request: Request) -> Response:
         "reload": {"ok": reload_ok},
         "mcp_servers": {"failed": sorted({*required, *optional})},
     }
-    if stores:
-        body["vector_stores"] = {"failed": sorted({store.name for store in stores})}
+    if failed:
+        body["vector_stores"] = {"failed": sorted({store.name for store in failed})}
     return _json(body, 503 if missing else 200)
 
 
-def _failed_stores(state: ServerState) -> list[KnowledgeBase]:
-    """Vector stores that could not be opened or filled; the server goes on trying."""
+async def _failed_stores(state: ServerState) -> tuple[list[KnowledgeBase], list[KnowledgeBase]]:
+    """Vector stores that do not answer now, and those with any failure; only required and failed ones are asked."""
     pool = state.services.knowledge
     if pool is None:
-        return []
+        return [], []
     found = [pool.get(config, store.name) for config in state.catalog.configs for store in config.vector_stores]
-    return [base for base in found if base is not None and base.state == "failed"]
+    away: list[KnowledgeBase] = []
+
+    async def look(base: KnowledgeBase) -> None:
+        reached = False
+        with anyio.move_on_after(CHECK_SECONDS):
+            reached = await base.reachable()
+        if not reached:
+            away.append(base)
+
+    async with anyio.create_task_group() as tasks:
+        for base in found:
+            if base is not None and (base.config.required or base.state == "failed"):
+                tasks.start_soon(look, base)
+    return away, [base for base in found if base is not None and (base in away or base.state == "failed")]
 
 
 async def _failed_servers(state: ServerState) -> tuple[set[str], set[str]]:

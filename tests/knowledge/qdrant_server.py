@@ -372,13 +372,13 @@ class _Collections(proto.CollectionsServicer):
 
 
 @asynccontextmanager
-async def _serving(server: QdrantServer) -> AsyncIterator[None]:
+async def _serving(server: QdrantServer, rest_port: int) -> AsyncIterator[None]:
     rpc = grpc.aio.server(interceptors=[_Guard(server)])
     proto.add_PointsServicer_to_server(_Points(server), rpc)  # type: ignore[no-untyped-call]
     proto.add_CollectionsServicer_to_server(_Collections(server), rpc)  # type: ignore[no-untyped-call]
     port = rpc.add_insecure_port("127.0.0.1:0")
     await rpc.start()
-    config = uvicorn.Config(server.app(), host="127.0.0.1", port=0, log_config=None, lifespan="off", ws="none")
+    config = uvicorn.Config(server.app(), host="127.0.0.1", port=rest_port, log_config=None, lifespan="off", ws="none")
     web = uvicorn.Server(config)
     config.load()
     web.lifespan = config.lifespan_class(config)
@@ -391,7 +391,7 @@ async def _serving(server: QdrantServer) -> AsyncIterator[None]:
 
 
 @contextmanager
-def qdrant_server(api_key: str | None = None) -> Iterator[QdrantServer]:
+def qdrant_server(api_key: str | None = None, rest_port: int = 0) -> Iterator[QdrantServer]:
     """A server in a thread of its own."""
     server = QdrantServer(api_key)
     started, stop = threading.Event(), asyncio.Event()
@@ -399,7 +399,7 @@ def qdrant_server(api_key: str | None = None) -> Iterator[QdrantServer]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        async with _serving(server):
+        async with _serving(server, rest_port):
             started.set()
             await stop.wait()
 

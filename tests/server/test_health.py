@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.knowledge.qdrant_server import qdrant_server
 from tests.mcp.conftest import running
 from tests.server.rig import Rig, agent_file, serving
 
@@ -92,3 +93,20 @@ async def test_a_server_that_needs_a_callers_header_is_not_judged(tmp_path: Path
     (tmp_path / "a.toml").write_text(text + 'headers_from_request = { Authorization = "x-ticket-token" }\n')
     async with serving(tmp_path) as rig:
         assert (await rig.ask("GET", "/health/ready")).json()["status"] == "ready"
+
+
+async def test_a_required_vector_store_that_comes_and_goes_is_noticed(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "a.toml").write_text(
+        f"{agent_file('ops')}[[vector_stores]]\nname = 'notes'\ntype = 'qdrant'\nurl = 'http://127.0.0.1:{port}'\n"
+        "mode = 'lexical'\nsources = ['docs']\nrequired = true\n"
+    )
+    async with serving(tmp_path) as rig:
+        away = await rig.ask("GET", "/health/ready")
+        assert (away.status, away.json()["status"]) == (503, "not_ready")
+        assert away.json()["vector_stores"] == {"failed": ["notes"]}
+        with qdrant_server(rest_port=port):
+            ready = await rig.ask("GET", "/health/ready")
+            assert (ready.status, ready.json()["status"]) == (200, "ready")
+        assert (await rig.ask("GET", "/health/ready")).json() == away.json()
