@@ -17,7 +17,8 @@ from aura_py.knowledge.embedder import Embedder
 from aura_py.knowledge.files import find_files
 
 _FILES: Final = 64
-_BYTES: Final = 4_000_000
+_BYTES: Final = 1_000_000
+"""What is read before it is written. What a reader sends is unpacked on the event loop, a few milliseconds of it."""
 _CHUNKS: Final = 512
 _READ_SECONDS: Final = 300.0
 
@@ -67,10 +68,26 @@ async def index(
     writer = _Writer(store, embedder, owner, known, progress, report, dry_run)
     reading = anyio.CapacityLimiter(1)
     files = [FileToRead(path, shown, _digest(known.get(path))) for path, shown in sorted(found.files.items())]
-    for batch in _batches(files):
-        for file in await _read(batch, reading):
-            await writer.take(file)
-    await writer.finish()
+    send, receive = anyio.create_memory_object_stream[list[ReadFile]](1)
+
+    async def read_ahead() -> None:
+        async with send:
+            for batch in _batches(files):
+                await send.send(await _read(batch, reading))
+
+    failure: KnowledgeError | None = None
+    async with anyio.create_task_group() as tasks, receive:
+        tasks.start_soon(read_ahead)
+        try:
+            async for batch in receive:
+                for file in batch:
+                    await writer.take(file)
+            await writer.finish()
+        except KnowledgeError as error:
+            failure = error
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
     missing = await _vanished(known, found.files, owner)
     for document in missing:
         if not dry_run:
