@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.modules import BOUND, modules
 
-PRESENT = 73
+PRESENT = 62
 """The aim is ``BOUND``; until it is reached, this number may only fall."""
 
 
