@@ -13,6 +13,10 @@ from aura_py.cli import exits
 from aura_py.cli.terminal import printable
 
 _MOST_BYTES = 64 * 1024
+_PARTS = {
+    "mcp_servers": "MCP servers that cannot be reached",
+    "vector_stores": "vector stores that fail",
+}
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -61,17 +65,15 @@ def _summary(status: int, body: bytes) -> str:
     try:
         found = json.loads(body)
         word = found["status"]
-    except (ValueError, KeyError, TypeError):
+        details = [
+            f"{what}: {', '.join(map(str, found[key]['failed']))}"
+            for key, what in _PARTS.items()
+            if key in found and found[key]["failed"]
+        ]
+        if found.get("draining"):
+            details.append("shutting down")
+        if "reload" in found and not found["reload"]["ok"]:
+            details.append("the last reload changed nothing")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return f"unexpected answer: status {status}"
-    details = []
-    for key, what in (
-        ("mcp_servers", "MCP servers that cannot be reached"),
-        ("vector_stores", "vector stores that fail"),
-    ):
-        if failed := (found.get(key) or {}).get("failed"):
-            details.append(f"{what}: {', '.join(map(str, failed))}")
-    if found.get("draining"):
-        details.append("shutting down")
-    if not (found.get("reload") or {"ok": True}).get("ok"):
-        details.append("the last reload changed nothing")
     return printable(f"{word}" + (f": {'; '.join(details)}" if details else ""))

@@ -46,6 +46,7 @@ def answering(status: int, body: bytes, asked: list[str] | None = None) -> Itera
         (503, b'{"status":"not_ready","vector_stores":{"failed":["a"]}}', 1, "not_ready: vector stores that fail: a"),
         (503, b'{"status":"not_ready","draining":true}', 1, "not_ready: shutting down"),
         (200, b"<html>\x1b[31m", 0, "unexpected answer: status 200"),
+        (200, b'{"status":"ready","mcp_servers":[1]}', 0, "unexpected answer: status 200"),
         (404, b"[]", 1, "unexpected answer: status 404"),
     ],
 )
