@@ -123,7 +123,7 @@ class Rehearsal:
             if source_root == self._context:
                 assert _in_context(self._context, source), f"{source} is left out by .dockerignore"
             if origin.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
+                ignored = shutil.ignore_patterns(*(["__pycache__"] if source_root == self._context else []))
                 shutil.copytree(origin, place, symlinks=True, dirs_exist_ok=True, ignore=ignored)
             else:
                 goal = place / origin.name if target.endswith("/") else place
