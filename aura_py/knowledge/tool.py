@@ -29,7 +29,10 @@ def search_tool(base: KnowledgeBase) -> Tool:
         try:
             matches = await base.search(query, limit=limit, min_score=min_score, filters=filters)
         except KnowledgeError as error:
-            return failure(f"ToolCallError: {error}.", outcome="tool_error")
+            reason = str(error).rstrip(".")
+            if f"`{base.name}`" not in reason:
+                reason = f"the vector store `{base.name}` cannot be searched: {reason}"
+            return failure(f"ToolCallError: {reason}.", outcome="tool_error")
         return success(as_text(query, matches, base.note), structured=as_json(query, matches, base.note))
 
     return BuiltinTool(base.tool_name, _description(base), _parameters(base), call, "knowledge")
