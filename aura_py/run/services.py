@@ -139,7 +139,8 @@ class Services:
 
     async def _connect(self, config: AgentConfig) -> None:
         servers = {name: server.model_copy(update={"required": False}) for name, server in _callerless(config)}
-        if servers:
+        offered = any(patterns is None or patterns for patterns in _tool_filters(config).values())
+        if servers and offered:  # servers whose every tool is filtered out wait until something needs them
             attachment = await self.mcp.attach(servers, headers={}, sanitize=config.mcp.sanitize_schemas)
             _warn_of_many_tools(config, attachment.tools)
             await attachment.release()
@@ -203,16 +204,20 @@ def _callerless(config: AgentConfig) -> list[tuple[str, McpServer]]:
     return [(name, each) for name, each in servers if isinstance(each, StdioServer) or not each.headers_from_request]
 
 
+def _tool_filters(config: AgentConfig) -> dict[str, Sequence[str] | None]:
+    """Which tools of MCP servers whom is offered."""
+    own = config.agent.mcp_filter
+    if not config.orchestrated:
+        return {f"agent `{config.id}`": own}
+    return {
+        f"worker `{name}` of agent `{config.id}`": own if worker.mcp_filter is None else worker.mcp_filter
+        for name, worker in config.orchestration.worker.items()
+    }
+
+
 def _warn_of_many_tools(config: AgentConfig, tools: Sequence[Tool]) -> None:
     """OpenAI and those who follow it refuse a request with more tools, and long before that models choose badly."""
-    own = config.agent.mcp_filter
-    filters = {f"agent `{config.id}`": own}
-    if config.orchestrated:
-        filters = {
-            f"worker `{name}` of agent `{config.id}`": own if worker.mcp_filter is None else worker.mcp_filter
-            for name, worker in config.orchestration.worker.items()
-        }
-    for who, patterns in filters.items():
+    for who, patterns in _tool_filters(config).items():
         count = len(filter_tools(tools, patterns))
         if count > _MANY_TOOLS:
             logger.warning(

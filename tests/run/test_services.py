@@ -75,6 +75,19 @@ async def test_warming_up_neither_fails_on_a_missing_server_nor_needs_one(tmp_pa
         await services.warm(catalog.configs)
 
 
+@pytest.mark.parametrize(("mcp_filter", "started"), [("[]", False), ('["x*"]', True)])
+async def test_servers_whose_every_tool_is_filtered_out_are_not_started_early(
+    tmp_path: Path, mcp_filter: str, started: bool
+) -> None:
+    file, mark = tmp_path / "agent.toml", tmp_path / "started"
+    command = json.dumps([sys.executable, "-c", f"open({str(mark)!r}, 'w')"])
+    agent = AGENT.format(name="a").replace("[agent.llm]", f"mcp_filter = {mcp_filter}\n[agent.llm]", 1)
+    file.write_text(f'{agent}[mcp.servers.local]\ntransport = "stdio"\ncmd = {command}\n')
+    async with Services(ServerSettings()) as services:
+        await services.warm(Catalog.load(file, services).configs)
+    assert mark.exists() is started
+
+
 MANY_TOOLS = """
 import json, sys
 for line in sys.stdin:
