@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +15,7 @@ from anyio.abc import ByteStream, SocketStream
 
 from aura_py.server.app import create_app
 from aura_py.server.connection import HttpConnection
+from aura_py.server.run_response import Timing
 from tests.server.rig import Rig
 
 PATIENCE = 20
@@ -208,3 +210,26 @@ async def test_a_connection_without_a_whole_request_is_closed(rig: Rig, sent: by
         if sent:
             await client.send(sent)
         assert await rest(client) == b""
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+async def test_a_silent_stream_beats_over_a_real_connection(rig: Rig, version: bytes) -> None:
+    rig.state.timing = Timing(heartbeat=0.05)
+    async with connected(rig) as client:
+        await client.send(chat("hang", stream=True).replace(b"HTTP/1.1", version))
+        received = b""
+        while received.count(b": ping\n\n") < 3:
+            received += await client.receive()
+        run = rig.state.services.engine.live[0]
+    with anyio.fail_after(PATIENCE):
+        await run.closed()  # the client has left
+
+
+async def test_a_reader_that_pauses_gets_the_whole_stream_in_order(rig: Rig) -> None:
+    async with connected(rig) as client:
+        await client.send(chat("long", stream=True))
+        received = await until(client, b'"content"')
+        await anyio.wait_all_tasks_blocked()  # the socket is full, and then the run's buffer
+        received += await until(client, b"data: [DONE]\n\n")
+    text = b"".join(re.findall(rb'"content":"([^"]*)"', received)).decode()
+    assert text == "lorem ipsum " * 20_000
