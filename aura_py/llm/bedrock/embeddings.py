@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from aura_py.errors import ConfigurationError
 from aura_py.llm.bedrock.connection import BedrockConnection
 from aura_py.llm.bedrock.errors import bedrock_errors
-from aura_py.llm.embeddings.batching import BatchLimits
 from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose
-from aura_py.llm.embeddings.model import HttpEmbeddingModel
+from aura_py.llm.embeddings.model import BatchLimits, HttpEmbeddingModel
 from aura_py.llm.request_body import Body
 from aura_py.llm.resilience import RetryPolicy
 

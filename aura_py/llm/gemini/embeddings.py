@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aura_py.llm.embeddings.batching import BatchLimits
 from aura_py.llm.embeddings.contract import EmbeddingModel, Purpose
-from aura_py.llm.embeddings.model import HttpEmbeddingModel
+from aura_py.llm.embeddings.model import BatchLimits, HttpEmbeddingModel
 from aura_py.llm.gemini.body import PROVIDER
 from aura_py.llm.gemini.connection import ADDRESS, gemini_client, model_path
 from aura_py.llm.provider_errors import ProviderErrors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aura_py.errors import ConfigurationError, ProviderAuthError, ProviderOverloaded, ProviderUnreachable
-from aura_py.llm.embeddings.batching import BatchLimits, split
+from aura_py.llm.embeddings.model import BatchLimits, split
 from tests.llm.embeddings.conftest import Embedder
 from tests.wire.providers import providers
 
