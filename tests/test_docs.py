@@ -112,3 +112,15 @@ def test_ci_runs_the_linters_and_exactly_the_test_command_of_the_readme() -> Non
     assert "make lint" in commands
     assert "make test" in commands
     assert "make test" in (PROJECT / "README.md").read_text()
+
+
+def test_every_room_is_drawn_and_described() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    rooms = [path.name for path in (PROJECT / "aura_py").iterdir() if (path / "__init__.py").exists()]
+    words = [path.stem for path in (PROJECT / "aura_py").glob("*.py") if not path.stem.startswith("__")]
+    drawing = text.partition("```mermaid")[2].partition("```")[0]
+    for room in rooms:
+        assert re.search(rf"^\s+{room}$", drawing, re.MULTILINE), room
+        assert f"**`{room}`**" in text, room
+    for word in words:
+        assert word in drawing, word
