@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from aura_py.config.settings import ServerSettings, setting_of
 from docs.references import chart
 from tests.delivery import charts
 from tests.delivery.charts import CHART, of_kind, render, run
+from tests.delivery.containers import address, ask, contained
 
 AGENT = """[agent]
 name = "ops"
@@ -265,40 +265,17 @@ class TestRendered:
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path, list[dict[str, Any]]]]:
-    """The rendered pod as a local process: its command, its variables, its files behind a `..data` link, uid 1000, a
-    read-only tree and no network but loopback."""
-    if os.geteuid() != 0:
-        pytest.skip("namespaces of its own need root")
+    """The rendered pod as a local process: its command, its variables, its files behind a `..data` link."""
     manifests = render(merged(ONE, {"server": {"shutdownTimeoutSecs": 5}}))
     [config] = of_kind(manifests, "ConfigMap")
     mounted = tmp_path / "etc-aura"
     mounted.mkdir()
     publish(mounted, config["data"])
-    for path in (tmp_path, *tmp_path.parents):
-        if path.is_relative_to("/tmp") and path != Path("/tmp"):
-            path.chmod(0o755)
+    tmp_path.chmod(0o755)
     command, variables = charts.local_command(manifests, {"CONFIG_PATH": str(mounted), "HOST": "127.0.0.1"})
     assert {each["mountPath"] for each in charts.container(manifests)["volumeMounts"]} == {"/etc/aura", "/tmp"}
-    script = (
-        "set -e; ip link set lo up; mount --bind / /mnt; mount -o remount,ro,bind /mnt; "
-        'mount -t tmpfs tmpfs /mnt/tmp; mkdir -p "/mnt$0"; mount --bind "$0" "/mnt$0"; mount -t proc proc /mnt/proc; '
-        'exec chroot /mnt setpriv --reuid=1000 --regid=1000 --clear-groups -- "$@"'
-    )
-    process = subprocess.Popen(
-        ["unshare", "--mount", "--net", "--", "bash", "-c", script, str(tmp_path), *command],
-        env={"PATH": os.environ["PATH"], "AURA_DISABLE_DOTENV": "1", "PYTHONDONTWRITEBYTECODE": "1", **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("listening on "):
-            break
-    yield process, line.split()[-1].strip(), mounted, manifests
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    process.stdout.close()
+    with contained(command, variables, files=tmp_path) as process:
+        yield process, address(process), mounted, manifests
 
 
 def publish(directory: Path, files: dict[str, str]) -> None:
@@ -314,21 +291,6 @@ def publish(directory: Path, files: dict[str, str]) -> None:
     link.rename(directory / "..data")
 
 
-def asked(process: subprocess.Popen[str], url: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
-    """A request from inside the pod's network."""
-    done = subprocess.run(
-        [
-            *("nsenter", "--target", str(process.pid), "--net", "--", "curl", "-s", "-w", "\n%{http_code}"),
-            *((url,) if body is None else (url, "-H", "Content-Type: application/json", "-d", json.dumps(body))),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    text, _, status = done.stdout.rpartition("\n")
-    return int(status or 0), text
-
-
 def chat(text: str) -> dict[str, Any]:
     return {"model": "ops", "messages": [{"role": "user", "content": text}]}
 
@@ -341,11 +303,11 @@ def test_the_pod_answers_reloads_and_drains(
     process, url, mounted, manifests = pod
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         path = charts.container(manifests)[probe]["httpGet"]["path"]
-        assert asked(process, f"{url}{path}")[0] == 200
-    assert "You said hi" in asked(process, f"{url}/v1/chat/completions", chat("hi"))[1]
+        assert ask(process, f"{url}{path}")[0] == 200
+    assert "You said hi" in ask(process, f"{url}/v1/chat/completions", chat("hi"))[1]
 
     publish(mounted, {"ops.toml": AGENT.replace("You said", "You now said")})
-    while "You now said hi" not in asked(process, f"{url}/v1/chat/completions", chat("hi"))[1]:
+    while "You now said hi" not in ask(process, f"{url}/v1/chat/completions", chat("hi"))[1]:
         pass  # a changed ConfigMap is noticed within two looks
 
     slow = subprocess.Popen(
@@ -359,7 +321,7 @@ def test_the_pod_answers_reloads_and_drains(
     assert slow.stdout is not None
     assert "role" in slow.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    assert asked(process, f"{url}/health/ready")[0] == 503
+    assert ask(process, f"{url}/health/ready")[0] == 503
     rest = slow.stdout.read()
     slow.wait()
     slow.stdout.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import yaml
 from aura_py import __version__
 from aura_py.config import load
 from aura_py.config.settings import ServerSettings, setting_of
+from tests.delivery.containers import address, ask, contained
 
 PROJECT = Path(__file__).parents[2]
 BASE = PROJECT / "docker-compose.yml"
@@ -110,3 +113,41 @@ def test_the_version_of_the_image_is_that_of_the_package() -> None:
     image = re.search(r"^ARG PYTHON_IMAGE=python:3\.(\d+)-slim", dockerfile, re.MULTILINE)
     assert image is not None
     assert int(image[1]) >= int(wanted.rpartition(".")[2])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("overlay", "question", "answer"),
+    [
+        (None, {"model": "assistant", "content": "What is 37% of 1240?"}, "458.8"),
+        ("orchestration", {"model": "math-team", "content": "What is (3 + 4) * 5?"}, "35"),
+    ],
+    ids=["base", "orchestration"],
+)
+def test_a_set_up_answers_with_what_the_container_has(
+    overlay: str | None, question: dict[str, str], answer: str
+) -> None:
+    """Its services of Aura's image, each as a process of the container's rights, in one network."""
+    services = project(None if overlay is None else PROJECT / "compose" / f"{overlay}.yml")["services"]
+    aura = services.pop("aura")
+    assert aura["volumes"] == [".:/project:ro"]
+    variables = {"HOST": "127.0.0.1", **aura["environment"]}
+    with ExitStack() as stack:
+        process = stack.enter_context(contained(local(aura["command"]), variables, directory=PROJECT))
+        url = address(process).replace("0.0.0.0", "127.0.0.1")
+        for service in services.values():
+            helper = stack.enter_context(contained(local(service["command"]), {}, directory=PROJECT, beside=process))
+            assert helper.stdout is not None
+            helper.stdout.readline()
+        assert aura["healthcheck"]["test"] == ["CMD", "/app/aura", "health"]
+        assert ask(process, f"{url}/health/ready")[0] == 200
+        message = {"role": "user", "content": question["content"]}
+        status, text = ask(process, f"{url}/v1/chat/completions", {"model": question["model"], "messages": [message]})
+        assert status == 200, text
+        assert answer in json.loads(text)["choices"][0]["message"]["content"]
+
+
+def local(command: list[str]) -> list[str]:
+    """A command of the image with this machine's Python."""
+    program, *arguments = command
+    return [sys.executable, *(["-m", "aura_py"] if program == "aura" else []), *arguments]
