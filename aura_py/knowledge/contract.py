@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from aura_py.config.models import VectorStore
 from aura_py.llm.embeddings import Vector
 from aura_py.messages import Json
 
@@ -127,8 +126,3 @@ class Store(Protocol):
     async def info(self) -> StoreInfo: ...
 
     async def close(self) -> None: ...
-
-
-def describe(config: VectorStore) -> str:
-    """How messages name a store."""
-    return f"the vector store `{config.name}`"

@@ -14,7 +14,7 @@ DENSE: Final = "dense"
 """Names of the two vectors of a point."""
 
 DOCUMENT, PART, DIGEST, OWNER, LABELS = "document", "part", "digest", "owner", "labels"
-KEYWORDS: Final = (DOCUMENT, LABELS, OWNER)
+KEYWORDS: Final = (DOCUMENT, LABELS)
 FUSION_K: Final = 60
 
 
