@@ -58,6 +58,7 @@ docs: $(INSTALLED_DEV) ## write the generated references anew
 	@$(BIN)/python -m docs.references.providers docs/providers.md
 	@$(BIN)/python -m docs.references.openapi docs/openapi.md
 	@$(BIN)/python -m docs.references.chart
+	@$(BIN)/python -m docs.references.pictures
 	@$(BIN)/aura schema > examples/agent.schema.json
 
 site: $(INSTALLED_DEV) ## build the documentation into site/
