@@ -129,7 +129,7 @@ async def _read(batch: list[FileToRead], limiter: anyio.CapacityLimiter) -> list
         if len(batch) == 1:
             taken = f"`{batch[0].source}` is left out: reading it takes longer than {_READ_SECONDS:.0f} s"
             return [ReadFile(batch[0].path, problem=taken)]
-    except anyio.BrokenWorkerProcess:
+    except (anyio.BrokenWorkerProcess, OSError):  # an OSError: it cannot be started, or is gone already
         if len(batch) == 1:
             return [ReadFile(batch[0].path, problem=f"`{batch[0].source}` is left out: its reader broke down")]
     return [file for each in batch for file in await _read([each], limiter)]

@@ -285,3 +285,13 @@ def test_long_texts_are_cut_into_chunks_that_keep_their_lines(tmp_path: Path) ->
     assert all(each.text.splitlines()[0] == lines[each.line - 1] for each in found)
     (tmp_path / "ja.txt").write_text("東京タワーは高いです。" * 300)
     assert all(len(each.text.encode()) <= 1_700 for each in read(tmp_path / "ja.txt").chunks)
+
+
+@pytest.mark.parametrize("program", ["/bin/true", "/nowhere/python"])
+async def test_a_reader_that_does_not_start_leaves_files_out_and_breaks_nothing(
+    docs: Path, store: Store, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr("sys.executable", program)
+    progress = await fill(store, docs)
+    assert progress.written == 0
+    assert [problem.partition(" is left out: ")[2] for problem in progress.problems] == ["its reader broke down"] * 2
