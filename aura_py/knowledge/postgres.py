@@ -5,7 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+import anyio.to_thread
 
 from aura_py.config.models import PgvectorStore
 from aura_py.knowledge import payloads
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
 
 _CONNECTIONS: Final = 8
-_SECONDS: Final = 15
+_SECONDS: Final = 5
 _MOST_INDEXED: Final = 2_000
 """Dimensions that an HNSW index of pgvector takes; longer vectors are compared one by one."""
 
@@ -70,6 +73,7 @@ class PostgresStore:
         self._dimensions: int | None = None
 
     async def open(self, dimensions: int | None) -> StoreInfo:
+        await anyio.to_thread.run_sync(import_module, "psycopg_pool")  # it takes too long for the event loop
         async with self._connection() as connection:
             try:
                 await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")

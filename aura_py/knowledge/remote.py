@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+import anyio.to_thread
+
 from aura_py.config.models import QdrantStore
 from aura_py.knowledge import payloads
 from aura_py.knowledge.bm25 import word_model
@@ -42,7 +44,10 @@ class RemoteStore:
         self._dimensions: int | None = None
 
     async def open(self, dimensions: int | None) -> StoreInfo:
-        client = self._connect()
+        if self._client is None:
+            # its import takes a second, and a client for https reads all certificate authorities
+            self._client = await anyio.to_thread.run_sync(self._new_client)
+        client = self._client
         if await self._ask(client.collection_exists(self._collection)):
             await self._adopt(client, dimensions)
         elif self._config.sources:
@@ -56,27 +61,30 @@ class RemoteStore:
 
     def _connect(self) -> AsyncQdrantClient:
         if self._client is None:
-            from qdrant_client import AsyncQdrantClient
-
-            config = self._config
-            url = config.url.get_secret_value() if config.url is not None else ""
-            parts = urlsplit(url)
-            port = parts.port or (443 if parts.scheme == "https" else 6333)
-            grpc = port == _GRPC_PORT if config.grpc is None else config.grpc
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a key without TLS, which is the author's to choose
-                self._client = AsyncQdrantClient(
-                    host=parts.hostname,
-                    prefix=parts.path.strip("/") or None,
-                    port=port,
-                    grpc_port=port,
-                    prefer_grpc=grpc,
-                    https=parts.scheme == "https",
-                    api_key=config.api_key.get_secret_value() if config.api_key is not None else None,
-                    timeout=_SECONDS,
-                    check_compatibility=False,  # it would speak REST to a port that may speak gRPC only
-                )
+            raise KnowledgeError(f"{self._name} is not open", transient=True)
         return self._client
+
+    def _new_client(self) -> AsyncQdrantClient:
+        from qdrant_client import AsyncQdrantClient
+
+        config = self._config
+        url = config.url.get_secret_value() if config.url is not None else ""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 6333)
+        grpc = port == _GRPC_PORT if config.grpc is None else config.grpc
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a key without TLS, which is the author's to choose
+            return AsyncQdrantClient(
+                host=parts.hostname,
+                prefix=parts.path.strip("/") or None,
+                port=port,
+                grpc_port=port,
+                prefer_grpc=grpc,
+                https=parts.scheme == "https",
+                api_key=config.api_key.get_secret_value() if config.api_key is not None else None,
+                timeout=_SECONDS,
+                check_compatibility=False,  # it would speak REST to a port that may speak gRPC only
+            )
 
     async def _adopt(self, client: AsyncQdrantClient, dimensions: int | None) -> None:
         params = (await self._ask(client.get_collection(self._collection))).config.params

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 from qdrant_client import models
 
@@ -143,7 +144,7 @@ async def test_port_6334_speaks_grpc_unless_told_otherwise(server: QdrantServer)
         ("http://h:6333", True, True),
         ("https://h", None, False),
     ):
-        client: Any = qdrant(url, grpc=grpc)._connect()
+        client: Any = await anyio.to_thread.run_sync(qdrant(url, grpc=grpc)._new_client)
         assert client._client._prefer_grpc is expected, url
         await client.close()
 
