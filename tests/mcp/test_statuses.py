@@ -89,6 +89,7 @@ async def test_debug_logs_hide_session_ids(
     caplog: pytest.LogCaptureFixture, calls: Calls, transport: str, mock_sse: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "aura_py")  # whatever another test has set
     with running("legacy", "--http", "0") as (url, _):
         server, name = (http_server(url), "search_logs") if transport == "http" else (sse_server(mock_sse), "mock_tool")
         async with McpPool() as pool:
