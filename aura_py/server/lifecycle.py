@@ -213,7 +213,9 @@ class _StopSignals:
         try:
             yield
         finally:
-            # The process ends by itself from here on; one more signal must not turn its exit status into -15.
+            # The process ends by itself from here on; one more signal must not turn its exit status into -15, and one
+            # that another thread has just received must not be complained about.
+            sys.unraisablehook = _drop_late_signals
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
             for number in _STOPS:
                 loop.remove_signal_handler(number)
@@ -248,6 +250,12 @@ class _StopSignals:
             self.forced.set()
             self.end_by_force_after(_FORCED_SECONDS)
         self.asked.set()
+
+
+def _drop_late_signals(unraisable: sys.UnraisableHookArgs) -> None:
+    error = unraisable.exc_value
+    if not (isinstance(error, OSError) and "ignored due to race condition" in str(error)):
+        sys.__unraisablehook__(unraisable)
 
 
 def _end_by_force() -> None:
