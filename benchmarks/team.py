@@ -19,7 +19,7 @@ from benchmarks.processes import free_port, running
 from benchmarks.report import Row
 
 CPU_MS = 40.0
-SILENCE = 0.25
+SILENCE = 0.5
 """Seconds that the model takes for each answer."""
 RUNS = 20
 CALLS = 4
