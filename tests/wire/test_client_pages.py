@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,3 +83,41 @@ def test_a_block_does_what_the_page_says(
     )
     assert done.returncode == 0, done.stderr
     assert any(word in done.stdout for word in ("458.8", "assistant", "tool_requested", "model_not_found")), done.stdout
+
+
+LIBRECHAT_CHECK = """
+const { configSchema } = require("librechat-data-provider");
+const yaml = require("js-yaml");
+const given = yaml.load(require("fs").readFileSync(0, "utf8"));
+const checked = configSchema.strict().safeParse(given);
+console.log(JSON.stringify(checked.success ? checked.data.endpoints.custom : checked.error.issues));
+process.exit(checked.success ? 0 : 1);
+"""
+
+
+@pytest.fixture(scope="module")
+def librechat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with LibreChat's own schema of its file; skips where it cannot be had."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    home = tmp_path_factory.mktemp("librechat")
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "librechat-data-provider", "js-yaml"]
+    done = subprocess.run(install, cwd=home, capture_output=True, text=True, timeout=240, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"npm could not install LibreChat's schema: {done.stderr.strip()[-200:]}")
+    (home / "check.cjs").write_text(LIBRECHAT_CHECK)
+    return home
+
+
+@pytest.mark.soak
+def test_librechat_s_own_schema_takes_the_shipped_and_the_documented_file(librechat: Path) -> None:
+    block = re.search(r"```yaml\n(.*?)```", (PAGES / "librechat.md").read_text(), re.DOTALL)
+    assert block is not None
+    for text in ((PAGES.parents[1] / "compose" / "librechat.yaml").read_text(), block[1]):
+        done = subprocess.run(
+            ["node", "check.cjs"], cwd=librechat, input=text, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout
+        # Nothing that the file says was left out as unknown.
+        assert '"X-Chat-Session-Id":"{{LIBRECHAT_BODY_CONVERSATIONID}}"' in done.stdout
+        assert '"titleModel":"current_model"' in done.stdout
