@@ -44,14 +44,17 @@ class JumpingClock:
         await alarm
 
     async def _jump(self) -> None:
+        threads = anyio.to_thread.current_default_thread_limiter()
         while True:
-            before = self._touched
+            before, busy = self._touched, False
             for _ in range(_QUIET_ROUNDS):
+                # looked at in every round: what a thread's result sets going has as many rounds as everything else
+                if threads.borrowed_tokens:
+                    busy = True
+                    await asyncio.sleep(0.001)
+                    break
                 await asyncio.sleep(0)
-            if self._touched != before:
-                continue
-            if anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
-                await asyncio.sleep(0.001)
+            if busy or self._touched != before:
                 continue
             while self._alarms and self._alarms[0][2].done():
                 heapq.heappop(self._alarms)
