@@ -76,7 +76,7 @@ def _outcome(run: OrchestrationRun, plan: Plan | None) -> str | None:
         return f"{len(plan.having('complete'))}/{len(plan)} tasks completed"
     if run.answered == "direct":
         return "Answered directly"
-    return "ProviderErrors for clarification" if run.answered == "clarification" else None
+    return "Asked for clarification" if run.answered == "clarification" else None
 
 
 def _tasks(plan: Plan) -> list[Json]:

@@ -32,7 +32,7 @@ class Scheduler:
         tasks: In plan order.
         start: Called at the moment a task is dispatched; all tasks dispatched together are announced before any runs.
         run: Runs a task and says whether it succeeded. It must not raise: a failing task is an outcome.
-        may_start: ProviderErrors before each dispatch; ``False`` leaves everything not yet started as it is.
+        may_start: Called before each dispatch; ``False`` leaves everything not yet started as it is.
     """
 
     def __init__(

@@ -34,6 +34,7 @@ from tests.orchestration.harness import (
     Rule,
     Transcript,
     answer,
+    ask,
     call,
     collect,
     config,
@@ -197,6 +198,12 @@ async def test_a_direct_answer_leaves_a_manifest_without_iterations(tmp_path: Pa
     assert (manifest["status"], manifest["iterations"], manifest["routing_mode"]) == ("success", 0, "direct_answer")
     assert (manifest["goal"], manifest["outcome"]) == ("What is up?", "Answered directly")
     assert manifest["response_summary"] == "x" * 200
+
+
+async def test_a_question_leaves_a_manifest_that_says_so(tmp_path: Path) -> None:
+    await play(config([coordinator("plan", ask())], memory_dir=tmp_path), session="s")
+    manifest = load(run_of(sessions(tmp_path) / "s") / "manifest.json")
+    assert (manifest["status"], manifest["outcome"]) == ("success", "Asked for clarification")
 
 
 async def test_a_failed_planning_leaves_a_manifest_that_says_so(tmp_path: Path) -> None:
