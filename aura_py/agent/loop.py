@@ -146,8 +146,8 @@ class Conversation:
         self._spec = spec
         self._context = context
         self._messages = list(messages)
-        # A new thought is kept apart from the one before it: of an earlier turn, block or call of the coordinator.
-        self._thought_ended = spec.info.caller == "coordinator" and spec.info.call > 1
+        # A new thought is kept apart from the one before it: of an earlier turn, block, planning call or attempt.
+        self._thought_ended = spec.info.call > 1
         self._limit = spec.turn_depth + 2
         self._ids: set[str] = {call.id for message in messages for call in message.tool_calls}
         self._offered = (*_specs(spec.runner), *spec.client_tools)

@@ -13,11 +13,13 @@ from aura_py.events import (
     OrchestratorToolCompleted,
     OrchestratorToolStarted,
     PlanCreated,
+    ReasoningDelta,
     RunFailed,
     RunFinished,
     TaskCompleted,
     TaskStarted,
     TextDelta,
+    WorkerReasoning,
 )
 from aura_py.llm.contract import ChatRequest, NamedTool
 from aura_py.messages import Usage, assistant, user
@@ -535,6 +537,20 @@ async def test_the_generic_worker_stands_in_where_there_are_no_workers() -> None
     )
     assert transcript.one(TaskStarted).worker_id == transcript.one(TaskStarted).orchestrator_id
     assert "You do all." in transcript.asked("worker")[0].messages[0].text
+
+
+async def test_thoughts_of_the_coordinators_calls_and_of_a_tasks_attempts_are_kept_apart() -> None:
+    transcript = await play(
+        coordinator("plan", plan(step("job")), user="System correction", reasoning="Then a plan."),
+        coordinator("plan", say="hm", reasoning="What is wanted?"),
+        coordinator("continue", answer("all done"), reasoning="That is enough."),
+        worker(submit(), user="System correction", reasoning="Submit it."),
+        worker(say="found it", reasoning="I look."),
+    )
+    thoughts = transcript.all(ReasoningDelta)
+    assert {event.agent_id for event in thoughts} == {"coordinator"}
+    assert "".join(event.text for event in thoughts) == "What is wanted?\n\nThen a plan.\n\nThat is enough."
+    assert "".join(event.text for event in transcript.all(WorkerReasoning)) == "I look.\n\nSubmit it."
 
 
 async def test_what_was_not_streamed_comes_in_pieces_of_fifty_characters_that_fit_together() -> None:
