@@ -68,7 +68,7 @@ class _Target:
         from yarl import URL
 
         secure = tls() if url.startswith("https:") else True
-        return cls(URL(url, encoded=signed_path), _proxy(url), secure)
+        return cls(URL(url, encoded=signed_path), environment_proxy(url), secure)
 
 
 _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedSession] = WeakKeyDictionary()
@@ -261,6 +261,19 @@ def check_key(key: str, agent: str, where: str = "`api_key` in `[agent.llm]`") -
     return key
 
 
+def environment_proxy(url: str) -> str | None:
+    """The proxy that the environment names: the one for the scheme, else the one for all; none for an excepted host.
+
+    aiohttp's ``trust_env`` knows no proxy for all, and would also send passwords from a netrc file.
+    """
+    parts = urlsplit(url)
+    known = getproxies()
+    proxy = known.get(parts.scheme) or known.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
 @cache
 def default_tls_context() -> ssl.SSLContext:
     """The authorities that the system trusts, and the bundled ones unless ``SSL_CERT_FILE`` or ``_DIR`` is set."""
@@ -288,13 +301,6 @@ def _new_session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[tracing],
     )
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names. ``trust_env`` would also send passwords from a netrc file."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    return None if proxy is None or proxy_bypass(parts.netloc.rpartition("@")[2]) else proxy
 
 
 async def _refused(errors: ProviderErrors, response: aiohttp.ClientResponse, refusal: Refusal) -> ProviderError:

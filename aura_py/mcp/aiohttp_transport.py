@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import AsyncIterator
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
 from yarl import URL
+
+from aura_py.llm.transport import environment_proxy
 
 _MADE_ANEW = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 """Headers that aiohttp makes itself."""
@@ -47,7 +48,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 ssl=self._verify,
                 timeout=aiohttp.ClientTimeout(sock_connect=limits.get("connect"), sock_read=limits.get("read")),
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's address that is none is a ValueError
             raise _translated(error, request) from error
         return httpx2.Response(
             response.status, headers=list(response.raw_headers), stream=_Body(response, request), request=request
@@ -70,10 +71,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         """The address and the proxy that the environment names; worked out once for each of the few addresses."""
         known = self._targets.get(url)
         if known is None:
-            proxy = getproxies().get(url.scheme)
-            if proxy is not None and proxy_bypass(url.netloc.decode("ascii")):
-                proxy = None
-            known = self._targets[url] = URL(str(url), encoded=True), proxy
+            known = self._targets[url] = URL(str(url), encoded=True), environment_proxy(str(url))
         return known
 
 

@@ -203,11 +203,15 @@ async def test_a_netrc_file_gives_no_passwords_to_providers(
     assert not headers.get("authorization", "").startswith("Basic")
 
 
-async def test_a_proxy_of_the_environment_is_asked_unless_the_host_is_excepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+@pytest.mark.parametrize("prefix", ["http://", ""], ids=["with scheme", "without"])
+async def test_a_proxy_of_the_environment_is_asked_unless_the_host_is_excepted(
+    variable: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     async with raw_server(REFUSED) as proxy, raw_server(REFUSED) as server:
-        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv(variable, proxy.url.replace("http://", prefix))
         table = providers.table("openai", "m", server.url)
         target, _ = await request_of(build_model(table, agent="tester"), proxy.requests)
         assert target == f"{server.url}/v1/chat/completions"
